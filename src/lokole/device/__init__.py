@@ -1,0 +1,1 @@
+"""The box: its schedule, its exchange, its programme."""

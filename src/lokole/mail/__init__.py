@@ -1,0 +1,1 @@
+"""The words we speak: pure values and rules about mail, without input or output."""

@@ -1,0 +1,356 @@
+"""The tables, the same on box and server, on SQLite and PostgreSQL.
+
+Every row belongs to a tenant: the domain of a device on the server, the one domain of the box on the box.
+Times are whole microseconds since 1970 in UTC (``BigInteger``), so that both engines compare them alike.
+A flag is (value, lamport, origin): the highest (lamport, origin) wins on both ends, never a clock.
+The migrations in ``mailbox/migrations`` build exactly this; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only for a column of type INTEGER.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _tenant() -> Column[int]:
+    return Column("tenant", Number, ForeignKey("tenant.no"), nullable=False)
+
+
+database_identity = Table(
+    "database_identity",
+    metadata,
+    # one row: this database's own epoch, renewed by a restore, and the counters that ids are made of
+    Column("no", Integer, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("next_letter", BigInteger, nullable=False, server_default="1"),
+    Column("lamport", BigInteger, nullable=False, server_default="0"),
+)
+
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("no", Number, primary_key=True),
+    Column("domain", String(253), nullable=False, unique=True),
+    Column("device_id", String(64), nullable=False, unique=True),  # the wire's client_id
+    Column("owner", String(200), nullable=False, server_default=""),
+    Column("state", String(20), nullable=False),  # preparing, waiting (for its box), claimed, removed
+    Column("claim_code", String(64)),  # one-time; gone when a box has claimed the row
+    Column("v1", Boolean, nullable=False),
+    Column("v1_container", String(63)),
+    Column("webhook_secret", String(64), nullable=False, unique=True),
+    Column("peer_epoch", BigInteger),  # the epoch of the other end, as last seen
+    Column("last_visit_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("public_key", LargeBinary(32), nullable=False, unique=True),
+    Column("counter", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("twin_seen_at", BigInteger),  # a wrong counter came: a possible twin
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("name", String(64), nullable=False),  # local part, case-folded
+    Column("password_hash", String(100)),  # none outside the box without roaming
+    Column("language", String(20), nullable=False, server_default="en"),
+    Column("time_zone", String(64), nullable=False, server_default="UTC"),
+    Column("is_admin", Boolean, nullable=False),
+    Column("suspended", Boolean, nullable=False),
+    Column("must_change_password", Boolean, nullable=False),
+    Column("roaming", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("sent_version", BigInteger, nullable=False),  # what the other end has acknowledged
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_login_at", BigInteger),
+    Column("login_count", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("tenant", "name"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+email = Table(
+    "email",
+    metadata,
+    Column("order_no", Number, primary_key=True),  # the sequence by which lists sort, never a clock
+    _tenant(),
+    Column("id", LargeBinary(16), nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("sent_at_doubtful", Boolean, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("in_reply_to", Text, nullable=False),
+    Column("references", Text, nullable=False),  # Message-IDs, a blank between two
+    Column("conversation", String(32), nullable=False),
+    Column("sender_name", Text, nullable=False),  # also in address; here so that a list needs no join
+    Column("sender_address", Text, nullable=False),
+    Column("recipients_line", Text, nullable=False),  # to and cc as a list shows them, never bcc
+    Column("subject", Text, nullable=False),
+    Column("preview", Text, nullable=False),  # the first 120 characters of the text
+    Column("attachment_count", Integer, nullable=False),
+    Column("raw_ref", Text),
+    Column("uid", Text),  # the other end's name for it
+    Column("body", Text, nullable=False),
+    UniqueConstraint("tenant", "id"),
+    Index("ix_email_tenant_message_id", "tenant", "message_id"),
+    Index("ix_email_tenant_conversation", "tenant", "conversation"),
+    sqlite_autoincrement=True,
+)
+
+address = Table(
+    "address",
+    metadata,
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("role", String(10), nullable=False),  # from, to, cc, reply_to; never bcc
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False),
+)
+
+recipient = Table(
+    "recipient",
+    metadata,
+    # one delivery state per recipient of a written letter, seen by the writer only
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("role", String(10), nullable=False),  # to, cc, bcc
+    Column("envelope_id", String(64)),
+    Column("state", String(20), nullable=False),
+    Column("state_version", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_recipient_waiting", "tenant", "state", "email"),
+)
+
+folder = Table(
+    "folder",
+    metadata,
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("id", String(32), nullable=False),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("account", "id"),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    # a letter as one person has it; order_no repeats email.order_no so that a list is one index range
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    Column("folder", String(32), nullable=False),
+    Column("folder_lamport", BigInteger, nullable=False),
+    Column("folder_origin", String(64), nullable=False),
+    Column("read", Boolean, nullable=False),
+    Column("read_lamport", BigInteger, nullable=False),
+    Column("read_origin", String(64), nullable=False),
+    Column("starred", Boolean, nullable=False),
+    Column("starred_lamport", BigInteger, nullable=False),
+    Column("starred_origin", String(64), nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("deleted_lamport", BigInteger, nullable=False),
+    Column("deleted_origin", String(64), nullable=False),
+    Index("ix_entry_list", "account", "deleted", "folder", "email"),
+    Index("ix_entry_unread", "account", "deleted", "folder", "read"),
+    Index("ix_entry_email", "email"),
+)
+
+attachment = Table(
+    "attachment",
+    metadata,
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("filename", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("cid", Text),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index("ix_attachment_sha256", "tenant", "sha256"),
+)
+
+package = Table(
+    "package",
+    metadata,
+    # numbered by (tenant, epoch, direction, seq); immutable; direction is "up" (box to server) or "down"
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("epoch", BigInteger, nullable=False),
+    Column("direction", String(4), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("letters", Integer, nullable=False),
+    Column(
+        "state", String(20), nullable=False
+    ),  # built, held (received for good), unpacked, acknowledged; fetched (v1, unproven)
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "epoch", "direction", "seq"),
+    Index("ix_package_sha256", "tenant", "sha256"),
+)
+
+waiting = Table(
+    "waiting",
+    metadata,
+    # a letter on its way to the other end; "delivered" once the other end has acknowledged the package that carries it
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    Column(
+        "recipient", Text, primary_key=True, server_default=""
+    ),  # "" is one record for all; an address is a v1 record of their own
+    Column("direction", String(4), nullable=False),
+    Column("state", String(20), nullable=False),  # waiting, packed, delivered
+    Column("package", Number, ForeignKey("package.no")),
+    Index("ix_waiting_state", "tenant", "direction", "state", "email"),
+    Index("ix_waiting_package", "package"),
+)
+
+envelope = Table(
+    "envelope",
+    metadata,
+    # whom the envelope of an incoming letter addressed at this tenant
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("state", String(20), nullable=False),  # delivered, unknown (no such person yet), dead
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    # what came before: (kind, key) such as ("incoming", sha256(raw) + recipient) or ("uid", the device's uid)
+    Column("tenant", Number, ForeignKey("tenant.no"), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("email", Number),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("no", Number, primary_key=True),
+    Column(
+        "tenant", Number, ForeignKey("tenant.no")
+    ),  # null: nobody's (an unknown domain, a letter without recipient here)
+    Column("kind", String(20), nullable=False),  # mime, package, record, webhook, dead-letter
+    Column("source", Text, nullable=False),  # where it came from, without a word of its content
+    Column("reason", Text, nullable=False),
+    Column("raw_ref", Text),
+    Column("at", BigInteger, nullable=False),
+    Column("resolved_at", BigInteger),
+    Column("key", String(200), nullable=False, unique=True),  # so that a repeat is one row
+    Index("ix_quarantine_tenant", "tenant", "no"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("no", Number, primary_key=True),
+    Column("tenant", Number, ForeignKey("tenant.no")),
+    Column("kind", String(40), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("ids", Text, nullable=False),  # JSON object, ids only
+    Column("run_after", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_token", String(32)),
+    Column("lease_until", BigInteger),
+    Column("state", String(10), nullable=False),  # ready, done, dead
+    Column("error", Text, nullable=False),  # type of the failure and its place, never content
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("kind", "key"),
+    Index("ix_job_ready", "state", "run_after"),
+    Index("ix_job_tenant", "tenant"),
+)
+
+limit_count = Table(
+    "limit_count",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+option = Table(
+    "option",
+    metadata,
+    # what an administrator edits in the browser: data, not a rewritten file
+    Column("tenant", Number, ForeignKey("tenant.no"), primary_key=True),
+    Column("name", String(60), primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+)
+
+visit = Table(
+    "visit",
+    metadata,
+    # one meeting of device and server, as either end saw it
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("letters_up", Integer, nullable=False),
+    Column("letters_down", Integer, nullable=False),
+    Column("bytes_up", BigInteger, nullable=False),
+    Column("bytes_down", BigInteger, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("result", Text, nullable=False),  # running, ok, or a stable word for what failed
+    Index("ix_visit_tenant", "tenant", "no"),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    # this installation's own secrets, made at its first start: the box's key pair, the key of its sessions
+    Column("name", String(60), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+# Full text is not in the metadata: FTS5 and tsvector differ; ``mailbox/search.py`` and the first migration own it.

@@ -1,0 +1,1 @@
+"""The server: mail from and to the world, packages for the boxes, work behind."""
