@@ -1,0 +1,86 @@
+# `make run` starts everything here; `make test` runs every test. Both set up what they need.
+# The commands of the first Lokole (build, start, logs, stop, integration-tests, test-emails) work as they did, on plain processes.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+# Where `make run` and `make start` keep their data, the log and the process id.
+DATA ?= .lokole
+# How many tests run side by side.
+WORKERS ?= 2
+# Further options of `lokole local`, as in: make run OPTIONS="--device-port 5001"
+OPTIONS ?=
+export DATA OPTIONS
+# Node and npm come with the Python packages.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 20
+
+.PHONY: setup setup-run setup-dev setup-test
+setup: setup-run setup-test ## all that running and testing needs
+
+setup-run: ## what `make run` needs: Python packages, no browser, no database server
+	@tools/setup.sh run
+
+setup-dev: ## the Python tools of tests and checks as well
+	@tools/setup.sh dev
+
+setup-test: ## what tests need: servers, a browser, npm tools
+	@tools/setup.sh test
+
+.PHONY: run start logs stop
+run: setup-run ## both sides and a small outside world, in the foreground
+	@mkdir -p $(DATA)
+	exec $(BIN)/lokole local --data $(DATA)/data --demo $(OPTIONS)
+
+start: setup-run ## the same in the background; waits until it is ready
+	@tools/background.sh start
+
+logs: ## what it wrote last; on a terminal also what it writes next
+	@tools/background.sh logs
+
+stop: ## stop what `make start` started
+	@tools/background.sh stop
+
+.PHONY: build unit test test-slow bench integration-tests test-emails
+build: setup unit check ## set-up, unit tests and checks
+
+unit: setup-dev ## the fast tests
+	$(BIN)/pytest -q tests/unit -m "not e2e"
+
+test: setup check ## set up and run every test but the slow ones
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests \
+	  --ignore tests/slow --ignore tests/bench --ignore tests/integration
+
+test-slow: setup ## the tests that take minutes
+	$(BIN)/pytest tests/slow -m slow
+
+bench: setup ## measure; one JSON line per figure
+	$(BIN)/python -m tests.bench.run
+
+integration-tests: setup-dev start ## the sample workflows, against what `make start` runs
+	$(BIN)/pytest -q tests/integration -m integration
+
+test-emails: start ## more letters from the outside world to the people of the local box
+	$(BIN)/python tools/test_emails.py
+
+.PHONY: check format lock clean
+check: setup-dev ## ruff, mypy, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src tests tools
+	$(BIN)/lint-imports
+
+format: setup-dev ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup-dev ## remake requirements/*.lock; UPGRADE=--upgrade takes newer versions
+	tools/lock.sh $(UPGRADE)
+
+clean: stop ## forget what `make run` and `make start` kept
+	rm -rf $(DATA)
