@@ -125,6 +125,7 @@ class Dovecot:
 
 
 _DOVECOT = """
+{dialect}
 base_dir = {folder}/run
 state_dir = {folder}/run
 log_path = {folder}/log
@@ -133,23 +134,13 @@ instance_name = lokole-test-{imap_port}
 protocols = imap lmtp
 listen = 127.0.0.1
 ssl = no
-disable_plaintext_auth = no
 auth_mechanisms = plain login
-mail_location = maildir:{folder}/mail/%u
 first_valid_uid = 1
 default_login_user = dovenull
 default_internal_user = dovecot
-passdb {{
-  driver = static
-  args = password=secret
-}}
-userdb {{
-  driver = static
-  args = uid=mail gid=mail home={folder}/mail/%u allow_all_users=yes
-}}
 service imap-login {{
   inet_listener imap {{
-    address = 127.0.0.1
+    {listen} = 127.0.0.1
     port = {imap_port}
   }}
   inet_listener imaps {{
@@ -158,11 +149,56 @@ service imap-login {{
 }}
 service lmtp {{
   inet_listener lmtp {{
-    address = 127.0.0.1
+    {listen} = 127.0.0.1
     port = {lmtp_port}
   }}
 }}
 """
+
+# Debian 12 and Ubuntu 24.04 have 2.3, Debian 13 has 2.4, which renamed half of its settings.
+_DOVECOT_2_3 = """
+disable_plaintext_auth = no
+mail_location = maildir:{folder}/mail/%u
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={folder}/mail/%u allow_all_users=yes
+}}
+"""
+_DOVECOT_2_4 = """
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+auth_allow_cleartext = yes
+mail_driver = maildir
+mail_path = {folder}/mail/%{{user}}
+passdb static {{
+  password = secret
+}}
+userdb static {{
+  allow_all_users = yes
+  fields {{
+    uid = mail
+    gid = mail
+    home = {folder}/mail/%{{user}}
+  }}
+}}
+"""
+
+
+def _dovecot_settings(program: str, folder: Path, server: Dovecot) -> str:
+    version = subprocess.run([program, "--version"], capture_output=True, check=True, text=True).stdout
+    old = version.startswith(("2.2.", "2.3."))
+    # the version of the file has to be its first setting
+    return _DOVECOT.format(
+        dialect=(_DOVECOT_2_3 if old else _DOVECOT_2_4).format(folder=folder),
+        listen="address" if old else "listen",
+        folder=folder,
+        imap_port=server.imap_port,
+        lmtp_port=server.lmtp_port,
+    )
 
 
 @contextmanager
@@ -176,7 +212,7 @@ def dovecot(folder: Path) -> Iterator[Dovecot]:
     shutil.chown(folder / "mail", "mail", "mail")
     server = Dovecot(imap_port=free_port(), lmtp_port=free_port())
     settings = folder / "dovecot.conf"
-    settings.write_text(_DOVECOT.format(folder=folder, imap_port=server.imap_port, lmtp_port=server.lmtp_port))
+    settings.write_text(_dovecot_settings(program, folder, server))
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen([program, "-F", "-c", settings], stdout=out, stderr=out)
     try:
