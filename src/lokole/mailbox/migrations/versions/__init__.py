@@ -1,0 +1,1 @@
+"""The steps, numbered; each one is frozen when it has been released."""
