@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from lokole.testing import shared_dir
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN = REPOSITORY / "tests" / "mail-data"
 #: how many messages ``mail`` of the shared data holds; a test asserts that none went missing.
@@ -37,11 +39,14 @@ class Message:
 
 
 def shared_folder() -> Path | None:
-    """The folder of shared test data (``LOKOLE_TEST_SHARED``, else ``../shared``), or None where there is none."""
-    named = os.environ.get("LOKOLE_TEST_SHARED")
-    folder = Path(named) if named else REPOSITORY.parent / "shared"
-    if (folder / "mail").is_dir():
+    """The folder of shared test data (``lokole.testing.shared_dir``) when it holds mail, else None.
+
+    A folder that LOKOLE_TEST_SHARED names on purpose has to hold it.
+    """
+    folder = shared_dir()
+    if folder is not None and (folder / "mail").is_dir():
         return folder
+    named = os.environ.get("LOKOLE_TEST_SHARED")
     if named:
         pytest.fail(f"LOKOLE_TEST_SHARED names {named}, which holds no folder 'mail'.")
     return None
