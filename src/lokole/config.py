@@ -82,7 +82,7 @@ def load(cls: type[T], environ: Mapping[str, str], *, others: Iterable[type] = (
         found = _find(doc, environ, problems)
         if found is None:
             if field.default is dataclasses.MISSING and not any(doc.name in problem for problem in problems):
-                problems.append(f"{doc.name} is missing: {doc.help}")
+                problems.append(f"{doc.name} is missing: {' '.join(doc.help.split())}")
             continue
         try:
             values[field.name] = _parse(hints[field.name], found)

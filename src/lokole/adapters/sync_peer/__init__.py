@@ -1,0 +1,1 @@
+"""Other ends of an exchange."""

@@ -1,0 +1,336 @@
+"""The command ``lokole``: reads the environment, calls one function, prints what others script.
+
+Each command imports what it needs when it runs, so that a box needs no package of the server and the other way round.
+
+Exit codes: 0 done; 1 it did not work and will not by itself; 2 wrong usage or settings;
+75 it did not work now and may later (``EX_TEMPFAIL`` of sysexits). Errors are one sentence on standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, NoReturn
+
+import click
+
+from lokole import __version__
+from lokole.config import BadSettings, describe, load
+from lokole.mail.errors import LokoleError, Temporary
+
+if TYPE_CHECKING:
+    from lokole.device.settings import DeviceSettings
+    from lokole.server.settings import ServerSettings
+
+FAILED, USAGE, LATER = 1, 2, 75
+FORMATS = ("zst", "gz", "bz2", "xz", "tar", "jsonl.gz")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lokole")
+def main() -> None:
+    """E-mail for places where the internet is there for a few minutes a day."""
+
+
+# --- programs that run ---------------------------------------------------------------------------
+
+
+@main.command()
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where everything is kept."
+)
+@click.option("--device-port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="The box's pages.")
+@click.option("--server-port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="The server's API.")
+@click.option("--smtp-port", type=click.IntRange(0, 65535), default=2525, show_default=True, help="Mail for the box.")
+@click.option("--world-port", type=click.IntRange(0, 65535), default=8025, show_default=True, help="The outside world.")
+@click.option("--status-port", type=click.IntRange(0, 65535), default=3000, show_default=True, help="Boxes and pings.")
+@click.option("--registration", metavar="USER:PASSWORD", help="Who may register domains; made up when not given.")
+@click.option("--demo", is_flag=True, help="With two people and a letter waiting.")
+def local(
+    data: Path,
+    device_port: int,
+    server_port: int,
+    smtp_port: int,
+    world_port: int,
+    status_port: int,
+    registration: str | None,
+    demo: bool,
+) -> None:
+    """Server, one registered box and a small outside world on this machine, until Ctrl-C."""
+    with _sentences("[device,server]"):
+        from lokole.local import LocalOptions, run_local
+
+        options = LocalOptions(
+            data=data,
+            device_port=device_port,
+            server_port=server_port,
+            smtp_port=smtp_port,
+            world_port=world_port,
+            status_port=status_port,
+            registration=registration,
+            demo=demo,
+        )
+        run_local(options)
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def device(context: click.Context) -> None:
+    """The box: its pages and its schedule in one process."""
+    if context.invoked_subcommand is not None:
+        return
+    with _sentences("[device]"):
+        from lokole.device.build import serve
+
+        serve(_device_settings())
+
+
+@device.command("admin")
+@click.argument("name")
+def device_admin(name: str) -> None:
+    """Make NAME an administrator and print a one-time password."""
+    with _sentences("[device]"):
+        from lokole.device.admin import make_admin
+        from lokole.device.build import open_box
+
+        with open_box(_device_settings()) as box:
+            click.echo(make_admin(box, name))
+
+
+@device.command("register")
+@click.argument("code")
+@click.option("--server", "server_url", metavar="URL", help="The server; LOKOLE_SERVER_URL when not given.")
+def device_register(code: str, server_url: str | None) -> None:
+    """Take the row that waits for this box at the server under the one-time CODE."""
+    with _sentences("[device]"):
+        from lokole.device.build import open_box
+        from lokole.device.register import register
+
+        with open_box(_device_settings()) as box:
+            click.echo(register(box, code, server_url=server_url))
+
+
+@main.command()
+def server() -> None:
+    """The server: API, pages, mail from outside, and its work."""
+    with _sentences("[server]"):
+        from lokole.server.build import serve
+
+        serve(_server_settings())
+
+
+@main.command()
+def worker() -> None:
+    """Work of the server only, beside `lokole server`."""
+    with _sentences("[server]"):
+        from lokole.server.build import run_worker
+
+        run_worker(_server_settings())
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def sync(as_json: bool) -> None:
+    """Meet the server once, now."""
+    with _sentences("[device]"):
+        from lokole.device.build import open_box
+
+        with open_box(_device_settings()) as box:
+            report = box.sync()
+        if as_json:
+            _print_line(
+                {
+                    "started": report.started.isoformat(),
+                    "seconds": round(report.seconds, 3),
+                    "letters_up": report.letters_up,
+                    "letters_down": report.letters_down,
+                    "bytes_up": report.bytes_up,
+                    "bytes_down": report.bytes_down,
+                    "quarantined": report.quarantined,
+                    "waiting": report.waiting,
+                    "result": report.result,
+                }
+            )
+        elif report.result == "ok":
+            click.echo(
+                f"{report.letters_up} letters up, {report.letters_down} letters down, {report.waiting} waiting; "
+                f"{report.bytes_up} bytes up, {report.bytes_down} bytes down in {report.seconds:.1f} seconds."
+            )
+        if report.result != "ok":
+            _stop(f"The exchange did not go through ({report.result}): {report.detail}", LATER)
+
+
+@main.command()
+@click.argument("side", type=click.Choice(["device", "server"]), default="device")
+@click.option("--database", metavar="URL", help="The database instead of the one of the settings.")
+def migrate(side: str, database: str | None) -> None:
+    """Bring the database to the schema of this version; a repeat does nothing."""
+    with _sentences("[device] or [server]"):
+        from lokole.mailbox.migrate import migrate as bring_up_to_date
+
+        if database is None and side == "server":
+            from lokole.server.build import database_url
+
+            database = database_url(_server_settings())
+        bring_up_to_date(database or _device_settings().database_url)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@main.group()
+def mail() -> None:
+    """Messages in files."""
+
+
+@mail.command("parse")
+@click.argument("file", type=click.File("rb"))
+def mail_parse(file: IO[bytes]) -> None:
+    """Print the message in FILE as one line of the exchange format."""
+    with _sentences():
+        import hashlib
+
+        from lokole.mail.mime import parse_email
+        from lokole.sync.records import EmailRecord
+        from lokole.sync.version1 import write_email_line
+
+        raw = file.read()
+        parsed = parse_email(raw, sanitise=False)
+        record = EmailRecord(uid=hashlib.sha256(raw).hexdigest(), email=parsed.email)
+        click.get_binary_stream("stdout").write(write_email_line(record, own_box=True).rstrip(b"\n") + b"\n")
+
+
+@main.group()
+def package() -> None:
+    """Packages in files."""
+
+
+@package.command("read")
+@click.argument("file", type=click.File("rb"))
+def package_read(file: BinaryIO) -> None:
+    """Print each record of the package in FILE as a line of JSON."""
+    with _sentences():
+        from lokole.sync.lines import record_lines
+
+        out = click.get_binary_stream("stdout")
+        for line in record_lines(file):
+            out.write(line)
+
+
+@package.command("write")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Told by the end of OUT when not given.")
+def package_write(out: Path, form: str | None) -> None:
+    """Write the records that come as lines of JSON on standard input into the package OUT."""
+    with _sentences():
+        from lokole.sync.lines import write_from_lines
+
+        form = form or _format_of(out)
+        write_from_lines(click.get_binary_stream("stdin"), out, form)
+
+
+def _format_of(path: Path) -> str:
+    if path.name.endswith(".jsonl.gz"):
+        return "jsonl.gz"
+    endings = {"zst": "zst", "zstd": "zst", "gz": "gz", "tgz": "gz", "bz2": "bz2", "xz": "xz", "tar": "tar"}
+    form = endings.get(path.suffix.removeprefix("."))
+    if form is None:
+        _stop(f"The end of {path.name} says no format; give --format.", USAGE)
+    return form
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+@main.group()
+def config() -> None:
+    """Settings: the environment variables LOKOLE_…."""
+
+
+_side = click.argument("side", type=click.Choice(["device", "server"]), required=False)
+
+
+@config.command("check")
+@_side
+def config_check(side: str | None) -> None:
+    """Say what is wrong with the settings of this environment, for the device unless told otherwise."""
+    with _sentences():
+        if side == "server":
+            _server_settings()
+        else:
+            _device_settings()
+        click.echo("The settings are complete.")
+
+
+@config.command("describe")
+@_side
+def config_describe(side: str | None) -> None:
+    """Print every setting with its explanation and its default."""
+    from lokole.device.settings import DeviceSettings
+    from lokole.server.settings import ServerSettings
+
+    classes = {"device": DeviceSettings, "server": ServerSettings}
+    chosen = [side] if side else list(classes)
+    for name in chosen:
+        if side is None:
+            click.echo(f"### The {name}\n")
+        click.echo(describe(classes[name]))
+
+
+# --- what all of them need -----------------------------------------------------------------------
+
+
+def _device_settings() -> DeviceSettings:
+    from lokole.device.settings import DeviceSettings
+    from lokole.server.settings import ServerSettings
+
+    return load(DeviceSettings, os.environ, others=[ServerSettings])
+
+
+def _server_settings() -> ServerSettings:
+    from lokole.device.settings import DeviceSettings
+    from lokole.server.settings import ServerSettings
+
+    return load(ServerSettings, os.environ, others=[DeviceSettings])
+
+
+@contextmanager
+def _sentences(extra: str | None = None) -> Iterator[None]:
+    """Turn the errors of this project, and packages that are not installed, into a sentence and an exit code."""
+    try:
+        yield
+    except BadSettings as error:
+        _stop("\n".join(error.problems), USAGE)
+    except Temporary as error:
+        _stop(_sentence(error), LATER)
+    except LokoleError as error:
+        _stop(_sentence(error), FAILED)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "lokole" or extra is None:
+            raise
+        _stop(f"This needs the package {error.name}: install lokole{extra}.", FAILED)
+    except BrokenPipeError:
+        # whoever read our output has seen enough; Python would complain once more while it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _stop(f"{where}{error.strerror or type(error).__name__}", FAILED)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text[0].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+
+
+def _stop(sentence: str, code: int) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(code)
+
+
+def _print_line(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, separators=(",", ":")))
