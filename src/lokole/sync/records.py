@@ -13,10 +13,15 @@ from lokole.mail.model import Attachment, Email
 
 @dataclass(frozen=True, slots=True)
 class EmailRecord:
-    """One letter. ``uid`` is the sender's name for it: unique under (device, uid) only."""
+    """One letter. ``uid`` is the sender's name for it: unique under (device, uid) only.
+
+    ``notes`` say in stable words what the reader had to do without (protocol 2.4):
+    ``uid-derived``, ``sent_at-unreadable``, ``attachment-unreadable:N`` with N counting from 1.
+    """
 
     uid: str
     email: Email
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,11 @@ class AccountRecord:
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A line that cannot be read: kept apart with its reason, its neighbours are not touched. ``raw`` may be cut at a limit."""
+    """A line that cannot be read: kept apart with its reason, its neighbours are not touched.
+
+    ``reason`` holds nothing of the content, so that it may be logged; ``raw`` does, and is cut when the line is too long to be kept.
+    ``line`` counts from 1. An attachment that cannot be read is a BadRecord of its own behind its letter, ``raw`` being its part of the line.
+    """
 
     member: str
     line: int

@@ -1,0 +1,89 @@
+"""One line of JSON (RFC 8259), read strictly and without being overrun.
+
+The standard parser is right about the grammar but for ``NaN`` and ``Infinity``; around it stand the bounds:
+nesting, numbers of a million digits, and a line that is short but stands for millions of objects.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from lokole.mail.errors import BadPackage
+
+#: Below this many bytes a line cannot hold enough values to matter.
+_COUNT_VALUES_FROM = 64 * 1024
+_UNFIT = re.compile("[\0\ud800-\udfff]")
+
+
+def _no_such_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _integer(digits: str) -> int | float:
+    # int() takes quadratic time and refuses beyond 4,300 digits; nothing of ours is that large.
+    return int(digits) if len(digits) <= 20 else float(digits)
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_such_number, parse_int=_integer)
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def decode(line: bytes | bytearray, *, max_values: int) -> str:
+    """The text of ``line`` (UTF-8, no byte order mark); raises :class:`BadPackage` when it is none or would unfold too far."""
+    if len(line) > _COUNT_VALUES_FROM:
+        _refuse_too_many_values(line, max_values)
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadPackage("the line is not UTF-8") from None
+    except MemoryError as error:
+        raise BadPackage("the line needs too much memory") from error
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The object that ``text`` is; of equal keys the last counts, as in the first Lokole.
+
+    Raises :class:`BadPackage` with a reason that holds nothing of the content.
+    """
+    try:
+        value = _decoder.decode(text)
+    except RecursionError:
+        raise BadPackage("the line is nested too deeply") from None
+    except MemoryError as error:
+        raise BadPackage("the line needs too much memory") from error
+    except ValueError as error:
+        # `from None`: the parser's error carries the whole line.
+        at = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadPackage(f"the line is not JSON{at}") from None
+    if not isinstance(value, dict):
+        raise BadPackage("the line is JSON, but not an object")
+    return value
+
+
+def _refuse_too_many_values(line: bytes | bytearray, max_values: int) -> None:
+    """An empty list is three bytes on the line and seventy in memory: count what stands outside of strings."""
+    if sum(line.count(mark) for mark in (b",", b"[", b"{")) <= max_values:
+        return
+    without_escapes = line.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if without_escapes.count(b'"') <= 4 * max_values:
+        outside = without_escapes.split(b'"')[::2]
+        if sum(part.count(mark) for part in outside for mark in (b",", b"[", b"{")) <= max_values:
+            return
+    raise BadPackage("the line holds too many values")
+
+
+def write(value: object) -> bytes:
+    """``value`` as the first Lokole wrote it: sorted keys, no spaces, everything beyond ASCII escaped.
+
+    Escaping costs a byte here and there, but a line that is ASCII takes one byte a character in memory however long its attachments are.
+    """
+    return _encoder.encode(value).encode("ascii")
+
+
+def fit_text(text: str) -> str:
+    """``text`` that every store and every protocol can hold: NUL and lone surrogates become U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return _UNFIT.sub("\ufffd", text)
