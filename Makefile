@@ -68,7 +68,7 @@ integration-tests: setup-dev start ## the sample workflows, against what `make s
 test-emails: start ## more letters from the outside world to the people of the local box
 	$(BIN)/python tools/test_emails.py
 
-.PHONY: check format lock clean
+.PHONY: check format docs lock clean
 check: setup-dev ## ruff, mypy, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -78,6 +78,9 @@ check: setup-dev ## ruff, mypy, import layers
 format: setup-dev ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup-dev ## write the generated page of settings
+	$(BIN)/python tools/settings_page.py
 
 lock: setup-dev ## remake requirements/*.lock; UPGRADE=--upgrade takes newer versions
 	tools/lock.sh $(UPGRADE)

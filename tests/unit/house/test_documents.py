@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,10 @@ def test_make_targets_named_in_documents_exist() -> None:
             spans = re.findall(r"`make ([a-z -]+)`", path.read_text())
             named |= {target for span in spans for target in span.split()}
     assert named - targets == set()
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/settings_page.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

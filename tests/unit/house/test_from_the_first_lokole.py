@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
@@ -15,6 +13,7 @@ from lokole.cli import main
 from lokole.config import SUCCESSORS, names
 from lokole.device.settings import DeviceSettings
 from lokole.server.settings import ServerSettings
+from lokole.testing import shared_dir
 from tests.unit.house.repository import ROOT, code_spans, documents, tables
 
 PAGE = ROOT / "docs/from-the-first-lokole.md"
@@ -108,10 +107,10 @@ def test_the_table_and_the_refusal_of_an_old_setting_agree(name: str) -> None:
 
 
 def test_nothing_that_people_of_the_first_lokole_type_is_left_out() -> None:
-    source = Path(os.environ.get("LOKOLE_TEST_SHARED", ROOT.parent / "shared")) / "first-lokole.md"
-    if not source.exists():
+    shared = shared_dir()
+    if shared is None:
         pytest.skip("the description of the first Lokole is not here")
-    text = source.read_text().partition("## 3.")[2]
+    text = (shared / "first-lokole.md").read_text().partition("## 3.")[2]
     theirs = set(
         re.findall(
             r"OPWEN_\w+[A-Z]|--[a-z]+_[a-z_]+|--[a-z]{4,}|make [a-z-]+(?: [a-z-]+)*(?=`)|LOKOLE_\w*[A-Z](?=`)", text
