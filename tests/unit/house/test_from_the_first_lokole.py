@@ -32,7 +32,8 @@ def commands(group: click.Command, prefix: str) -> Iterator[str]:
 def default_ports() -> set[int]:
     """The ports that `lokole local` opens unless told otherwise."""
     assert isinstance(main, click.Group)
-    return {option.default for option in main.commands["local"].params if (option.name or "").endswith("port")}
+    options = [option for option in main.commands["local"].params if (option.name or "").endswith("port")]
+    return {option.default for option in options if isinstance(option.default, int)}
 
 
 def routes() -> set[str]:
