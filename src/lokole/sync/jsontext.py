@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from lokole.mail.errors import BadPackage
+from lokole.sync.limits import Limits
 
 #: Below this many bytes a line cannot hold enough values to matter.
 _COUNT_VALUES_FROM = 64 * 1024
+#: Longer lines are searched for contents to lift; a shorter one may be in memory nine times.
+_LIFT_FROM = 1024 * 1024
+#: A content shorter than this many characters is not lifted.
+LONG_CONTENT = 65_536
+_LONG_CONTENT = re.compile(rb'"content"[ \t\r]*:[ \t\r]*"([A-Za-z0-9+/]{%d,}={0,2})"' % (LONG_CONTENT - 2))
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -30,16 +37,59 @@ _decoder = json.JSONDecoder(parse_constant=_no_such_number, parse_int=_integer)
 _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def decode(line: bytes | bytearray, *, max_values: int) -> str:
-    """The text of ``line`` (UTF-8, no byte order mark); raises :class:`BadPackage` when it is none or would unfold too far."""
+@dataclass(slots=True)
+class Lifted:
+    """Stands for a long base64 string that stayed where it is, as bytes of the line."""
+
+    base64: memoryview
+
+
+def read_line(line: bytes | bytearray, *, limits: Limits) -> dict[str, Any]:
+    """The object that ``line`` is (UTF-8, no byte order mark).
+
+    The value of a ``content`` that is long base64 is a :class:`Lifted` piece of ``line`` instead of text:
+    a file of a letter is in memory once, and text, which may take four bytes a character, stays short.
+    Raises :class:`BadPackage` with a reason that holds nothing of the content.
+    """
+    if len(line) <= _LIFT_FROM:
+        return read_object(_decode(line, limits.max_line_values))
+    # A quote inside a string is escaped, so in JSON this pattern is a key and its value, or (with the first quote escaped)
+    # the end of another key and its value; a number in place of the value keeps right what was right and wrong what was wrong.
+    lifted: list[Lifted] = []
+    rest = bytearray()
+    at = 0
+    view = memoryview(line)
+    for match in _LONG_CONTENT.finditer(line):
+        rest += view[at : match.start(1) - 1]
+        rest += b"%d" % len(lifted)
+        lifted.append(Lifted(view[match.start(1) : match.end(1)]))
+        at = match.end(1) + 1
+        if len(lifted) > limits.max_line_values:
+            raise BadPackage("the line holds too many values")
+    rest += view[at:]
+    if len(rest) > limits.max_text_bytes:
+        raise BadPackage("the line holds too much text")
+    fields = read_object(_decode(rest, limits.max_line_values))
+    _put_back(fields, lifted)
+    for item in fields["attachments"] if isinstance(fields.get("attachments"), list) else ():
+        _put_back(item, lifted)
+    return fields
+
+
+def _put_back(item: object, lifted: list[Lifted]) -> None:
+    if isinstance(item, dict):
+        n = item.get("content")
+        if type(n) is int and 0 <= n < len(lifted):
+            item["content"] = lifted[n]
+
+
+def _decode(line: bytes | bytearray, max_values: int) -> str:
     if len(line) > _COUNT_VALUES_FROM:
         _refuse_too_many_values(line, max_values)
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError:
         raise BadPackage("the line is not UTF-8") from None
-    except MemoryError as error:
-        raise BadPackage("the line needs too much memory") from error
 
 
 def read_object(text: str) -> dict[str, Any]:
@@ -51,8 +101,6 @@ def read_object(text: str) -> dict[str, Any]:
         value = _decoder.decode(text)
     except RecursionError:
         raise BadPackage("the line is nested too deeply") from None
-    except MemoryError as error:
-        raise BadPackage("the line needs too much memory") from error
     except ValueError as error:
         # `from None`: the parser's error carries the whole line.
         at = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""

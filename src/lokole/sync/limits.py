@@ -15,11 +15,13 @@ MIB = 1024 * 1024
 class Limits:
     """Bounds of one package; all sizes in bytes (protocol 5).
 
-    A line beyond ``max_line_bytes`` becomes a bad record; every other bound ends the package.
+    A line beyond one of the first three becomes a bad record; every other bound ends the package.
     """
 
     #: one line of a member, without its line end
     max_line_bytes: int = 48 * MIB
+    #: what a line may hold besides the contents of its attachments; in memory a character may take four bytes, twice
+    max_text_bytes: int = 8 * MIB
     #: values (objects, lists, members of them) of one line
     max_line_values: int = 100_000
     #: headers in the archive, the skipped ones too
@@ -42,6 +44,7 @@ class Limits:
 SERVER = Limits()
 BOX = Limits(
     max_line_bytes=24 * MIB,
+    max_text_bytes=4 * MIB,
     max_records=200_000,
     max_expanded_bytes=512 * MIB,
     zstd_window_log=23,
