@@ -56,7 +56,8 @@ test: setup check ## set up and run every test but the slow ones
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests \
 	  --ignore tests/slow --ignore tests/bench --ignore tests/integration
 
-test-slow: setup ## the tests that take minutes
+test-slow: ## the tests that take minutes
+	@tools/setup.sh slow
 	$(BIN)/pytest tests/slow -m slow
 
 bench: setup ## measure; one JSON line per figure

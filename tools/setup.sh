@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Prepares a checkout: `tools/setup.sh run` what `make run` needs (Python and its packages, nothing else),
-# `dev` the Python tools as well, `test` also the servers, the browser and the npm tools that tests use.
+# `dev` the Python tools as well, `test` also the servers, the browser and the npm tools that tests use,
+# `slow` also what makes root filesystems.
 # Everything comes from Debian's packages, the Python index (hashes required) and the npm registry.
 # A stamp in .venv makes the second call instant; it changes with the locks and with this file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-what=${1:?run, dev or test}
+what=${1:?run, dev, test or slow}
 python=${PYTHON:-python3}
 venv=.venv
 
 run_packages=(python3 python3-venv ca-certificates)
 test_packages=(postgresql postfix dovecot-imapd dovecot-lmtpd chromium fonts-dejavu-core procps strace)
+slow_packages=(mmdebstrap debian-archive-keyring)
 
 say() { printf 'set-up: %s\n' "$*" >&2; }
 
@@ -97,9 +99,15 @@ setup_test() {
   fi
 }
 
+setup_slow() {
+  setup_test
+  if has_apt; then apt_install "${slow_packages[@]}"; fi
+}
+
 case $what in
   run) setup_run ;;
   dev) setup_dev ;;
   test) setup_test ;;
-  *) say "what? run, dev or test"; exit 2 ;;
+  slow) setup_slow ;;
+  *) say "what? run, dev, test or slow"; exit 2 ;;
 esac
