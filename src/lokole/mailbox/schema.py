@@ -190,7 +190,9 @@ entry = Table(
     _tenant(),
     Column("account", Number, ForeignKey("account.no"), primary_key=True),
     Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
-    Column("written", Boolean, nullable=False),  # by this person; so a letter to oneself is in the inbox and among the sent
+    Column(
+        "written", Boolean, nullable=False
+    ),  # by this person; so a letter to oneself is in the inbox and among the sent
     Column("folder", String(32), nullable=False),
     Column("folder_lamport", BigInteger, nullable=False),
     Column("folder_origin", String(64), nullable=False),
@@ -292,6 +294,13 @@ envelope = Table(
     Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
     Column("address", Text, primary_key=True),
     Column("state", String(20), nullable=False),  # delivered, unknown (no such person yet), dead
+    Index(
+        "ix_envelope_unknown",
+        "tenant",
+        "email",
+        sqlite_where=text("state = 'unknown'"),
+        postgresql_where=text("state = 'unknown'"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -334,6 +343,7 @@ job = Table(
     Column("ids", Text, nullable=False),  # JSON object, ids only
     Column("run_after", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("asked", Integer, nullable=False),  # how often it was queued: more than when it was leased means once more
     Column("lease_token", String(32)),
     Column("lease_until", BigInteger),
     Column("state", String(10), nullable=False),  # ready, done, dead

@@ -20,7 +20,12 @@ def insert_new(table: Table, columns: Sequence[str] | None = None, *, returning:
 
 
 def insert_or_update(
-    table: Table, key: Sequence[str], changes: str, columns: Sequence[str] | None = None, *, returning: str | None = None
+    table: Table,
+    key: Sequence[str],
+    changes: str,
+    columns: Sequence[str] | None = None,
+    *,
+    returning: str | None = None,
 ) -> TextClause:
     """``INSERT … ON CONFLICT (key) DO UPDATE SET changes``; ``changes`` is SQL that may name ``excluded.column``."""
     target = ", ".join(f'"{name}"' for name in key)
@@ -32,4 +37,4 @@ def _insert(table: Table, columns: Sequence[str] | None) -> str:
     names = [column.name for column in table.columns] if columns is None else list(columns)
     assert all(name in table.columns for name in names)
     quoted = ", ".join(f'"{name}"' for name in names)
-    return f'INSERT INTO "{table.name}" ({quoted}) VALUES ({", ".join(f":{name}" for name in names)})'
+    return f'INSERT INTO "{table.name}" ({quoted}) VALUES ({", ".join(f":{name}" for name in names)})'  # noqa: S608 - the names are the schema's own

@@ -145,6 +145,7 @@ def _create_tables() -> None:
         sa.Column("ids", sa.Text(), nullable=False),
         sa.Column("run_after", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("asked", sa.Integer(), nullable=False),
         sa.Column("lease_token", sa.String(length=32), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.String(length=10), nullable=False),
@@ -301,6 +302,14 @@ def _create_tables() -> None:
         sa.ForeignKeyConstraint(["tenant"], ["tenant.no"], name=op.f("fk_envelope_tenant")),
         sa.PrimaryKeyConstraint("email", "address", name=op.f("pk_envelope")),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_envelope_unknown",
+        "envelope",
+        ["tenant", "email"],
+        unique=False,
+        sqlite_where=sa.text("state = 'unknown'"),
+        postgresql_where=sa.text("state = 'unknown'"),
     )
     op.create_table(
         "folder",

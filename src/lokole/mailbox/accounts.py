@@ -1,0 +1,283 @@
+"""The people of a device: their names, how they sign in, and what of it travels to the other end.
+
+``version`` rises with every change that the other end should know; ``sent_version`` is what it has acknowledged.
+A password's hash leaves the box only for a person with roaming on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select, update
+
+from lokole.mail.errors import NotFound, Refused
+from lokole.mail.model import Account, AccountNo, Address
+from lokole.mailbox.database import Connection, to_micros
+from lokole.mailbox.schema import account, tenant
+from lokole.mailbox.sessions import account_of, end_all_sessions
+from lokole.mailbox.upsert import insert_new
+from lokole.sync.records import AccountRecord
+
+#: names that mean somebody else everywhere (RFC 2142), or a service of this network
+RESERVED_NAMES = frozenset(
+    [
+        "abuse",
+        "admin",
+        "administrator",
+        "billing",
+        "daemon",
+        "dmarc",
+        "echo",
+        "help",
+        "hostmaster",
+        "info",
+        "lokole",
+        "mailer-daemon",
+        "marketing",
+        "news",
+        "no-reply",
+        "nobody",
+        "noc",
+        "noreply",
+        "postmaster",
+        "root",
+        "sales",
+        "security",
+        "service",
+        "spam",
+        "support",
+        "system",
+        "usenet",
+        "uucp",
+        "webmaster",
+        "wikipedia",
+        "www",
+    ]
+)
+_NAME = re.compile(r"[a-z0-9]+(?:[.-]+[a-z0-9]+)*")
+_MAX_NAME = 64
+
+_WITH_DOMAIN: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
+_BY_NAME = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
+_BY_NO = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.no == bindparam("no"))
+_NO_BY_NAME = select(account.c.no).where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
+_INSERT = insert_new(account, [column.name for column in account.columns if column.name != "no"], returning="no")
+
+
+def normal_name(text: str) -> str:
+    """The name as it is kept: lower case, letters a-z, digits, dot and dash inside.
+
+    Raises Refused, field ``name``: code ``name`` when it breaks that rule or has more than 64 characters, ``reserved`` when it means somebody else.
+    """
+    name = text.strip().casefold()
+    if len(name) > _MAX_NAME or not _NAME.fullmatch(name) or ".." in name:
+        raise Refused("a name is made of letters a-z, digits, dots and dashes", code="name", field="name")
+    if name in RESERVED_NAMES:
+        raise Refused("this name is kept for a purpose of its own", code="reserved", field="name")
+    return name
+
+
+def create_account(
+    tx: Connection,
+    tenant_no: int,
+    name: str,
+    *,
+    password_hash: str | None,
+    now: datetime,
+    language: str = "en",
+    time_zone: str = "UTC",
+    is_admin: bool = False,
+    must_change_password: bool = False,
+    allow_reserved: bool = False,
+) -> Account:
+    """A new person; raises Refused, field ``name``, with code ``taken``, ``name`` or ``reserved``.
+
+    ``allow_reserved`` is for the command line, which may make ``admin``.
+    """
+    wanted = (
+        name.strip().casefold() if allow_reserved and name.strip().casefold() in RESERVED_NAMES else normal_name(name)
+    )
+    values = _new_values(tenant_no, wanted, now) | {
+        "password_hash": password_hash,
+        "language": language,
+        "time_zone": time_zone,
+        "is_admin": is_admin,
+        "must_change_password": must_change_password,
+    }
+    no = tx.execute(_INSERT, values).scalar()
+    if no is None:
+        raise Refused("somebody has this name already", code="taken", field="name")
+    return get_account(tx, tenant_no, no)
+
+
+def find_account(tx: Connection, tenant_no: int, name: str) -> Account | None:
+    """The person with this name (case does not count), or None."""
+    row = tx.execute(_BY_NAME, {"tenant": tenant_no, "name": name.strip().casefold()}).first()
+    return None if row is None else account_of(row)
+
+
+def find_account_no(tx: Connection, tenant_no: int, name: str) -> AccountNo | None:
+    """Only the number of :func:`find_account`; for imports, which ask for it with every letter."""
+    no = tx.execute(_NO_BY_NAME, {"tenant": tenant_no, "name": name.strip().casefold()}).scalar()
+    return None if no is None else AccountNo(no)
+
+
+def get_account(tx: Connection, tenant_no: int, no: int) -> Account:
+    """The person with this number at this device; raises NotFound."""
+    row = tx.execute(_BY_NO, {"tenant": tenant_no, "no": no}).first()
+    if row is None:
+        raise NotFound("no such person")
+    return account_of(row)
+
+
+def list_accounts(tx: Connection, tenant_no: int) -> list[Account]:
+    """Everybody of a device, by name."""
+    return [
+        account_of(row)
+        for row in tx.execute(_WITH_DOMAIN.where(account.c.tenant == tenant_no).order_by(account.c.name))
+    ]
+
+
+def count_accounts(tx: Connection, tenant_no: int) -> int:
+    """How many people a device has."""
+    return int(tx.execute(select(func.count()).select_from(account).where(account.c.tenant == tenant_no)).scalar_one())
+
+
+def password_hash(tx: Connection, person: Account) -> str | None:
+    """The hash that a sign-in is compared with, or None when there is none here."""
+    found: str | None = tx.execute(select(account.c.password_hash).where(account.c.no == person.no)).scalar()
+    return found
+
+
+def set_password(tx: Connection, person: Account, hashed: str, *, must_change: bool = False) -> None:
+    """A new password; every session of the person ends."""
+    _change(tx, person, password_hash=hashed, must_change_password=must_change)
+    end_all_sessions(tx, person)
+
+
+def rehash_password(tx: Connection, person: Account, hashed: str) -> None:
+    """The same password hashed anew (higher cost); sessions stay."""
+    _change(tx, person, password_hash=hashed)
+
+
+def set_suspended(tx: Connection, person: Account, suspended: bool) -> None:
+    """Shut a person out (their sessions end), or let them in again; their letters stay and still arrive."""
+    _change(tx, person, suspended=suspended)
+    if suspended:
+        end_all_sessions(tx, person)
+
+
+def set_admin(tx: Connection, person: Account, is_admin: bool) -> None:
+    """Make a person an administrator, or take it back."""
+    _change(tx, person, is_admin=is_admin)
+
+
+def set_language(tx: Connection, person: Account, language: str) -> None:
+    """The language of the pages and of notes to this person, as a code such as ``fr``."""
+    _change(tx, person, language=language)
+
+
+def set_time_zone(tx: Connection, person: Account, time_zone: str) -> None:
+    """The zone in which the person is shown times, by its name in the tz database."""
+    _change(tx, person, time_zone=time_zone)
+
+
+def set_roaming(tx: Connection, person: Account, roaming: bool) -> None:
+    """Whether the person may read their mail in town: only then does the password's hash travel."""
+    _change(tx, person, roaming=roaming)
+
+
+def record_login(tx: Connection, person: Account, now: datetime) -> None:
+    """Somebody signed in; nothing of it travels."""
+    statement = update(account).where(account.c.no == person.no)
+    tx.execute(statement.values(last_login_at=to_micros(now), login_count=account.c.login_count + 1))
+
+
+def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
+    """What the other end does not know yet, by name."""
+    rows = tx.execute(
+        _WITH_DOMAIN.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(
+            account.c.name
+        )
+    )
+    return [
+        AccountRecord(
+            address=f"{row.name}@{row.domain}",
+            password_hash=row.password_hash if row.roaming else None,
+            language=row.language,
+            version=row.version,
+        )
+        for row in rows
+    ]
+
+
+def mark_accounts_sent(tx: Connection, tenant_no: int, versions: Mapping[str, int]) -> None:
+    """The other end has these versions for good; keys are addresses, as in :func:`accounts_to_send`."""
+    for address, version in versions.items():
+        tx.execute(
+            update(account)
+            .where(
+                account.c.tenant == tenant_no,
+                account.c.name == address.rpartition("@")[0],
+                account.c.sent_version < version,
+            )
+            .values(sent_version=version)
+        )
+
+
+def upsert_from_device(tx: Connection, tenant_no: int, record: AccountRecord, now: datetime) -> tuple[Account, bool]:
+    """Take in what a device says of one of its people; returns the person and whether they are new here.
+
+    An older version than the known one changes nothing. A record without a hash takes the hash away: roaming is off.
+    Raises Refused: code ``address`` when it is not one, ``foreign`` when its domain is not the device's.
+    """
+    spoken = Address.parse(record.address)
+    domain = tx.execute(select(tenant.c.domain).where(tenant.c.no == tenant_no)).scalar()
+    if domain is None:
+        raise NotFound("no such device")
+    if spoken.domain != domain:
+        raise Refused("this person belongs to another domain", code="foreign", field="address")
+    name = spoken.local.casefold()
+    told: dict[str, Any] = {"password_hash": record.password_hash, "roaming": record.password_hash is not None}
+    if record.language is not None:
+        told["language"] = record.language
+    values = _new_values(tenant_no, name, now) | told | {"version": record.version, "sent_version": record.version}
+    no = tx.execute(_INSERT, values).scalar()
+    if no is not None:
+        return get_account(tx, tenant_no, no), True
+    tx.execute(
+        update(account)
+        .where(account.c.tenant == tenant_no, account.c.name == name, account.c.version <= record.version)
+        .values(version=record.version, sent_version=record.version, **told)
+    )
+    person = find_account(tx, tenant_no, name)
+    assert person is not None
+    return person, False
+
+
+def _new_values(tenant_no: int, name: str, now: datetime) -> dict[str, Any]:
+    return {
+        "tenant": tenant_no,
+        "name": name,
+        "password_hash": None,
+        "language": "en",
+        "time_zone": "UTC",
+        "is_admin": False,
+        "suspended": False,
+        "must_change_password": False,
+        "roaming": False,
+        "version": 1,
+        "sent_version": 0,
+        "created_at": to_micros(now),
+        "last_login_at": None,
+        "login_count": 0,
+    }
+
+
+def _change(tx: Connection, person: Account, **values: Any) -> None:
+    statement = update(account).where(account.c.tenant == person.tenant, account.c.no == person.no)
+    if tx.execute(statement.values(version=account.c.version + 1, **values)).rowcount != 1:
+        raise NotFound("no such person")

@@ -1,0 +1,225 @@
+"""Work to do, as rows: queued in the transaction that makes it necessary, done at least once.
+
+A worker leases a row for a while and says with its lease token that the row is done, in the transaction that holds the job's results;
+when the lease went to somebody else meanwhile, that transaction fails as a whole.
+The row is the truth; whatever rings a bell for it is somewhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, case, delete, func, or_, select, update
+
+from lokole.mail.errors import NotFound, Refused
+from lokole.mail.model import TenantNo
+from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.schema import job
+from lokole.mailbox.upsert import insert_new, insert_or_update
+from lokole.ports.callables import Entropy
+
+_COLUMNS = [column.name for column in job.columns if column.name != "no"]
+_INSERT = insert_new(job, _COLUMNS)
+# a row at work keeps its lease; `asked` then tells finish() that it is not done yet
+_AGAIN = insert_or_update(
+    job,
+    ["kind", "key"],
+    "ids = excluded.ids, run_after = excluded.run_after, error = '',"
+    " attempts = CASE WHEN job.state = 'ready' THEN job.attempts ELSE 0 END, state = 'ready', asked = job.asked + 1",
+    _COLUMNS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A leased row: ``ids`` say what to work on, ``attempts`` counts this one, ``lease_token`` proves whose it is."""
+
+    no: int
+    tenant: TenantNo | None
+    kind: str
+    key: str
+    ids: dict[str, Any]
+    attempts: int
+    asked: int
+    lease_token: str
+    lease_until: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJob:
+    """A job that was given up, with the type and place of its last failure."""
+
+    no: int
+    tenant: TenantNo | None
+    kind: str
+    key: str
+    attempts: int
+    error: str
+
+
+class LeaseLost(Refused):
+    """The lease ran out and the row went to somebody else: undo everything."""
+
+    def __init__(self) -> None:
+        super().__init__("the lease went to another worker", code="lease-lost")
+
+
+def enqueue(
+    tx: Connection,
+    kind: str,
+    key: str,
+    ids: Mapping[str, Any],
+    *,
+    tenant: int | None,
+    now: datetime,
+    run_after: datetime | None = None,
+    again: bool = False,
+) -> bool:
+    """Queue work in the caller's transaction; ``ids`` is small JSON, ids only, never content.
+
+    (``kind``, ``key``) is one row for ever: a repeat changes nothing and gives False. With ``again`` a row that is there
+    is made ready once more (for work that recurs under one name), also when a worker has it just now.
+    """
+    values = {
+        "tenant": tenant,
+        "kind": kind,
+        "key": key,
+        "ids": json.dumps(dict(ids), separators=(",", ":"), sort_keys=True),
+        "run_after": to_micros(run_after or now),
+        "attempts": 0,
+        "asked": 1,
+        "lease_token": None,
+        "lease_until": None,
+        "state": "ready",
+        "error": "",
+        "created_at": to_micros(now),
+    }
+    return tx.execute(_AGAIN if again else _INSERT, values).rowcount == 1
+
+
+def lease(
+    tx: Connection,
+    *,
+    now: datetime,
+    lease_seconds: float,
+    entropy: Entropy,
+    kinds: Sequence[str] | None = None,
+    no: int | None = None,
+) -> Job | None:
+    """Take the row that is due for longest (of ``kinds``; or just the row ``no``), or None when nothing is.
+
+    A row whose lease ran out is due. Commit at once, so that others see the lease.
+    """
+    moment = to_micros(now)
+    due = (
+        select(job.c.no)
+        .where(job.c.state == "ready", job.c.run_after <= moment)
+        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment))
+        .order_by(job.c.run_after, job.c.no)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if kinds is not None:
+        due = due.where(job.c.kind.in_(list(kinds)))
+    if no is not None:
+        due = due.where(job.c.no == no)
+    found = tx.execute(due).scalar()
+    if found is None:
+        return None
+    token = entropy(16).hex()
+    until = moment + round(lease_seconds * 1_000_000)
+    taken = (
+        update(job)
+        .where(job.c.no == found)
+        .values(lease_token=token, lease_until=until, attempts=job.c.attempts + 1)
+        .returning(*job.columns)
+    )
+    return _job_of(tx.execute(taken).one())
+
+
+def renew(tx: Connection, mine: Job, *, now: datetime, lease_seconds: float) -> None:
+    """Keep the lease for ``lease_seconds`` from ``now``; raises :class:`LeaseLost`."""
+    until = to_micros(now) + round(lease_seconds * 1_000_000)
+    _mine(tx, mine, lease_until=until)
+
+
+def finish(tx: Connection, mine: Job) -> None:
+    """The job is done; call it in the transaction that holds its results. Raises :class:`LeaseLost` when it is not mine any more."""
+    # what was queued again while it was at work is due once more
+    state = case((job.c.asked == mine.asked, "done"), else_="ready")
+    _mine(tx, mine, lease_token=None, lease_until=None, state=state, error="")
+
+
+def fail(tx: Connection, mine: Job, *, now: datetime, retry_in: timedelta | None, error: str) -> None:
+    """The job failed: due again after ``retry_in``, or dead when None. ``error`` is the type and place of the failure, never content.
+
+    Raises :class:`LeaseLost` when it is not mine any more.
+    """
+    if retry_in is None:
+        _mine(tx, mine, lease_token=None, lease_until=None, state="dead", error=error[:500])
+    else:
+        due = to_micros(now + retry_in)
+        _mine(tx, mine, lease_token=None, lease_until=None, run_after=due, error=error[:500])
+
+
+def revive(tx: Connection, no: int, now: datetime) -> None:
+    """Try a dead job again (an operator asked for it); raises NotFound when there is no such dead job."""
+    statement = update(job).where(job.c.no == no, job.c.state == "dead")
+    if tx.execute(statement.values(state="ready", attempts=0, run_after=to_micros(now))).rowcount != 1:
+        raise NotFound("no such job")
+
+
+def next_due(tx: Connection, kinds: Sequence[str] | None = None) -> datetime | None:
+    """When the next row is due, which may be in the past; None when nothing is queued. Leased rows are due when their lease ends."""
+    due = func.coalesce(job.c.lease_until, job.c.run_after)
+    query = select(func.min(due)).where(job.c.state == "ready")
+    if kinds is not None:
+        query = query.where(job.c.kind.in_(list(kinds)))
+    found = tx.execute(query).scalar()
+    return None if found is None else from_micros(found)
+
+
+def count_jobs(tx: Connection, state: str, kind: str | None = None) -> int:
+    """How many rows are ``ready``, ``done`` or ``dead``."""
+    query = select(func.count()).select_from(job).where(job.c.state == state)
+    if kind is not None:
+        query = query.where(job.c.kind == kind)
+    return int(tx.execute(query).scalar_one())
+
+
+def dead_jobs(tx: Connection, limit: int = 100) -> list[DeadJob]:
+    """What was given up, newest first."""
+    rows = tx.execute(select(job).where(job.c.state == "dead").order_by(job.c.no.desc()).limit(limit))
+    return [DeadJob(row.no, row.tenant, row.kind, row.key, row.attempts, row.error) for row in rows]
+
+
+def forget_done(tx: Connection, before: datetime) -> int:
+    """Drop what is done and was queued before a moment; returns how many. Its keys may then be queued anew."""
+    statement = delete(job).where(job.c.state == "done", job.c.created_at < to_micros(before))
+    return tx.execute(statement).rowcount
+
+
+def _mine(tx: Connection, mine: Job, **values: Any) -> None:
+    statement = update(job).where(job.c.no == mine.no, job.c.lease_token == mine.lease_token)
+    if tx.execute(statement.values(**values)).rowcount != 1:
+        raise LeaseLost
+
+
+def _job_of(row: Row[Any]) -> Job:
+    return Job(
+        no=row.no,
+        tenant=None if row.tenant is None else TenantNo(row.tenant),
+        kind=row.kind,
+        key=row.key,
+        ids=json.loads(row.ids),
+        attempts=row.attempts,
+        asked=row.asked,
+        lease_token=row.lease_token,
+        lease_until=from_micros(row.lease_until),
+        created_at=from_micros(row.created_at),
+    )

@@ -1,0 +1,416 @@
+"""Letters: one copy of the content per tenant, whoever has it.
+
+A letter is stored once under (tenant, id); storing it again changes nothing, so that every repeat is harmless.
+Attachments are blobs under ``domain/sha256``, written before the transaction that names them (:func:`put_attachments`).
+Bcc is not part of the content: it stands in ``recipient`` and is read only with ``private=True``,
+for the letter's writer and for the other end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from lokole.mail.errors import NotFound, Refused
+from lokole.mail.model import (
+    Account,
+    AccountNo,
+    Address,
+    Attachment,
+    Contact,
+    Delivery,
+    DeliveryState,
+    Email,
+    EmailId,
+    EmailNo,
+    FolderName,
+    TenantNo,
+)
+from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.entries import deliver
+from lokole.mailbox.fulltext import add_words, index_letter, letter_text
+from lokole.mailbox.packages import add_waiting
+from lokole.mailbox.recipients import envelope_of, set_recipients, written_recipients
+from lokole.mailbox.schema import address, attachment, email
+from lokole.mailbox.upsert import insert_new
+from lokole.mailbox.words import plain_text, storable
+from lokole.ports.blobs import BlobStore
+
+PREVIEW_CHARS = 120
+_LINE_CHARS = 200
+
+_INSERT = insert_new(
+    email, [column.name for column in email.columns if column.name != "order_no"], returning="order_no"
+)
+_INSERT_ADDRESS = insert(address)
+_INSERT_ATTACHMENT = insert_new(attachment)
+_BY_ID = select(email.c.order_no).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
+_CONVERSATION = (
+    select(email.c.conversation)
+    .where(email.c.tenant == bindparam("tenant"), email.c.message_id == bindparam("message_id"))
+    .limit(1)
+)
+_EMAIL = select(email).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
+_ADDRESSES = (
+    select(address.c.role, address.c.name, address.c.address)
+    .where(address.c.tenant == bindparam("tenant"), address.c.email == bindparam("email"))
+    .order_by(address.c.n)
+)
+_ATTACHMENTS = (
+    select(attachment)
+    .where(attachment.c.tenant == bindparam("tenant"), attachment.c.email == bindparam("email"))
+    .order_by(attachment.c.n)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttachment:
+    """A file of a letter without its bytes, which are the blob :func:`blob_key`; ``size`` in bytes."""
+
+    filename: str
+    type: str
+    cid: str | None
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEmail:
+    """A letter as it is kept. ``email.attachments`` is empty; the files are ``attachments``, counted from 0."""
+
+    no: EmailNo
+    tenant: TenantNo
+    id: EmailId
+    email: Email
+    attachments: tuple[StoredAttachment, ...]
+    received_at: datetime
+    conversation: str
+    uid: str | None
+    raw_ref: str | None
+
+
+def blob_key(domain: str, sha256: str) -> str:
+    """Where a tenant's file is kept, so that nothing tells one tenant what another holds."""
+    return f"{domain}/{sha256}"
+
+
+def put_attachments(blobs: BlobStore, domain: str, attachments: Iterable[Attachment]) -> list[StoredAttachment]:
+    """Make the files durable; call it before the transaction that stores their letter. May be repeated."""
+    stored = []
+    for one in attachments:
+        digest = hashlib.sha256(one.content).hexdigest()
+        blobs.put(blob_key(domain, digest), one.content)
+        stored.append(StoredAttachment(one.filename, one.type, one.cid, digest, len(one.content)))
+    return stored
+
+
+def store_email(
+    tx: Connection,
+    tenant_no: int,
+    letter: Email,
+    *,
+    id: EmailId,
+    received_at: datetime,
+    attachments: Sequence[StoredAttachment] = (),
+    deliver_to: Sequence[int] = (),
+    folder: str = FolderName.INBOX,
+    read: bool = False,
+    written: bool = False,
+    raw_ref: str | None = None,
+    uid: str | None = None,
+) -> tuple[EmailNo, bool]:
+    """Keep ``letter`` under ``id`` and give it to the accounts ``deliver_to`` (each as :func:`deliver` does).
+
+    Returns its number, and False when it was there already: then only who does not have it yet gets it.
+    ``letter.attachments`` is ignored: the files are ``attachments``. ``letter.bcc`` and ``letter.recipients`` are not kept here.
+    ``body`` must be safe HTML.
+    """
+    sender, people = letter.sender, [*letter.to, *letter.cc]
+    body, subject = storable(letter.body), storable(letter.subject)
+    values: dict[str, Any] = {
+        "tenant": tenant_no,
+        "id": bytes(id),
+        "received_at": to_micros(received_at),
+        "sent_at": None if letter.sent_at is None else to_micros(letter.sent_at),
+        "sent_at_doubtful": letter.sent_at_doubtful,
+        "message_id": storable(letter.message_id),
+        "in_reply_to": storable(letter.in_reply_to),
+        "references": storable(" ".join(letter.references)),
+        "conversation": _conversation(tx, tenant_no, letter, id),
+        "sender_name": storable(sender.name),
+        "sender_address": storable(sender.address),
+        "recipients_line": storable(", ".join([one.name or one.address for one in people[:20]])[:_LINE_CHARS]),
+        "subject": subject,
+        "preview": storable(plain_text(body[: PREVIEW_CHARS * 50])[:PREVIEW_CHARS]),
+        "attachment_count": len(attachments),
+        "raw_ref": raw_ref,
+        "uid": uid,
+        "body": body,
+    }
+    no = tx.execute(_INSERT, values).scalar()
+    if no is None:
+        known = EmailNo(tx.execute(_BY_ID, {"tenant": tenant_no, "id": bytes(id)}).scalar_one())
+        for account_no in deliver_to:
+            deliver(tx, tenant_no, known, account_no, folder=folder, read=read, written=written)
+        return known, False
+    _store_addresses(tx, tenant_no, no, letter)
+    if attachments:
+        tx.execute(_INSERT_ATTACHMENT, [_file_values(tenant_no, no, n, one) for n, one in enumerate(attachments)])
+    for account_no in deliver_to:
+        deliver(tx, tenant_no, no, account_no, folder=folder, read=read, written=written, indexed=True)
+    content = letter_text(
+        subject=subject,
+        people=[part for one in (sender, *people, *letter.reply_to) for part in (one.name, one.address)],
+        filenames=[one.filename for one in attachments],
+        body=body,
+    )
+    index_letter(tx, no, content, dict.fromkeys(deliver_to))
+    return EmailNo(no), True
+
+
+def add_attachment_later(tx: Connection, tenant_no: int, email_no: int, one: StoredAttachment) -> int:
+    """A file that came apart from its letter; returns its place. The same file under the same name is added once."""
+    known = tx.execute(_ATTACHMENTS, {"tenant": tenant_no, "email": email_no}).all()
+    for row in known:
+        if (row.sha256, row.filename, row.cid) == (one.sha256, storable(one.filename), one.cid):
+            return int(row.n)
+    n = max((row.n for row in known), default=-1) + 1
+    counted = (
+        update(email)
+        .where(email.c.tenant == tenant_no, email.c.order_no == email_no)
+        .values(attachment_count=email.c.attachment_count + 1)
+    )
+    if tx.execute(counted).rowcount != 1:
+        raise NotFound("no such letter")
+    tx.execute(_INSERT_ATTACHMENT, _file_values(tenant_no, email_no, n, one))
+    add_words(tx, email_no, one.filename)
+    return n
+
+
+def write_letter(
+    tx: Connection,
+    tenant_no: int,
+    writer: Account,
+    letter: Email,
+    *,
+    id: EmailId,
+    now: datetime,
+    attachments: Sequence[StoredAttachment] = (),
+) -> EmailNo:
+    """A person sends ``letter``: it is among their sent letters, at once with the people of the same device, and waits for all others.
+
+    The sender's address is the writer's whatever ``letter`` says; date and Message-ID are given when missing.
+    Every other recipient gets a delivery state ``waiting``, and the letter a waiting row ``up``.
+    Raises Refused, nothing written: ``no-recipient`` (field ``to``), ``address`` or ``unknown-person`` (field: the address as written).
+    """
+    local: dict[AccountNo, None] = {}
+    noted: dict[str, Delivery] = {}
+    names: dict[str, str] = {}
+    for role, contacts in (("to", letter.to), ("cc", letter.cc), ("bcc", letter.bcc)):
+        for contact in contacts:
+            parsed = _parse(contact)
+            if parsed.key in noted:
+                continue
+            state = DeliveryState.WAITING
+            if parsed.domain == writer.domain:
+                person = find_account_no(tx, tenant_no, parsed.local)
+                if person is None:
+                    raise Refused("nobody here has this name", code="unknown-person", field=contact.address)
+                local[person] = None
+                state = DeliveryState.LOCAL
+            noted[parsed.key] = Delivery(parsed.key, role, state)
+            names[parsed.key] = contact.name
+    if not noted:
+        raise Refused("a letter needs somebody to go to", code="no-recipient", field="to")
+    whole = replace(
+        letter,
+        sender=Contact(str(writer.address), letter.sender.name),
+        sent_at=letter.sent_at or now,
+        message_id=letter.message_id or f"<{id.hex()}@{writer.domain}>",
+    )
+    # to oneself: one entry, in the inbox and among the sent (entries.lists_of)
+    to_self = writer.no in local
+    no, created = store_email(tx, tenant_no, whole, id=id, received_at=now, attachments=attachments)
+    if not created:
+        return no
+    folder = FolderName.INBOX if to_self else FolderName.SENT
+    deliver(tx, tenant_no, no, writer.no, folder=folder, read=not to_self, written=True)
+    for person in local:
+        if person != writer.no:
+            deliver(tx, tenant_no, no, person)
+    set_recipients(tx, tenant_no, no, noted.values(), writer=writer.no, names=names)
+    if any(one.state is DeliveryState.WAITING for one in noted.values()):
+        add_waiting(tx, tenant_no, no, "up")
+    return no
+
+
+def read_email(tx: Connection, tenant_no: int, email_no: int, *, private: bool = False) -> StoredEmail:
+    """The letter ``email_no`` of this tenant; raises NotFound.
+
+    ``private`` adds what only the letter's writer and the other end may know: ``bcc``, and as ``recipients`` the envelope:
+    for an incoming letter whom it addressed here, for a written one who is not served on this device.
+    """
+    row = tx.execute(_EMAIL, {"tenant": tenant_no, "email": email_no}).first()
+    if row is None:
+        raise NotFound("no such letter")
+    by_role: dict[str, list[Contact]] = {}
+    for one in tx.execute(_ADDRESSES, {"tenant": tenant_no, "email": email_no}):
+        by_role.setdefault(one.role, []).append(Contact(one.address, one.name))
+    files = () if not row.attachment_count else attachments_of(tx, tenant_no, email_no)
+    bcc: tuple[Contact, ...] = ()
+    envelope: tuple[Address, ...] = ()
+    if private:
+        written = written_recipients(tx, tenant_no, email_no)
+        bcc = tuple(Contact(one.delivery.address, one.name) for one in written if one.delivery.role == "bcc")
+        addressed = [one.delivery.address for one in written if one.delivery.state is not DeliveryState.LOCAL]
+        envelope = _addresses(addressed or envelope_of(tx, tenant_no, email_no))
+    return StoredEmail(
+        no=EmailNo(row.order_no),
+        tenant=TenantNo(row.tenant),
+        id=EmailId(bytes(row.id)),
+        email=Email(
+            sender=Contact(row.sender_address, row.sender_name),
+            to=tuple(by_role.get("to", ())),
+            cc=tuple(by_role.get("cc", ())),
+            bcc=bcc,
+            reply_to=tuple(by_role.get("reply_to", ())),
+            subject=row.subject,
+            body=row.body,
+            sent_at=None if row.sent_at is None else from_micros(row.sent_at),
+            sent_at_doubtful=row.sent_at_doubtful,
+            message_id=row.message_id,
+            in_reply_to=row.in_reply_to,
+            references=tuple(row.references.split()),
+            recipients=envelope,
+            id=EmailId(bytes(row.id)),
+        ),
+        attachments=files,
+        received_at=from_micros(row.received_at),
+        conversation=row.conversation,
+        uid=row.uid,
+        raw_ref=row.raw_ref,
+    )
+
+
+def load_email(
+    tx: Connection, blobs: BlobStore, tenant_no: int, domain: str, email_no: int, *, private: bool = False
+) -> Email:
+    """The whole letter with the bytes of its files, for packing and sending; raises NotFound when it or a file is gone."""
+    stored = read_email(tx, tenant_no, email_no, private=private)
+    return replace(stored.email, attachments=load_attachments(blobs, domain, stored.attachments))
+
+
+def load_attachments(blobs: BlobStore, domain: str, attachments: Iterable[StoredAttachment]) -> tuple[Attachment, ...]:
+    """The files with their bytes; needs no transaction. Raises NotFound."""
+    return tuple(
+        Attachment(one.filename, blobs.read(blob_key(domain, one.sha256)), one.type, one.cid) for one in attachments
+    )
+
+
+def attachments_of(tx: Connection, tenant_no: int, email_no: int) -> tuple[StoredAttachment, ...]:
+    """The files of a letter, in order."""
+    rows = tx.execute(_ATTACHMENTS, {"tenant": tenant_no, "email": email_no})
+    return tuple(StoredAttachment(row.filename, row.type, row.cid, row.sha256, row.size) for row in rows)
+
+
+def find_email(tx: Connection, tenant_no: int, id: EmailId) -> EmailNo | None:
+    """The number of the letter with this id, or None."""
+    no = tx.execute(_BY_ID, {"tenant": tenant_no, "id": bytes(id)}).scalar()
+    return None if no is None else EmailNo(no)
+
+
+def count_letters(tx: Connection, tenant_no: int) -> int:
+    """How many letters a tenant has; walks an index, so not for every page."""
+    return int(tx.execute(select(func.count()).select_from(email).where(email.c.tenant == tenant_no)).scalar_one())
+
+
+def _parse(contact: Contact) -> Address:
+    try:
+        return Address.parse(contact.address)
+    except Refused as error:
+        raise Refused(str(error), code="address", field=contact.address) from error
+
+
+def _addresses(texts: Iterable[str]) -> tuple[Address, ...]:
+    found = []
+    for text in texts:
+        # an address that a stranger's envelope brought may be no address at all: it cannot be written to
+        with suppress(Refused):
+            found.append(Address.parse(text))
+    return tuple(found)
+
+
+def _store_addresses(tx: Connection, tenant_no: int, no: int, letter: Email) -> None:
+    people = [("from", letter.sender)]
+    for role, contacts in (("to", letter.to), ("cc", letter.cc), ("reply_to", letter.reply_to)):
+        people += [(role, contact) for contact in contacts]
+    tx.execute(
+        _INSERT_ADDRESS,
+        [
+            {
+                "tenant": tenant_no,
+                "email": no,
+                "n": n,
+                "role": role,
+                "name": storable(contact.name),
+                "address": storable(contact.address),
+            }
+            for n, (role, contact) in enumerate(people)
+        ],
+    )
+
+
+def _file_values(tenant_no: int, email_no: int, n: int, one: StoredAttachment) -> dict[str, Any]:
+    return {
+        "tenant": tenant_no,
+        "email": email_no,
+        "n": n,
+        "filename": storable(one.filename),
+        "type": storable(one.type),
+        "cid": None if one.cid is None else storable(one.cid),
+        "sha256": one.sha256,
+        "size": one.size,
+    }
+
+
+def _conversation(tx: Connection, tenant_no: int, letter: Email, id: EmailId) -> str:
+    """What letters of one exchange share: a digest of the Message-ID that began it (RFC 5322 section 3.6.4)."""
+    if letter.references:
+        root = letter.references[0]
+    elif letter.in_reply_to:
+        # no References: the letter answered may know more than its own id
+        asked = {"tenant": tenant_no, "message_id": storable(letter.in_reply_to)}
+        known = tx.execute(_CONVERSATION, asked).scalar()
+        if known is not None:
+            return str(known)
+        root = letter.in_reply_to
+    else:
+        root = letter.message_id or id.hex()
+    return hashlib.sha256(storable(root).encode("utf-8")).hexdigest()[:32]
+
+
+__all__ = [
+    "PREVIEW_CHARS",
+    "StoredAttachment",
+    "StoredEmail",
+    "add_attachment_later",
+    "attachments_of",
+    "blob_key",
+    "count_letters",
+    "deliver",
+    "find_email",
+    "load_attachments",
+    "load_email",
+    "put_attachments",
+    "read_email",
+    "set_recipients",
+    "store_email",
+    "write_letter",
+]

@@ -1,0 +1,61 @@
+"""Counters that slow down guessing, in the database: a power cut does not reset them and workers share them."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, delete, select
+
+from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.schema import limit_count
+from lokole.mailbox.upsert import insert_or_update
+
+_ADD = insert_or_update(
+    limit_count,
+    ["key"],
+    "count = CASE WHEN limit_count.expires_at <= :now THEN excluded.count ELSE limit_count.count + excluded.count END,"
+    " expires_at = CASE WHEN limit_count.expires_at <= :now THEN excluded.expires_at ELSE limit_count.expires_at END",
+    returning="count",
+)
+_FIND = select(limit_count.c.count, limit_count.c.expires_at).where(limit_count.c.key == bindparam("key"))
+_MAX_KEY = 200
+
+
+def add_count(tx: Connection, key: str, window: timedelta, now: datetime, amount: int = 1) -> int:
+    """Count ``amount`` under ``key``; the window begins with the first count and the sum so far is returned."""
+    values = {"key": _short(key), "count": amount, "expires_at": to_micros(now + window), "now": to_micros(now)}
+    return int(tx.execute(_ADD, values).scalar_one())
+
+
+def get_count(tx: Connection, key: str, now: datetime) -> int:
+    """The sum in the running window, 0 without one."""
+    row = tx.execute(_FIND, {"key": _short(key)}).first()
+    return 0 if row is None or row.expires_at <= to_micros(now) else int(row[0])
+
+
+def get_expiry(tx: Connection, key: str, now: datetime) -> datetime:
+    """When the running window ends; ``now`` without one."""
+    row = tx.execute(_FIND, {"key": _short(key)}).first()
+    return now if row is None else max(now, from_micros(row.expires_at))
+
+
+def clear_count(tx: Connection, key: str) -> None:
+    """Forget one counter."""
+    tx.execute(delete(limit_count).where(limit_count.c.key == _short(key)))
+
+
+def reset_counts(tx: Connection) -> int:
+    """Forget all counters; returns how many."""
+    return tx.execute(delete(limit_count)).rowcount
+
+
+def forget_expired(tx: Connection, now: datetime) -> int:
+    """Drop counters whose window is over; returns how many."""
+    return tx.execute(delete(limit_count).where(limit_count.c.expires_at <= to_micros(now))).rowcount
+
+
+def _short(key: str) -> str:
+    if len(key) <= _MAX_KEY and key.isprintable():
+        return key
+    return "sha256:" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

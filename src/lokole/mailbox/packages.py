@@ -1,0 +1,295 @@
+"""Letters on their way to the other end, and the packages that carry them.
+
+A letter is ``waiting``, then ``packed`` (in a package that is not acknowledged yet), then ``delivered``; it is forgotten, in the sense of
+no longer waiting, only when the other end has acknowledged the package. Packages are immutable and numbered by
+(tenant, epoch, direction, seq) from 1; ``direction`` is ``up`` (box to server) or ``down``.
+What is in a package and how it looks belongs to ``sync``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, select, update
+
+from lokole.mail.errors import NotFound, Refused
+from lokole.mail.model import EmailNo, PackageRef, TenantNo
+from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.schema import package, tenant, waiting
+from lokole.mailbox.upsert import insert_new
+
+_INSERT_WAITING = insert_new(waiting)
+_WAITING = (
+    select(waiting.c.email, waiting.c.recipient)
+    .where(
+        waiting.c.tenant == bindparam("tenant"),
+        waiting.c.direction == bindparam("direction"),
+        waiting.c.state == "waiting",
+    )
+    .order_by(waiting.c.email, waiting.c.recipient)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A letter that waits; ``recipient`` is "" or the one person its record is for (version 1 boxes)."""
+
+    email: EmailNo
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRow:
+    """One package; ``state`` is built, held, unpacked, acknowledged or fetched; ``size`` in bytes, ``type`` a content type, ``blob`` a key."""
+
+    no: int
+    tenant: TenantNo
+    epoch: int
+    direction: str
+    seq: int
+    sha256: PackageRef
+    size: int
+    type: str
+    blob: str
+    letters: int
+    state: str
+    created_at: datetime
+    changed_at: datetime
+
+
+def add_waiting(tx: Connection, tenant_no: int, email_no: int, direction: str, recipient: str = "") -> bool:
+    """The letter is to go to the other end; False when it is on its way, or there, already."""
+    values = {
+        "tenant": tenant_no,
+        "email": email_no,
+        "recipient": recipient,
+        "direction": direction,
+        "state": "waiting",
+        "package": None,
+    }
+    return tx.execute(_INSERT_WAITING, values).rowcount == 1
+
+
+def waiting_emails(tx: Connection, tenant_no: int, direction: str) -> Iterator[EmailNo]:
+    """The letters that wait, oldest first, each once; numbers only, so that their content can be read one by one."""
+    last = None
+    for one in waiting_rows(tx, tenant_no, direction):
+        if one.email != last:
+            yield one.email
+        last = one.email
+
+
+def waiting_rows(tx: Connection, tenant_no: int, direction: str) -> Iterator[Waiting]:
+    """The same with the recipients that have a record of their own."""
+    # fetched at once: numbers are small, and the caller reads and writes on the same connection meanwhile
+    for row in tx.execute(_WAITING, {"tenant": tenant_no, "direction": direction}).all():
+        yield Waiting(EmailNo(row.email), row.recipient)
+
+
+def count_waiting(tx: Connection, tenant_no: int, direction: str, *, packed_too: bool = True) -> int:
+    """How many letters the other end has not acknowledged yet (``packed_too``), or are in no package yet."""
+    states = ("waiting", "packed") if packed_too else ("waiting",)
+    query = select(func.count(waiting.c.email.distinct())).where(
+        waiting.c.tenant == tenant_no, waiting.c.direction == direction, waiting.c.state.in_(states)
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def next_seq(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:
+    """The number of the next package; stays free until :func:`add_package` of the same transaction uses it."""
+    # the tenant's row is the lock that keeps two builders apart on PostgreSQL; SQLite has one writer anyway
+    tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
+    query = select(func.max(package.c.seq)).where(
+        package.c.tenant == tenant_no, package.c.epoch == epoch, package.c.direction == direction
+    )
+    return (tx.execute(query).scalar() or 0) + 1
+
+
+def add_package(
+    tx: Connection,
+    tenant_no: int,
+    *,
+    epoch: int,
+    direction: str,
+    seq: int,
+    sha256: str,
+    size: int,
+    type: str,
+    blob: str,
+    letters: int,
+    state: str,
+    now: datetime,
+) -> int:
+    """Note a package whose blob is durable; returns its number. The same package again gives the same number.
+
+    Raises Refused with code ``seq`` when the number (epoch, seq) belongs to a package with other bytes.
+    """
+    moment = to_micros(now)
+    values = {
+        "tenant": tenant_no,
+        "epoch": epoch,
+        "direction": direction,
+        "seq": seq,
+        "sha256": sha256,
+        "size": size,
+        "type": type,
+        "blob": blob,
+        "letters": letters,
+        "state": state,
+        "created_at": moment,
+        "changed_at": moment,
+    }
+    known = find_package_by_seq(tx, tenant_no, epoch, direction, seq)
+    if known is not None:
+        if known.sha256 != sha256:
+            raise Refused("this number belongs to another package", code="seq", field="seq")
+        return known.no
+    return int(tx.execute(insert(package).values(**values).returning(package.c.no)).scalar_one())
+
+
+def mark_packed(tx: Connection, package_no: int, rows: Iterable[Waiting] | Iterable[EmailNo]) -> None:
+    """These letters travel in this package: all their waiting rows, or only the one that a :class:`Waiting` names."""
+    row = tx.execute(select(package.c.tenant, package.c.direction).where(package.c.no == package_no)).one()
+    statement = update(waiting).where(
+        waiting.c.tenant == row.tenant,
+        waiting.c.direction == row.direction,
+        waiting.c.email == bindparam("letter"),
+        waiting.c.state == "waiting",
+    )
+    some, whole = [], []
+    for one in rows:
+        if isinstance(one, Waiting):
+            some.append({"letter": one.email, "whom": one.recipient})
+        else:
+            whole.append({"letter": one})
+    if some:
+        tx.execute(
+            statement.where(waiting.c.recipient == bindparam("whom")).values(state="packed", package=package_no), some
+        )
+    if whole:
+        tx.execute(statement.values(state="packed", package=package_no), whole)
+
+
+def unpack_again(tx: Connection, package_no: int) -> int:
+    """The letters of a package wait again (its blob is gone, or the other end never had it); returns how many rows."""
+    statement = update(waiting).where(waiting.c.package == package_no, waiting.c.state == "packed")
+    return tx.execute(statement.values(state="waiting", package=None)).rowcount
+
+
+def acknowledge(
+    tx: Connection, tenant_no: int, epoch: int, direction: str, seq: int, beyond: Sequence[int], now: datetime
+) -> int:
+    """The other end has everything up to ``seq``, and those of ``beyond``, for good; returns how many letters are delivered by that.
+
+    May be repeated and come out of order; numbers that no package has are ignored.
+    """
+    this = _numbered(tenant_no, epoch, direction)
+    named: ColumnElement[bool] = package.c.seq <= seq
+    if beyond:
+        named = or_(named, package.c.seq.in_(list(beyond)))
+    rows = tx.execute(select(package.c.no).where(this, named, package.c.state != "acknowledged").order_by(package.c.no))
+    delivered = 0
+    for no in rows.scalars().all():
+        letters = select(func.count(waiting.c.email.distinct())).where(
+            waiting.c.package == no, waiting.c.state != "delivered"
+        )
+        delivered += int(tx.execute(letters).scalar_one())
+        tx.execute(update(waiting).where(waiting.c.package == no).values(state="delivered"))
+        set_package_state(tx, no, "acknowledged", now)
+    return delivered
+
+
+def emails_of(tx: Connection, package_no: int) -> list[Waiting]:
+    """The letters that travel, or travelled, in a package of ours."""
+    query = (
+        select(waiting.c.email, waiting.c.recipient)
+        .where(waiting.c.package == package_no)
+        .order_by(waiting.c.email, waiting.c.recipient)
+    )
+    return [Waiting(EmailNo(row.email), row.recipient) for row in tx.execute(query)]
+
+
+def set_package_state(tx: Connection, package_no: int, state: str, now: datetime) -> None:
+    """Move a package on; raises NotFound."""
+    statement = update(package).where(package.c.no == package_no).values(state=state, changed_at=to_micros(now))
+    if tx.execute(statement).rowcount != 1:
+        raise NotFound("no such package")
+
+
+def highest_contiguous(
+    tx: Connection, tenant_no: int, epoch: int, direction: str, states: Sequence[str] = ()
+) -> tuple[int, list[int]]:
+    """(the highest seq up to which all packages are known here, those known beyond it): what an acknowledgement names.
+
+    Only packages in one of ``states`` count; all when empty.
+    """
+    query = select(package.c.seq).where(_numbered(tenant_no, epoch, direction)).order_by(package.c.seq)
+    if states:
+        query = query.where(package.c.state.in_(list(states)))
+    highest, beyond = 0, []
+    for seq in tx.execute(query).scalars():
+        if seq == highest + 1:
+            highest = seq
+        else:
+            beyond.append(int(seq))
+    return highest, beyond
+
+
+def get_package(tx: Connection, tenant_no: int, package_no: int) -> PackageRow:
+    """The package with this row number; raises NotFound when it is not this tenant's."""
+    row = tx.execute(select(package).where(package.c.tenant == tenant_no, package.c.no == package_no)).first()
+    if row is None:
+        raise NotFound("no such package")
+    return _package_row(row)
+
+
+def find_package(tx: Connection, tenant_no: int, sha256: str, direction: str | None = None) -> PackageRow | None:
+    """This tenant's package with these bytes, the newest one, or None."""
+    query = select(package).where(package.c.tenant == tenant_no, package.c.sha256 == sha256)
+    if direction is not None:
+        query = query.where(package.c.direction == direction)
+    row = tx.execute(query.order_by(package.c.no.desc()).limit(1)).first()
+    return None if row is None else _package_row(row)
+
+
+def find_package_by_seq(tx: Connection, tenant_no: int, epoch: int, direction: str, seq: int) -> PackageRow | None:
+    """This tenant's package with this number, or None."""
+    row = tx.execute(select(package).where(_numbered(tenant_no, epoch, direction), package.c.seq == seq)).first()
+    return None if row is None else _package_row(row)
+
+
+def packages_after(
+    tx: Connection, tenant_no: int, direction: str, seq: int, *, epoch: int | None = None, states: Sequence[str] = ()
+) -> list[PackageRow]:
+    """The packages with a number above ``seq`` (of one epoch; in one of ``states``), oldest first."""
+    query = select(package).where(package.c.tenant == tenant_no, package.c.direction == direction, package.c.seq > seq)
+    if epoch is not None:
+        query = query.where(package.c.epoch == epoch)
+    if states:
+        query = query.where(package.c.state.in_(list(states)))
+    return [_package_row(row) for row in tx.execute(query.order_by(package.c.no))]
+
+
+def _numbered(tenant_no: int, epoch: int, direction: str) -> ColumnElement[bool]:
+    return and_(package.c.tenant == tenant_no, package.c.epoch == epoch, package.c.direction == direction)
+
+
+def _package_row(row: Row[Any]) -> PackageRow:
+    return PackageRow(
+        no=row.no,
+        tenant=TenantNo(row.tenant),
+        epoch=row.epoch,
+        direction=row.direction,
+        seq=row.seq,
+        sha256=PackageRef(row.sha256),
+        size=row.size,
+        type=row.type,
+        blob=row.blob,
+        letters=row.letters,
+        state=row.state,
+        created_at=from_micros(row.created_at),
+        changed_at=from_micros(row.changed_at),
+    )

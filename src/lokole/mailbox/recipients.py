@@ -1,0 +1,170 @@
+"""To whom a letter goes: one delivery state per recipient of a written letter, and whom an incoming envelope addressed.
+
+A delivery state only moves forward. Both are seen by the writer and the other end only: here is where Bcc is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, select, update
+
+from lokole.mail.model import Delivery, DeliveryState
+from lokole.mailbox.database import Connection
+from lokole.mailbox.schema import envelope, recipient
+from lokole.mailbox.upsert import insert_new
+from lokole.mailbox.words import storable
+
+#: a state gives way to those with a higher number only
+_ORDER = {
+    DeliveryState.WAITING: 0,
+    DeliveryState.AT_SERVER: 1,
+    DeliveryState.LOCAL: 2,
+    DeliveryState.ACCEPTED: 2,
+    DeliveryState.REFUSED: 3,  # also after accepted: a server may take a letter and send it back
+}
+
+_INSERT = insert_new(recipient)
+_INSERT_ENVELOPE = insert_new(envelope)
+_OF_EMAIL = (
+    select(recipient)
+    .where(recipient.c.tenant == bindparam("tenant"), recipient.c.email == bindparam("email"))
+    .order_by(recipient.c.n)
+)
+_ENVELOPE = (
+    select(envelope.c.address, envelope.c.state)
+    .where(envelope.c.tenant == bindparam("tenant"), envelope.c.email == bindparam("email"))
+    .order_by(envelope.c.address)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A recipient of a written letter, with the name its writer gave it."""
+
+    delivery: Delivery
+    name: str = ""
+
+
+def set_recipients(
+    tx: Connection,
+    tenant_no: int,
+    email_no: int,
+    deliveries: Iterable[Delivery],
+    *,
+    writer: int | None = None,
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """Note the recipients of a written letter, in their order; those that are known already stay as they are.
+
+    ``writer`` is the account that sees them (None when the writer does not live in this database); ``names`` gives display names by address.
+    """
+    rows = [
+        {
+            "tenant": tenant_no,
+            "email": email_no,
+            "address": storable(one.address),
+            "n": n,
+            "account": writer,
+            "role": one.role,
+            "name": storable((names or {}).get(one.address, "")),
+            "envelope_id": None,
+            "state": str(one.state),
+            "state_version": 0,
+            "reason": storable(one.reason),
+        }
+        for n, one in enumerate(deliveries)
+    ]
+    if rows:
+        tx.execute(_INSERT, rows)
+
+
+def set_recipient_state(
+    tx: Connection,
+    tenant_no: int,
+    email_no: int,
+    address: str,
+    state: DeliveryState,
+    reason: str = "",
+    version: int = 0,
+) -> bool:
+    """Move one recipient's state forward; False, and nothing changed, when it would go back or the recipient is unknown."""
+    before = [known.value for known, order in _ORDER.items() if order < _ORDER[state]]
+    statement = (
+        update(recipient)
+        .where(
+            recipient.c.tenant == tenant_no,
+            recipient.c.email == email_no,
+            recipient.c.address == address,
+            recipient.c.state.in_(before),
+            recipient.c.state_version <= version,
+        )
+        .values(state=state.value, reason=storable(reason), state_version=version)
+    )
+    return tx.execute(statement).rowcount == 1
+
+
+def move_waiting(tx: Connection, tenant_no: int, email_nos: Iterable[int], state: DeliveryState) -> None:
+    """All recipients of these letters that are still waiting are now at ``state``."""
+    statement = (
+        update(recipient)
+        .where(
+            recipient.c.tenant == tenant_no,
+            recipient.c.email == bindparam("letter"),
+            recipient.c.state == DeliveryState.WAITING.value,
+        )
+        .values(state=state.value)
+    )
+    rows = [{"letter": no} for no in email_nos]
+    if rows:
+        tx.execute(statement, rows)
+
+
+def deliveries(tx: Connection, tenant_no: int, email_no: int) -> list[Delivery]:
+    """How each recipient of a written letter stands, as written, Bcc included: for the writer's eyes only."""
+    return [one.delivery for one in written_recipients(tx, tenant_no, email_no)]
+
+
+def written_recipients(tx: Connection, tenant_no: int, email_no: int) -> list[Written]:
+    """:func:`deliveries` with display names."""
+    rows = tx.execute(_OF_EMAIL, {"tenant": tenant_no, "email": email_no})
+    return [Written(Delivery(row.address, row.role, DeliveryState(row.state), row.reason), row.name) for row in rows]
+
+
+def set_envelope(tx: Connection, tenant_no: int, email_no: int, states: Mapping[str, str]) -> None:
+    """Whom the envelope of an incoming letter addressed at this tenant: address to ``delivered``, ``unknown`` or ``dead``.
+
+    Addresses that are noted already keep their state.
+    """
+    rows = [
+        {"tenant": tenant_no, "email": email_no, "address": storable(address), "state": state}
+        for address, state in states.items()
+    ]
+    if rows:
+        tx.execute(_INSERT_ENVELOPE, rows)
+
+
+def set_envelope_state(tx: Connection, tenant_no: int, email_no: int, address: str, state: str) -> None:
+    """Move one envelope address on."""
+    tx.execute(
+        update(envelope)
+        .where(envelope.c.tenant == tenant_no, envelope.c.email == email_no, envelope.c.address == address)
+        .values(state=state)
+    )
+
+
+def envelope_of(tx: Connection, tenant_no: int, email_no: int) -> dict[str, str]:
+    """The addresses that :func:`set_envelope` noted, with their states."""
+    rows = tx.execute(_ENVELOPE, {"tenant": tenant_no, "email": email_no})
+    return {row.address: row.state for row in rows}
+
+
+def unknown_people(tx: Connection, tenant_no: int) -> list[tuple[int, str]]:
+    """Letters (number, address) whose envelope names somebody the tenant did not know when they came."""
+    query = (
+        select(envelope.c.email, envelope.c.address)
+        .where(envelope.c.tenant == tenant_no, envelope.c.state == "unknown")
+        .order_by(envelope.c.email, envelope.c.address)
+    )
+    return [(row.email, row.address) for row in tx.execute(query)]

@@ -1,0 +1,65 @@
+"""What came before, so that a repeat is one letter: (tenant, kind, key), durable with the transaction that took it in."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, select, update
+
+from lokole.mail.model import EmailNo
+from lokole.mailbox.database import Connection, to_micros
+from lokole.mailbox.schema import seen
+from lokole.mailbox.upsert import insert_new
+
+_INSERT = insert_new(seen)
+_EMAIL = select(seen.c.email).where(
+    seen.c.tenant == bindparam("tenant"), seen.c.kind == bindparam("kind"), seen.c.key == bindparam("key")
+)
+_MAX_KEY = 200
+
+
+def remember(tx: Connection, tenant_no: int, kind: str, key: str, now: datetime, email: int | None = None) -> bool:
+    """Note (``kind``, ``key``); True the first time, False when it was noted before (which stays as it was).
+
+    ``kind`` is for example ``incoming`` (key: SHA-256 of the raw message, then the envelope recipient) or ``uid``.
+    """
+    values = {"tenant": tenant_no, "kind": kind, "key": _short(key), "at": to_micros(now), "email": email}
+    return tx.execute(_INSERT, values).rowcount == 1
+
+
+def attach_email(tx: Connection, tenant_no: int, kind: str, key: str, email: int) -> None:
+    """Say which letter a noted key stands for."""
+    tx.execute(
+        update(seen)
+        .where(seen.c.tenant == tenant_no, seen.c.kind == kind, seen.c.key == _short(key))
+        .values(email=email)
+    )
+
+
+def was_seen(tx: Connection, tenant_no: int, kind: str, key: str) -> bool:
+    """Whether (``kind``, ``key``) was noted."""
+    return tx.execute(_EMAIL, {"tenant": tenant_no, "kind": kind, "key": _short(key)}).first() is not None
+
+
+def seen_email(tx: Connection, tenant_no: int, kind: str, key: str) -> EmailNo | None:
+    """The letter that a noted key stands for, or None."""
+    found = tx.execute(_EMAIL, {"tenant": tenant_no, "kind": kind, "key": _short(key)}).scalar()
+    return None if found is None else EmailNo(found)
+
+
+def find_by_uid(tx: Connection, tenant_no: int, uid: str) -> EmailNo | None:
+    """The letter that the other end calls ``uid``; such a name is unique under its device only."""
+    return seen_email(tx, tenant_no, "uid", uid)
+
+
+def forget_before(tx: Connection, kind: str, moment: datetime) -> int:
+    """Drop what was noted before ``moment``, for all tenants; returns how many."""
+    return tx.execute(delete(seen).where(seen.c.kind == kind, seen.c.at < to_micros(moment))).rowcount
+
+
+def _short(key: str) -> str:
+    # the other end chooses some of the keys, whatever their length and letters
+    if len(key) <= _MAX_KEY and key.isprintable() and key.isascii():
+        return key
+    return "sha256:" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,288 @@
+"""The devices this database knows: one row on the box, one per domain on the server, and the keys they sign with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, exists, insert, select, update
+from sqlalchemy import Table as SqlTable
+
+from lokole.mail.errors import NotFound, Refused
+from lokole.mail.model import Device, DeviceId, TenantNo, normal_domain
+from lokole.mailbox import schema
+from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.fulltext import forget_letters
+from lokole.mailbox.schema import credential, tenant
+from lokole.mailbox.upsert import insert_new
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """One device's row. ``state`` is ``preparing``, ``waiting`` (for its box), ``claimed`` or ``removed``."""
+
+    no: TenantNo
+    domain: str
+    device_id: DeviceId
+    owner: str
+    state: str
+    claim_code: str | None
+    v1: bool
+    v1_container: str | None
+    webhook_secret: str
+    peer_epoch: int | None
+    last_visit_at: datetime | None
+    created_at: datetime
+
+    @property
+    def device(self) -> Device:
+        return Device(self.device_id, self.no, self.domain, self.owner, self.v1)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRow:
+    """A public key (Ed25519, 32 bytes) and the highest counter that came with a right signature."""
+
+    no: int
+    tenant: TenantNo
+    public_key: bytes
+    counter: int
+    revoked: bool
+    twin_seen_at: datetime | None
+
+
+class WrongCounter(Refused):
+    """A counter that is not above the last one: a replay, or a twin of the device. ``counter`` is the last one seen."""
+
+    def __init__(self, counter: int) -> None:
+        super().__init__("the counter was used before", code="counter", field="counter")
+        self.counter = counter
+
+
+_INSERT = insert_new(tenant, [column.name for column in tenant.columns if column.name != "no"], returning="no")
+
+
+def add_tenant(
+    tx: Connection,
+    *,
+    domain: str,
+    device_id: str,
+    owner: str = "",
+    state: str,
+    webhook_secret: str,
+    claim_code: str | None = None,
+    v1: bool = False,
+    v1_container: str | None = None,
+    now: datetime,
+) -> TenantNo:
+    """Make the row of a device; ``domain`` is brought into its normal form.
+
+    Raises Refused with code ``exists`` when the domain, the device id or the webhook secret is taken, ``address`` when the domain is not valid.
+    """
+    values: dict[str, Any] = {
+        "domain": normal_domain(domain),
+        "device_id": device_id,
+        "owner": owner,
+        "state": state,
+        "claim_code": claim_code,
+        "v1": v1,
+        "v1_container": v1_container,
+        "webhook_secret": webhook_secret,
+        "peer_epoch": None,
+        "last_visit_at": None,
+        "created_at": to_micros(now),
+    }
+    no = tx.execute(_INSERT, values).scalar()
+    if no is None:
+        raise Refused("this domain is registered already", code="exists", field="domain")
+    return TenantNo(no)
+
+
+def find_tenant(
+    tx: Connection,
+    *,
+    no: int | None = None,
+    domain: str | None = None,
+    device_id: str | None = None,
+    webhook_secret: str | None = None,
+) -> TenantRow | None:
+    """The row that one of the four names, or None; a domain that is not valid is nobody's."""
+    if no is not None:
+        condition = tenant.c.no == no
+    elif domain is not None:
+        try:
+            condition = tenant.c.domain == normal_domain(domain)
+        except Refused:
+            return None
+    elif device_id is not None:
+        condition = tenant.c.device_id == device_id
+    else:
+        assert webhook_secret is not None
+        condition = tenant.c.webhook_secret == webhook_secret
+    found = tx.execute(select(tenant).where(condition)).first()
+    return None if found is None else _tenant_row(found)
+
+
+def get_tenant(tx: Connection, no: int) -> TenantRow:
+    """The row ``no``; raises NotFound."""
+    found = find_tenant(tx, no=no)
+    if found is None:
+        raise NotFound("no such device")
+    return found
+
+
+def list_tenants(tx: Connection, *, owner: str | None = None) -> list[TenantRow]:
+    """All devices (of one owner), by domain."""
+    query = select(tenant).order_by(tenant.c.domain)
+    if owner is not None:
+        query = query.where(tenant.c.owner == owner)
+    return [_tenant_row(row) for row in tx.execute(query)]
+
+
+def set_state(tx: Connection, tenant_no: int, state: str) -> None:
+    """Move the row on; raises NotFound."""
+    if tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(state=state)).rowcount != 1:
+        raise NotFound("no such device")
+
+
+def claim_tenant(tx: Connection, code: str, public_key: bytes, now: datetime) -> TenantRow:
+    """Give the row that waits under the one-time ``code`` to the box with ``public_key``; the code works once.
+
+    A repeat with the same key (an answer was lost) gives the same row.
+    Raises NotFound when the code is unknown or used up, Refused with code ``key`` when the key belongs to another device.
+    """
+    found = tx.execute(select(tenant).where(tenant.c.claim_code == code).with_for_update()).first() if code else None
+    known = tx.execute(select(credential.c.tenant).where(credential.c.public_key == public_key)).scalar()
+    if found is None:
+        raise NotFound("this code is not known, or was used already")
+    if known is not None and known != found.no:
+        raise Refused("this key belongs to another device", code="key", field="public_key")
+    if found.state == "claimed":
+        if known is None:
+            raise NotFound("this code is not known, or was used already")
+        return _tenant_row(found)
+    # the code stays until the box has called with its key, so that a lost answer can be repeated by the same key only
+    tx.execute(update(tenant).where(tenant.c.no == found.no).values(state="claimed", v1=False))
+    add_credential(tx, TenantNo(found.no), public_key, now)
+    return get_tenant(tx, found.no)
+
+
+def add_credential(tx: Connection, tenant_no: int, public_key: bytes, now: datetime) -> int:
+    """A further key of a device; raises Refused with code ``key`` when it is known already. Returns its number."""
+    if tx.execute(select(credential.c.no).where(credential.c.public_key == public_key)).first() is not None:
+        raise Refused("this key belongs to a device already", code="key", field="public_key")
+    statement = (
+        insert(credential)
+        .values(tenant=tenant_no, public_key=public_key, counter=0, created_at=to_micros(now))
+        .returning(credential.c.no)
+    )
+    return int(tx.execute(statement).scalar_one())
+
+
+def find_credential(tx: Connection, device_id: str) -> CredentialRow | None:
+    """The newest key of a device that is not revoked; when all are revoked the newest with ``revoked`` set; None without any."""
+    statement = (
+        select(credential)
+        .join(tenant, tenant.c.no == credential.c.tenant)
+        .where(tenant.c.device_id == device_id, tenant.c.state != "removed")
+        .order_by(credential.c.revoked_at.is_(None).desc(), credential.c.no.desc())
+        .limit(1)
+    )
+    found = tx.execute(statement).first()
+    if found is None:
+        return None
+    return CredentialRow(
+        found.no,
+        TenantNo(found.tenant),
+        bytes(found.public_key),
+        found.counter,
+        found.revoked_at is not None,
+        _moment(found.twin_seen_at),
+    )
+
+
+def use_counter(tx: Connection, credential_no: int, counter: int) -> None:
+    """Take ``counter`` of a request whose signature is right; raises :class:`WrongCounter` when it is not above the last one."""
+    statement = (
+        update(credential)
+        .where(credential.c.no == credential_no, credential.c.counter < counter)
+        .values(counter=counter)
+    )
+    if tx.execute(statement).rowcount == 1:
+        # the first signed request proves that the box has its answer: now the code is gone for good
+        tx.execute(
+            update(tenant)
+            .where(
+                tenant.c.no.in_(select(credential.c.tenant).where(credential.c.no == credential_no)),
+                tenant.c.claim_code.is_not(None),
+                tenant.c.state == "claimed",
+            )
+            .values(claim_code=None)
+        )
+        return
+    last = tx.execute(select(credential.c.counter).where(credential.c.no == credential_no)).scalar()
+    if last is None:
+        raise NotFound("no such key")
+    raise WrongCounter(last)
+
+
+def mark_twin(tx: Connection, credential_no: int, now: datetime) -> None:
+    """Note that a rightly signed request came with a wrong counter; it locks nobody out."""
+    tx.execute(update(credential).where(credential.c.no == credential_no).values(twin_seen_at=to_micros(now)))
+
+
+def revoke(tx: Connection, tenant_no: int, now: datetime) -> None:
+    """Take back every key of a device."""
+    tx.execute(
+        update(credential)
+        .where(credential.c.tenant == tenant_no, credential.c.revoked_at.is_(None))
+        .values(revoked_at=to_micros(now))
+    )
+
+
+def visited(tx: Connection, tenant_no: int, now: datetime, *, peer_epoch: int | None = None) -> None:
+    """The device was here at ``now``; ``peer_epoch`` is the epoch that it named."""
+    values: dict[str, Any] = {"last_visit_at": to_micros(now)}
+    if peer_epoch is not None:
+        values["peer_epoch"] = peer_epoch
+    tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(**values))
+
+
+def remove_tenant(tx: Connection, tenant_no: int) -> None:
+    """Forget a device and all that is its own: people, letters, packages, work. Its blobs are the caller's (prefix: its domain)."""
+    letters = tx.execute(select(schema.email.c.order_no).where(schema.email.c.tenant == tenant_no)).scalars().all()
+    forget_letters(tx, [int(no) for no in letters])
+    for table in _children_first():
+        tx.execute(delete(table).where(table.c.tenant == tenant_no))
+    tx.execute(delete(tenant).where(tenant.c.no == tenant_no))
+
+
+def has_tenants(tx: Connection) -> bool:
+    """Whether any device is known here."""
+    return bool(tx.execute(select(exists().select_from(tenant))).scalar_one())
+
+
+def _children_first() -> list[SqlTable]:
+    return [table for table in reversed(schema.metadata.sorted_tables) if "tenant" in table.columns]
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _tenant_row(row: Row[Any]) -> TenantRow:
+    return TenantRow(
+        no=TenantNo(row.no),
+        domain=row.domain,
+        device_id=DeviceId(row.device_id),
+        owner=row.owner,
+        state=row.state,
+        claim_code=row.claim_code,
+        v1=row.v1,
+        v1_container=row.v1_container,
+        webhook_secret=row.webhook_secret,
+        peer_epoch=row.peer_epoch,
+        last_visit_at=_moment(row.last_visit_at),
+        created_at=from_micros(row.created_at),
+    )
