@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from lokole.server.settings import ServerSettings
 
 FAILED, USAGE, LATER = 1, 2, 75
-FORMATS = ("zst", "gz", "bz2", "xz", "tar", "jsonl.gz")
+#: as ``sync/lines.py`` has them; the ends of file names that stand for one beside their own
+FORMATS = ("zstd", "zst", "gz", "bz2", "xz", "tar", "jsonl.gz")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -229,17 +230,15 @@ def package_write(out: Path, form: str | None) -> None:
     with _sentences():
         from lokole.sync.lines import write_from_lines
 
-        form = form or _format_of(out)
-        write_from_lines(click.get_binary_stream("stdin"), out, form)
+        written = write_from_lines(click.get_binary_stream("stdin"), out, form or _format_of(out))
+        if written.quarantined:
+            click.echo(f"Left out {written.quarantined} quarantined lines.", err=True)
 
 
 def _format_of(path: Path) -> str:
-    if path.name.endswith(".jsonl.gz"):
-        return "jsonl.gz"
-    endings = {"zst": "zst", "zstd": "zst", "gz": "gz", "tgz": "gz", "bz2": "bz2", "xz": "xz", "tar": "tar"}
-    form = endings.get(path.suffix.removeprefix("."))
+    form = next((form for form in sorted(FORMATS, key=len, reverse=True) if path.name.endswith(f".{form}")), None)
     if form is None:
-        _stop(f"The end of {path.name} says no format; give --format.", USAGE)
+        form = "gz" if path.suffix == ".tgz" else _stop(f"The end of {path.name} says no format; give --format.", USAGE)
     return form
 
 

@@ -24,7 +24,15 @@ class SyncPeer(Protocol):
     """Upload, look, download, acknowledge. Every call may be repeated; only ``acknowledge`` lets the server forget.
 
     Raises Temporary (no link, deadline), Refused (revoked, unknown, wrong), BadPackage (bytes are not what their name says).
+
+    ``bytes_up`` and ``bytes_down`` are what has gone over the line so far, without TLS.
     """
+
+    @property
+    def bytes_up(self) -> int: ...
+
+    @property
+    def bytes_down(self) -> int: ...
 
     def upload(self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO) -> None:
         """Hand over one package; returns only after the server has said that it holds it for good."""
@@ -37,3 +45,6 @@ class SyncPeer(Protocol):
 
     def acknowledge(self, *, epoch: int, seq: int, beyond: list[int]) -> None:
         """Say what is stored for good here: everything up to ``seq``, and those of ``beyond``."""
+
+    def close(self) -> None:
+        """Hang up; nothing that was said is taken back."""

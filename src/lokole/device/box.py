@@ -1,0 +1,134 @@
+"""One box as its parts see it: its ports, its row, its exchange. Chooses no adapter (``device/build.py`` does)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from pathlib import Path
+from uuid import UUID
+
+from lokole.device.lock import OneAtATime
+from lokole.device.run_sync import run_sync
+from lokole.device.schedule import Timetable
+from lokole.device.settings import DeviceSettings
+from lokole.device.signer import RequestCounter, device_seed
+from lokole.mail.errors import Refused, Temporary
+from lokole.mail.model import DeviceId, SyncReport, TenantNo
+from lokole.mailbox.database import Connection, Database
+from lokole.mailbox.identity import ensure_identity
+from lokole.mailbox.options import get_option
+from lokole.mailbox.tenants import TenantRow, add_tenant, get_tenant, list_tenants
+from lokole.ports.blobs import BlobStore
+from lokole.ports.callables import Clock, Entropy, Shrink
+from lokole.ports.sync_peer import SyncPeer
+from lokole.ports.uplink import Uplink
+from lokole.sync.compression import Compression
+
+SERVER_OPTION = "server_url"
+
+#: makes the other end of an exchange: (server's address, row of this box, its seed, its counter)
+PeerMaker = Callable[[str, TenantRow, bytes, RequestCounter], SyncPeer]
+#: claims a row: (server's address, code, public key) to (device id, domain)
+Claim = Callable[[str, str, bytes], tuple[DeviceId, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePorts:
+    """What a box asks of the outside. ``spool`` is a folder for what is being packed; None is the system's."""
+
+    database: Database
+    blobs: BlobStore
+    clock: Clock
+    entropy: Entropy
+    shrink: Shrink
+    uplink: Uplink
+    peer: PeerMaker
+    claim: Claim
+    spool: Path | None = None
+
+
+class Box:
+    """A box whose database is up to date; makes its identity at its first start."""
+
+    def __init__(
+        self, ports: DevicePorts, settings: DeviceSettings, *, zone: tzinfo = UTC, lock: OneAtATime | None = None
+    ) -> None:
+        self.ports = ports
+        self.settings = settings
+        self.zone = zone
+        self.lock = lock or OneAtATime(None)
+        with ports.database.write() as tx:
+            self.epoch = ensure_identity(tx, ports.entropy)
+            self.seed = device_seed(tx, ports.entropy)
+            self.tenant: TenantNo = self._first_tenant(tx)
+        self.timetable = Timetable(
+            database=ports.database, tenant=self.tenant, clock=ports.clock, zone=zone, leave=self._leave
+        )
+
+    def row(self) -> TenantRow:
+        """The row of this box as it is now: its domain, its device id, whether it is registered."""
+        with self.ports.database.read() as tx:
+            return get_tenant(tx, self.tenant)
+
+    def server_url(self) -> str | None:
+        """Where the server of this box is, or None while it does not know any."""
+        if self.settings.server_url is not None:
+            return self.settings.server_url
+        with self.ports.database.read() as tx:
+            found = get_option(tx, self.tenant, SERVER_OPTION, None)
+        return found if isinstance(found, str) else None
+
+    def sync(self) -> SyncReport:
+        """Meet the server once; what went wrong stands in the report, whatever it was."""
+        started = self.ports.clock()
+        row, url = self.row(), self.server_url()
+        if row.state != "claimed" or url is None:
+            return SyncReport(
+                started,
+                result="unregistered",
+                detail="This box is not registered at a server; see `lokole device register`.",
+            )
+        try:
+            with self.lock.held():
+                counter = RequestCounter(self.ports.database, self.tenant, self.ports.clock)
+                return run_sync(
+                    database=self.ports.database,
+                    blobs=self.ports.blobs,
+                    clock=self.ports.clock,
+                    uplink=self.ports.uplink,
+                    peer=self.ports.peer(url, row, self.seed, counter),
+                    tenant=row,
+                    epoch=self.epoch,
+                    compression=Compression(self.settings.compression.value),
+                    spool=self.ports.spool,
+                )
+        except Refused as error:
+            return SyncReport(started, result=error.code, detail=str(error))
+
+    def sync_in_background(self) -> str:
+        """Begin an exchange and return at once: ``started``, or ``busy`` when one is under way."""
+        if self.lock.is_held_here():
+            return "busy"
+        threading.Thread(target=self.sync, name="sync", daemon=True).start()
+        return "started"
+
+    def _leave(self) -> None:
+        report = self.sync()
+        if report.result not in ("ok", "unregistered"):
+            raise Temporary(f"{report.result}: {report.detail}")
+
+    def _first_tenant(self, tx: Connection) -> TenantNo:
+        for row in list_tenants(tx):
+            return row.no
+        entropy = self.ports.entropy
+        return add_tenant(
+            tx,
+            domain=self.settings.domain,
+            device_id=str(UUID(bytes=entropy(16), version=4)),
+            state="waiting",
+            webhook_secret=hashlib.sha256(entropy(32)).hexdigest(),
+            now=self.ports.clock(),
+        )

@@ -1,0 +1,83 @@
+"""A box gets its place at a server: it claims, with a one-time code, the row that an operator made for its domain.
+
+The private key stays here; the server learns the public half.
+The claim may be repeated with the same code by the same box (an answer that was lost); the code is nobody else's then.
+What was written before, under the domain that a box has until it is registered, gets the domain that it has from now on.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import func, update
+
+from lokole.device.box import SERVER_OPTION, Box
+from lokole.mail.errors import Refused
+from lokole.mail.model import TenantNo
+from lokole.mailbox import schema
+from lokole.mailbox.database import Connection
+from lokole.mailbox.options import set_option
+from lokole.ports.blobs import BlobStore
+from lokole.sync.signing import public_key
+
+
+def register(box: Box, code: str, *, server_url: str | None) -> str:
+    """Claim the row of ``code`` and remember server, device id and domain; returns a sentence for whoever asked.
+
+    Raises Refused (code ``registered`` when the box has its place already, ``server`` when no server is named,
+    or what the server said) and Temporary.
+    """
+    row = box.row()
+    if row.state == "claimed":
+        raise Refused(f"this box is registered already, as {row.domain}", code="registered")
+    url = server_url or box.server_url()
+    if url is None:
+        raise Refused("name the server with --server or LOKOLE_SERVER_URL", code="server")
+    device_id, domain = box.ports.claim(url, code.strip(), bytes(public_key(box.seed)))
+    _copy_blobs(box.ports.blobs, row.domain, domain)
+    with box.ports.database.write() as tx:
+        _rename(tx, row.no, row.domain, domain)
+        values = {"device_id": device_id, "domain": domain, "state": "claimed"}
+        tx.execute(update(schema.tenant).where(schema.tenant.c.no == row.no).values(values))
+        set_option(tx, row.no, SERVER_OPTION, url)
+    _copy_blobs(box.ports.blobs, row.domain, domain)  # what came while the rows were written
+    _delete_blobs(box.ports.blobs, row.domain, domain)
+    return f"This box is {domain} now. Restart `lokole device` if it runs."
+
+
+def _copy_blobs(blobs: BlobStore, old: str, new: str) -> None:
+    if old == new:
+        return
+    for key in blobs.list(f"{old}/"):
+        with blobs.open(key) as content:
+            blobs.put(f"{new}/{key.removeprefix(f'{old}/')}", iter(lambda: content.read(65536), b""))
+
+
+def _delete_blobs(blobs: BlobStore, old: str, new: str) -> None:
+    if old != new:
+        for key in list(blobs.list(f"{old}/")):
+            blobs.delete(key)
+
+
+def _rename(tx: Connection, tenant: TenantNo, old: str, new: str) -> None:
+    """Let every address at ``old`` be at ``new``: in letters, recipients and envelopes of this box."""
+    if old == new:
+        return
+    for table, name in (
+        (schema.email, "sender_address"),
+        (schema.email, "recipients_line"),
+        (schema.address, "address"),
+        (schema.recipient, "address"),
+        (schema.envelope, "address"),
+    ):
+        column = table.c[name]
+        tx.execute(
+            update(table)
+            .where(table.c.tenant == tenant, column.like(f"%@{old}%"))
+            .values({name: func.replace(column, f"@{old}", f"@{new}")})
+        )
+    tx.execute(
+        update(schema.package)
+        .where(schema.package.c.tenant == tenant)
+        .values(blob=func.replace(schema.package.c.blob, f"{old}/", f"{new}/"))
+    )
+    # people are unknown at the server under their new addresses
+    tx.execute(update(schema.account).where(schema.account.c.tenant == tenant).values(sent_version=0))

@@ -1,0 +1,55 @@
+"""What makes a box recognisable: its key pair, and the counter of the requests that it signed.
+
+Both are rows of the database. The counter is written down before a request leaves, so that after a power cut
+the box never uses a number twice; when the server knows a higher one, somebody else used this key:
+a twin (a copied card, a restored backup), which the administrator is told.
+"""
+
+from __future__ import annotations
+
+from lokole.mail.model import TenantNo
+from lokole.mailbox.database import Connection, Database, to_micros
+from lokole.mailbox.identity import get_secret
+from lokole.mailbox.options import get_option, set_option
+from lokole.ports.callables import Clock, Entropy
+from lokole.sync.signing import new_key
+
+DEVICE_KEY = "device-key"
+COUNTER_OPTION = "request_counter"
+#: when the server last knew a higher counter than this box, in microseconds since 1970
+TWIN_OPTION = "twin_seen_at"
+
+
+def device_seed(tx: Connection, entropy: Entropy) -> bytes:
+    """The Ed25519 seed of this box (32 bytes), made at the first call. Needs a writing transaction."""
+    return get_secret(tx, DEVICE_KEY, lambda: new_key(entropy))
+
+
+class RequestCounter:
+    """The counter of signed requests; durable before :meth:`next` returns."""
+
+    def __init__(self, database: Database, tenant: TenantNo, clock: Clock) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._clock = clock
+
+    def next(self) -> int:
+        """A number higher than every one before."""
+        return self._raise_to(0)
+
+    def jump(self, at_least: int) -> None:
+        """Let the next number be higher than ``at_least``, which the server has seen."""
+        if 0 <= at_least < 2**62:
+            self._raise_to(at_least)
+
+    def twin_seen(self) -> None:
+        """Write down that somebody else seems to use this box's key."""
+        with self._database.write() as tx:
+            set_option(tx, self._tenant, TWIN_OPTION, to_micros(self._clock()))
+
+    def _raise_to(self, at_least: int) -> int:
+        with self._database.write() as tx:
+            last = get_option(tx, self._tenant, COUNTER_OPTION, 0)
+            counter = max(last if isinstance(last, int) else 0, at_least) + 1
+            set_option(tx, self._tenant, COUNTER_OPTION, counter)
+            return counter
