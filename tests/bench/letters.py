@@ -16,9 +16,8 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from tests.corpus import shared_folder
-
 from lokole.mail.model import Attachment, Contact, Email
+from tests.corpus import shared_folder
 
 BODY_CHARACTERS = 1300
 FILE_BYTES = 20_000

@@ -10,7 +10,6 @@ import base64
 import http.client
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -230,32 +230,29 @@ class Visitor:
     def get(self, path: str) -> Answer:
         return self._ask("GET", path)
 
-    def post(self, path: str, fields: Mapping[str, str], *, form: str | None = None) -> Answer:
-        """Submit ``fields`` to ``path`` with the hidden token of the form on ``form`` (the same page when None)."""
-        token = _hidden(self.get(form or path).body.decode(), "csrf_token")
-        body = urlencode({"csrf_token": token, **fields}).encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._ask("POST", path, body, headers)
-
-    def post_form(
+    def post(
         self,
         path: str,
         fields: Mapping[str, str],
         *,
-        files: Sequence[tuple[str, str, bytes]] = (),
-        files_field: str = "attachments",
+        files: Sequence[tuple[str, str, bytes]] | None = None,
+        form: str | None = None,
     ) -> Answer:
-        """Submit the form on ``path`` with ``files`` (name, media type, content), as a browser does (RFC 7578)."""
-        token = _hidden(self.get(path).body.decode(), "csrf_token")
+        """Submit ``fields`` to ``path`` with the hidden fields of the form that stands on ``form`` (the same page when None).
+
+        ``files`` are (name, media type, content) for the form's field ``files``; the form is sent as a browser does (RFC 7578).
+        """
+        filled = {**_hidden_fields(self.get(form or path).body.decode()), **fields}
+        if files is None:
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return self._ask("POST", path, urlencode(filled).encode(), headers)
         boundary = uuid.uuid4().hex
         parts = [
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-            for name, value in {"csrf_token": token, **fields}.items()
+            for name, value in filled.items()
         ]
         for name, media_type, content in files:
-            head = (
-                f'Content-Disposition: form-data; name="{files_field}"; filename="{name}"\r\nContent-Type: {media_type}'
-            )
+            head = f'Content-Disposition: form-data; name="files"; filename="{name}"\r\nContent-Type: {media_type}'
             parts.append(f"--{boundary}\r\n{head}\r\n\r\n".encode() + content + b"\r\n")
         body = b"".join(parts) + f"--{boundary}--\r\n".encode()
         return self._ask("POST", path, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
@@ -271,13 +268,23 @@ class Visitor:
         return answer
 
 
-def _hidden(page: str, name: str) -> str:
-    for field_markup in re.findall(r"<input[^>]*>", page):
-        if f'name="{name}"' in field_markup:
-            found = re.search(r'value="([^"]*)"', field_markup)
-            if found:
-                return found.group(1)
-    raise AssertionError(f"the page has no hidden field {name}")
+class _Hidden(HTMLParser):
+    """The hidden fields of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "input" and values.get("type") == "hidden":
+            self.found[values.get("name") or ""] = values.get("value") or ""
+
+
+def _hidden_fields(page: str) -> dict[str, str]:
+    parser = _Hidden()
+    parser.feed(page)
+    return parser.found
 
 
 def _wait(started: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -87,17 +87,19 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         centre = stack.enter_context(server(folder / "server", settings={"LOKOLE_WORKERS": "0"}))
         box = device(folder / "box")
         stack.enter_context(process("worker", settings=centre.settings, log=folder / "worker.log"))
-        box.register(centre.url, centre.register(DOMAIN)["code"])
+        details = centre.register(DOMAIN)
+        hook = f"/api/email/sendgrid/{details['webhook']}"
+        box.register(centre.url, details["code"])
         with box.pages():
             _sign_up(box)
         made.syncs.append(box.sync())  # now the server knows who lives there
 
         everything = without_repeats(corpus())
         half = len(everything) // 2
-        _send(centre, everything[:half], made)
+        _send(centre, hook, everything[:half], made)
         made.syncs.append(box.sync())
-        _send(centre, everything[half:], made)
-        _send(centre, everything[:: max(1, len(everything) // REPEATS)], made)
+        _send(centre, hook, everything[half:], made)
+        _send(centre, hook, everything[:: max(1, len(everything) // REPEATS)], made)
         _until_nothing_moves(centre, box, made)
     made.logs = "".join(path.read_text(errors="replace") for path in folder.rglob("*.log"))
     _collect(centre, box, made)
@@ -120,18 +122,17 @@ def _sign_up(box: Device) -> None:
         assert answer.status in (302, 303), answer.body
 
 
-def _send(centre: Server, messages: list[Message], made: Journey) -> None:
+def _send(centre: Server, hook: str, messages: list[Message], made: Journey) -> None:
     """Post ``messages`` from several senders at once."""
     shares = [messages[n::POSTERS] for n in range(POSTERS)]
     with ThreadPoolExecutor(POSTERS) as pool:
-        for refused in pool.map(lambda share: _send_share(centre, share), shares):
+        for refused in pool.map(lambda share: _send_share(centre, hook, share), shares):
             made.refused += refused
     made.sent.update({message.digest: (_person_for(message), message) for message in messages})
 
 
-def _send_share(centre: Server, messages: list[Message]) -> list[tuple[str, str]]:
+def _send_share(centre: Server, hook: str, messages: list[Message]) -> list[tuple[str, str]]:
     refused: list[tuple[str, str]] = []
-    hook = f"/api/email/sendgrid/{_webhook_secret(centre)}"
     line = Line(centre.http_port)
     with closing(line), smtplib.SMTP("127.0.0.1", centre.smtp_port, timeout=60) as smtp:
         for message in messages:
@@ -147,12 +148,6 @@ def _send_share(centre: Server, messages: list[Message]) -> list[tuple[str, str]
             except smtplib.SMTPException as error:
                 refused.append((message.name, repr(error)))
     return refused
-
-
-def _webhook_secret(centre: Server) -> str:
-    with closing(_opened(Path(centre.settings["LOKOLE_DATA"]) / "lokole.db")) as database:
-        (secret,) = database.execute("SELECT webhook_secret FROM tenant WHERE domain = ?", (DOMAIN,)).fetchone()
-    return str(secret)
 
 
 def _until_nothing_moves(centre: Server, box: Device, made: Journey, *, seconds: float = 150) -> None:

@@ -1,0 +1,51 @@
+"""The memory of a box: a real ``lokole device``, all its processes, after 200 pages of every kind."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench.mailbox import PASSWORD, PERSON, FilledMailbox
+from tests.bench.measure import Figure, process_tree, pss_mib
+from tests.e2e.processes import device
+
+LOADS = 200
+_LETTERS = 500
+
+
+def measure() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        box = device(Path(folder))
+        with box.pages():
+            pass  # the first start makes the database
+        mailbox = FilledMailbox(Path(box.settings["LOKOLE_DATA"]))
+        mailbox.fill(_LETTERS)
+        mailbox.close()
+        with box.pages() as visitor:
+            assert box.process is not None
+            fresh = pss_mib(process_tree(box.process.pid))
+            answer = visitor.post("/user/login", {"name": PERSON, "password": PASSWORD})
+            assert answer.status == 303, (answer.status, answer.body[:500])
+            inbox = visitor.get("/email/inbox").body.decode()
+            numbers = sorted({int(no) for no in re.findall(r"value=\"?(\d+)", inbox)})[:10]
+            assert numbers, "the inbox shows no letter"
+            paths = [
+                "/",
+                "/about",
+                "/email/inbox",
+                "/email/sent",
+                "/email/outbox",
+                "/email/new",
+                "/email/search?query=the",
+            ]
+            paths += [f"/email/{no}" for no in numbers] + [f"/email/{no}/body" for no in numbers]
+            for path in itertools.islice(itertools.cycle(paths), LOADS):
+                answer = visitor.get(path)
+                assert answer.status == 200, (path, answer.status)
+            pids = process_tree(box.process.pid)
+            yield Figure("box_pss_mib", pss_mib(pids), "MiB")
+            yield Figure("box_fresh_pss_mib", fresh, "MiB")
+            yield Figure("box_processes", len(pids), "processes")

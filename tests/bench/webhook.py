@@ -1,0 +1,72 @@
+"""Webhook posts of 30 kB to a real ``lokole server``: how many it takes durably per second of its CPU.
+
+Each post has a connection of its own, as a provider's have. The work behind (parsing, shrinking, storing) is done by a
+``lokole worker`` afterwards and reported beside.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from email.message import EmailMessage
+from pathlib import Path
+
+from lokole.mail.html import html_to_text
+from tests.bench.letters import Letters
+from tests.bench.measure import Figure, tree_cpu_seconds
+from tests.e2e.processes import Line, Server, process, server, webhook_form
+
+DOMAIN = "bench.lokole.test"
+POSTS = 2_000
+POSTERS = 4
+_BYTES = 30_000
+_WARM_UP = 100
+
+
+def measure() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder), settings={"LOKOLE_WORKERS": "0"}) as centre:
+        assert centre.process is not None
+        with process("worker", settings=centre.settings, log=Path(folder) / "preparing.log"):
+            details = centre.register(DOMAIN)
+        hook = f"/api/email/sendgrid/{details['webhook']}"
+        bodies = [webhook_form(raw, [f"amina@{DOMAIN}"]) for raw in _messages(_WARM_UP + POSTS)]
+        _post_all(centre, hook, bodies[:_WARM_UP])
+        cpu, wall = tree_cpu_seconds(centre.process.pid), time.perf_counter()
+        _post_all(centre, hook, bodies[_WARM_UP:])
+        used, passed = tree_cpu_seconds(centre.process.pid) - cpu, time.perf_counter() - wall
+    yield Figure("webhook_per_cpu_s", POSTS / used, "1/s")
+    yield Figure("wall_webhook_per_s", POSTS / passed, "1/s")
+
+
+def _messages(count: int) -> Iterator[bytes]:
+    """Messages of 30 kB: text, and a file that fills them up."""
+    letters = Letters(f"amina@{DOMAIN}")
+    for n, letter in enumerate(letters(count)):
+        message = EmailMessage()
+        message["From"] = str(letter.sender)
+        message["To"] = f"amina@{DOMAIN}"
+        message["Subject"] = f"{n} {letter.subject}".replace("\n", " ").replace("\r", " ")
+        message["Message-ID"] = letter.message_id
+        message.set_content(html_to_text(letter.body))
+        room = _BYTES - len(message.as_bytes())
+        message.add_attachment(
+            (letter.attachments[0].content if letter.attachments else letter.body.encode() * 40)[: room * 57 // 78],
+            maintype="application",
+            subtype="octet-stream",
+            filename="file.bin",
+        )
+        yield message.as_bytes().replace(b"\n", b"\r\n")
+
+
+def _post_all(centre: Server, hook: str, bodies: list[tuple[bytes, str]]) -> None:
+    with ThreadPoolExecutor(POSTERS) as pool:
+        for status in pool.map(lambda body: _post(centre, hook, *body), bodies):
+            assert status == 200, status
+
+
+def _post(centre: Server, hook: str, body: bytes, content_type: str) -> int:
+    with closing(Line(centre.http_port)) as line:
+        return line("POST", hook, body, {"Content-Type": content_type}).status
