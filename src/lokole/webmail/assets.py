@@ -1,0 +1,51 @@
+"""Style, pictures and scripts: a few small files, held in memory with their gzip form.
+
+Their address carries a digest of their content, so that a browser keeps them for ever and still sees a new release at once.
+The picture sheet ``icons.svg`` is one request for all icons and all drum names; pages refer to it by ``<use>``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+
+from lokole.webmail import drum
+
+_TYPES = {
+    "style.css": "text/css; charset=utf-8",
+    "letter.css": "text/css; charset=utf-8",
+    "icons.svg": "image/svg+xml",
+    "favicon.png": "image/png",
+    "lokole.js": "text/javascript; charset=utf-8",
+    "write.js": "text/javascript; charset=utf-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file; ``digest`` is the part of its address that changes with its content."""
+
+    name: str
+    type: str
+    digest: str
+    content: bytes
+    gzipped: bytes | None
+
+
+def load() -> dict[str, Asset]:
+    """All files by name; ``RuntimeError`` when the installation lacks one."""
+    folder = resources.files("lokole.webmail").joinpath("static")
+    found = {}
+    for name, type_ in _TYPES.items():
+        try:
+            content = folder.joinpath(name).read_bytes()
+        except OSError as error:
+            raise RuntimeError(f"this installation lacks {name}") from error
+        if name == "icons.svg":
+            content = content.replace(b"</svg>", drum.symbols().encode() + b"</svg>")
+        small = gzip.compress(content, 9, mtime=0) if name != "favicon.png" else None
+        digest = hashlib.sha256(content).hexdigest()[:8]
+        found[name] = Asset(name, type_, digest, content, small)
+    return found

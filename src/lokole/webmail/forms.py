@@ -1,0 +1,75 @@
+"""What people type, checked; a mistake is named beside its field and what was typed stays.
+
+The token against forged forms is checked for every POST by the application, not here.
+Sentences are translated when they are shown.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from flask import request
+from flask_babel import lazy_gettext as _
+from wtforms import BooleanField, Form, PasswordField, StringField, TextAreaField
+from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
+
+from lokole.webmail.parts import parts
+
+F = TypeVar("F", bound=Form)
+_MAX_LINE = 998  # RFC 5322 section 2.1.1; far more than anybody types into one line here
+
+
+def _cut(limit: int) -> Length:
+    return Length(max=limit, message=_("This is too long."))
+
+
+def submitted(form: type[F]) -> F:
+    """The form as it was sent."""
+    return form(formdata=request.form)
+
+
+class SignInForm(Form):
+    """Name or address, and password."""
+
+    name = StringField(_("Name in Lokole"), [DataRequired(_("Please write your name.")), _cut(320)])
+    password = PasswordField(_("Password"), [DataRequired(_("Please write your password.")), _cut(1000)])
+    shared = BooleanField(_("This telephone is shared"))
+
+
+class SignUpForm(Form):
+    """A new person of this box."""
+
+    name = StringField(_("Name in Lokole"), [DataRequired(_("Please choose a name.")), _cut(64)])
+    password = PasswordField(_("Password"), [DataRequired(_("Please choose a password.")), _cut(1000)])
+    time_zone = StringField("", [_cut(64)])
+
+    def validate_password(self, field: PasswordField) -> None:
+        _long_enough(field)
+
+
+class NewPasswordForm(Form):
+    """The old password and twice the new one."""
+
+    old = PasswordField(_("Password until now"), [DataRequired(_("Please write your password.")), _cut(1000)])
+    new = PasswordField(_("New password"), [DataRequired(_("Please choose a password.")), _cut(1000)])
+    again = PasswordField(
+        _("New password once more"), [EqualTo("new", _("The two new passwords are not the same. Write both again."))]
+    )
+
+    def validate_new(self, field: PasswordField) -> None:
+        _long_enough(field)
+
+
+class LetterForm(Form):
+    """A letter being written; the files and what it answers are read beside it (``views/compose.py``)."""
+
+    to = StringField(_("To"), [_cut(10_000)])
+    cc = StringField(_("Copy to"), [_cut(10_000)])
+    bcc = StringField(_("Hidden copy to"), [_cut(10_000)])
+    subject = StringField(_("Subject"), [_cut(_MAX_LINE)])
+    body = TextAreaField(_("Letter"))
+
+
+def _long_enough(field: PasswordField) -> None:
+    if field.data and len(field.data) < parts().settings.min_password_length:
+        raise ValidationError(_("At least %(n)s letters or digits, please.", n=parts().settings.min_password_length))

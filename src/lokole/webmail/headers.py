@@ -1,0 +1,54 @@
+"""What goes with every answer: content security policy, no sniffing, no caching of mail, gzip, and the origin check.
+
+The policy of the pages allows nothing from elsewhere and nothing inline.
+A letter's body has a policy of its own, stricter still (see ``views/letter.py``); whoever sets one keeps it.
+"""
+
+from __future__ import annotations
+
+import gzip
+from urllib.parse import urlsplit
+
+from flask import Flask, Request, Response, request
+
+PAGE_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; "
+    "frame-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
+)
+_WORTH_BYTES = 600
+_TEXTS = ("text/html", "application/json")
+
+
+def install(app: Flask) -> None:
+    """Have ``app`` send them."""
+    app.after_request(_finish)
+
+
+def from_elsewhere(asked: Request) -> bool:
+    """Whether a browser says that another site made this request (the hotspot is HTTP: the token is not the only guard)."""
+    origin = asked.headers.get("Origin")
+    if origin is None:
+        return asked.headers.get("Sec-Fetch-Site") == "cross-site"
+    return urlsplit(origin).netloc != asked.host
+
+
+def takes_gzip(asked: Request) -> bool:
+    """Whether the browser reads gzip."""
+    return asked.accept_encodings.quality("gzip") > 0
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    headers.setdefault("Cache-Control", "private, no-store")
+    if response.mimetype in _TEXTS:
+        response.vary.update(["Accept-Encoding", "Cookie"])
+        if not response.is_streamed and "Content-Encoding" not in headers and takes_gzip(request):
+            content = response.get_data()
+            if len(content) >= _WORTH_BYTES:
+                response.set_data(gzip.compress(content, 5, mtime=0))
+                headers["Content-Encoding"] = "gzip"
+    return response

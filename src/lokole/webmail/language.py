@@ -1,0 +1,140 @@
+"""Languages, and how times, sizes and numbers are said in them.
+
+Only complete languages are offered; drafts wait in ``translations`` for a native reader.
+A person's own choice wins, then the choice of this browser's session, then what the browser asks for, then the site's default.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_datetime
+from flask import g, request, session
+from flask_login import current_user
+
+from lokole.webmail.parts import parts
+from lokole.webmail.words import gettext, locale, ngettext
+
+#: complete languages, each named in itself.
+OFFERED = {"en": "English", "fr": "Français"}
+#: begun, to be read by somebody who grew up with them; not offered.
+DRAFTS = {"ln": "Lingála", "sw": "Kiswahili"}
+
+
+def choose() -> str:
+    """The language of this request."""
+    mine = getattr(current_user, "language", None) if current_user else None
+    for wish in (session.get("language"), mine):
+        if wish in OFFERED:
+            return str(wish)
+    return request.accept_languages.best_match(list(OFFERED)) or parts().settings.default_language
+
+
+def known_zone(name: str) -> bool:
+    """Whether ``name`` is a time zone such as ``Africa/Kinshasa``."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def zone() -> tzinfo:
+    """The time zone of the person who looks, else of the site."""
+    name = getattr(current_user, "time_zone", None) or parts().settings.time_zone
+    return _zone(name)
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> tzinfo:
+    return ZoneInfo(name) if known_zone(name) else UTC
+
+
+def now() -> datetime:
+    """The time of this request in the zone of the person who looks."""
+    if "lokole_now" not in g:
+        g.lokole_now = parts().ports.clock()
+    moment: datetime = g.lokole_now
+    return moment.astimezone(zone())
+
+
+@lru_cache(maxsize=512)
+def _format(moment: datetime, pattern: str, in_language: str) -> str:
+    return format_datetime(moment, pattern, locale=Locale.parse(in_language))
+
+
+def _said(moment: datetime, pattern: str) -> str:
+    return _format(moment.replace(tzinfo=None), pattern, locale())
+
+
+def clock_time(moment: datetime) -> str:
+    """``07:10``."""
+    return moment.astimezone(zone()).strftime("%H:%M")
+
+
+def short_when(moment: datetime | None) -> str:
+    """As a list shows it: ``07:10`` today, then "yesterday", then the day, then the day with its year."""
+    if moment is None:
+        return ""
+    there, today = moment.astimezone(zone()), now()
+    days = (today.date() - there.date()).days
+    if days == 0:
+        return clock_time(moment)
+    if days == 1:
+        return gettext("yesterday")
+    return _said(there, "d MMM" if there.year == today.year else "d MMM y")
+
+
+def long_when(moment: datetime | None) -> str:
+    """As a letter shows it: ``Monday 23 November, 07:10``, with the year when it is another one."""
+    if moment is None:
+        return gettext("without a date")
+    there = moment.astimezone(zone())
+    return _said(there, "EEEE d MMMM, HH:mm" if there.year == now().year else "EEEE d MMMM y, HH:mm")
+
+
+def day(moment: datetime) -> str:
+    """As a table shows a night: ``Sun 22``."""
+    return _said(moment.astimezone(zone()), "EEE d")
+
+
+def departure(moment: datetime) -> str:
+    """When something leaves, to stand within a sentence: "tonight at 02:00", "today at 14:00", "on Monday at 02:00"."""
+    there, today = moment.astimezone(zone()), now()
+    time = clock_time(moment)
+    morning = today.replace(hour=5, minute=0, second=0, microsecond=0)
+    if today >= morning:
+        morning += timedelta(days=1)
+    at_night = there.hour >= 20 or there.hour < 5
+    if at_night and there < morning:
+        return gettext("tonight at %(time)s", time=time)
+    if there.date() == today.date():
+        return gettext("today at %(time)s", time=time)
+    if (there.date() - today.date()).days == 1:
+        return gettext("tomorrow at %(time)s", time=time)
+    if (there.date() - today.date()).days < 7:
+        return gettext("on %(day)s at %(time)s", day=_said(there, "EEEE"), time=time)
+    return gettext("on %(day)s at %(time)s", day=_said(there, "EEEE d MMMM"), time=time)
+
+
+def size(count: int) -> str:
+    """A file's size: ``820 B``, ``42 kB``, ``1.2 MB`` with the language's decimal sign."""
+    if count < 1000:
+        return gettext("%(n)s B", n=count)
+    if count < 999_500:
+        return gettext("%(n)s kB", n=round(count / 1000))
+    return gettext("%(n)s MB", n=decimal(count / 1_000_000))
+
+
+def decimal(value: float) -> str:
+    """A number with at most one decimal place, in the language's writing."""
+    text = f"{value:.1f}".removesuffix(".0")
+    return text.replace(".", "," if locale() == "fr" else ".")
+
+
+def file_count(count: int) -> str:
+    """``1 file``, ``3 files``."""
+    return ngettext("%(num)s file", "%(num)s files", count)

@@ -1,0 +1,128 @@
+"""Turning what a view has fetched into a page.
+
+Every signed-in page shows two counts in its menu; :func:`page` fetches them in the view's own transaction.
+Messages that survive a redirect are words from :data:`NOTES`, translated when they are shown, so that no cookie holds a sentence or a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, g, get_flashed_messages, render_template, request, url_for
+from flask_babel import get_locale, lazy_gettext
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup
+
+from lokole.mailbox import lists
+from lokole.mailbox.database import Connection
+from lokole.webmail import drum, language
+from lokole.webmail.access import signed_in
+from lokole.webmail.assets import Asset
+from lokole.webmail.parts import parts
+from lokole.webmail.words import gettext
+
+#: what a redirect may say afterwards: (look, sentence).
+NOTES = {
+    "in-bag": ("good", lazy_gettext("It is in the bag.")),
+    "arrived-here": ("good", lazy_gettext("It was delivered.")),
+    "bag-and-here": ("good", lazy_gettext("People here have it already. For the others it is in the bag.")),
+    "deleted": ("good", lazy_gettext("The letter is deleted.")),
+    "password-changed": ("good", lazy_gettext("Your new password is set. Other telephones are signed out.")),
+    "welcome": ("good", lazy_gettext("Welcome. This is your inbox.")),
+    "signed-out": ("good", lazy_gettext("You have left. Nobody can read your letters here.")),
+    "schedule-saved": ("good", lazy_gettext("The new hours are kept.")),
+    "exchange-started": ("good", lazy_gettext("The exchange has begun. Look again in a few minutes.")),
+    "exchange-busy": ("warn", lazy_gettext("An exchange is under way already.")),
+    "suspended": ("good", lazy_gettext("This person can no longer sign in.")),
+    "unsuspended": ("good", lazy_gettext("This person can sign in again.")),
+    "promoted": ("good", lazy_gettext("This person looks after the box now, too.")),
+    "demoted": ("good", lazy_gettext("This person no longer looks after the box.")),
+    "resolved": ("good", lazy_gettext("It is marked as seen.")),
+}
+
+
+def install(app: Flask) -> None:
+    """Give templates of ``app`` the few words they all use."""
+    files: dict[str, Asset] = app.extensions["lokole-assets"]
+
+    def asset(name: str) -> str:
+        key = "lokole_asset_" + name
+        if key not in g:
+            setattr(g, key, url_for("home.asset", digest=files[name].digest, name=name))
+        address: str = getattr(g, key)
+        return address
+
+    def icon(name: str, look: str = "") -> Markup:
+        classes = f'"i {look}"' if look else "i"
+        return Markup(f'<svg class={classes} aria-hidden=true><use href="{asset("icons.svg")}#{name}"/></svg>')  # noqa: S704
+
+    def tile(name: str, address: str, framed: bool = False) -> Markup:
+        letter = Markup.escape(drum.first_letter(name, address))
+        box = ' viewBox="0 0 44 48"' if framed else ""
+        use = f"{asset('icons.svg')}#d{drum.pattern(address)}"
+        return Markup(f'<svg class=tile{box} aria-hidden=true><text x=22 y=24>{letter}</text><use href="{use}"/></svg>')  # noqa: S704
+
+    app.jinja_env.globals.update(
+        asset=asset,
+        icon=icon,
+        tile=tile,
+        csrf=_csrf,
+        notes=_notes,
+        short_when=language.short_when,
+        long_when=language.long_when,
+        clock_time=language.clock_time,
+        departure=language.departure,
+        day=language.day,
+        size=language.size,
+        file_count=language.file_count,
+        offered=language.OFFERED,
+    )
+    app.context_processor(_everywhere)
+
+
+def page(template: str, tx: Connection | None = None, **values: Any) -> str:
+    """The page ``template`` filled with ``values``; ``tx`` lets the menu show its counts."""
+    person = signed_in()
+    if person is not None and tx is not None:
+        values["counts"] = lists.counts(tx, person)
+    return render_template(template, **values)
+
+
+def _everywhere() -> dict[str, Any]:
+    locale = get_locale()
+    settings = parts().settings
+    return {
+        "me": signed_in(),
+        "lang": str(locale),
+        "rtl": locale is not None and locale.text_direction == "rtl",
+        "settings": settings,
+        "domain": parts().tenants.domain,
+        "here": request.path,
+        "counts": None,
+    }
+
+
+def _csrf() -> Markup:
+    return Markup(f'<input type=hidden name=csrf_token value="{generate_csrf()}">')  # noqa: S704
+
+
+def _notes() -> list[tuple[str, str]]:
+    found = []
+    for word in get_flashed_messages():
+        if word in NOTES:
+            look, sentence = NOTES[word]
+            found.append((look, str(sentence)))
+    return found
+
+
+def sentence(word: str) -> str:
+    """What a person reads for a stable word of ours; unknown words get a plain sentence."""
+    known = {
+        "ok": gettext("All good."),
+        "running": gettext("It is under way."),
+        "no-link": gettext("No network. Your letters stay in the bag."),
+        "refused": gettext("The server does not know this box any more. Tell the people who look after the server."),
+        "bad-package": gettext("What came could not be read. Lokole tries again at the next exchange."),
+        "busy": gettext("Another exchange was under way."),
+    }
+    return known.get(word, gettext("It did not work. Lokole tries again at the next exchange."))

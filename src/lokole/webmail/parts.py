@@ -1,0 +1,144 @@
+"""What the pages are made of: the ports they ask, their settings, and whose mail they show.
+
+``create_app`` keeps one :class:`Parts` in the application; views reach it with :func:`parts`.
+Nothing here knows Flask beyond that one look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, cast
+
+from flask import current_app
+
+from lokole.mail.errors import Refused
+from lokole.mail.model import Address, PictureLimits, TenantNo
+from lokole.mailbox.database import Connection, Database
+from lokole.mailbox.tenants import find_tenant
+from lokole.ports.blobs import BlobStore
+from lokole.ports.callables import Clock, Entropy, Shrink
+
+#: the schedule as ``mailbox.options`` keeps it under the name "schedule":
+#: ``{"hours": [2], "days": null}`` (days of the week, 0 is Monday) or ``{"cron": "0 2 * * *"}``.
+Schedule = Mapping[str, object]
+DEFAULT_SCHEDULE: Schedule = {"hours": [2], "days": None}
+
+
+@dataclass(frozen=True, slots=True)
+class WebmailPorts:
+    """What the pages ask of the outside.
+
+    ``origin`` is who makes letter ids here: the device's id, or ``server``.
+    ``sync_now`` starts a meeting and returns at once with ``started`` or ``busy``; None where there is nobody to meet.
+    ``next_departure`` is when the next package leaves, or None when none is planned.
+    ``check_schedule`` raises Refused for a schedule that cannot be kept; it is told before it is saved.
+    ``schedule_changed`` is called after a new schedule was saved.
+    """
+
+    database: Database
+    blobs: BlobStore
+    clock: Clock
+    entropy: Entropy
+    shrink: Shrink
+    origin: str
+    sync_now: Callable[[], str] | None = None
+    next_departure: Callable[[], datetime | None] | None = None
+    check_schedule: Callable[[Schedule], object] | None = None
+    schedule_changed: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebmailSettings:
+    """How the pages behave. ``session_key`` signs cookies and has no default; sizes are in bytes, times as named."""
+
+    session_key: bytes
+    cookie_name: str = "lokole"
+    prefix: str = ""  # such as "/lokole": where the pages live, and the path of the cookie
+    secure_cookie: bool = False  # True wherever the pages are served by HTTPS only
+    default_language: str = "en"
+    time_zone: str = "UTC"  # of people who have not told theirs
+    rows_per_page: int = 20
+    max_upload_bytes: int = 10 * 2**20  # the whole form: text and files together
+    max_recipients: int = 50
+    session_days: int = 14
+    shared_minutes: int = 10  # how long a shared telephone stays signed in without a touch
+    bcrypt_cost: int = 12
+    min_password_length: int = 8
+    sign_up: bool = True
+    password_change: bool = True
+    search: bool = True
+    welcome_from: str = "info@team.lokole.ca"
+    sign_in_tries: str = "10 per minute"  # per person
+    sign_in_tries_per_place: str = "60 per minute"  # per address of the caller: one hotspot may be many people
+    sign_ups: str = "30 per hour"  # per address of the caller
+    letters: str = "120 per hour"  # per person
+    pictures: PictureLimits = field(default_factory=PictureLimits)
+    links: tuple[tuple[str, str], ...] = ()  # further addresses the start page names: (text, address)
+
+    def __post_init__(self) -> None:
+        if len(self.session_key) < 16:
+            raise ValueError("the key of the sessions needs at least 16 bytes")
+
+
+class Tenants(Protocol):
+    """Whose mail these pages show."""
+
+    @property
+    def here(self) -> TenantNo | None:
+        """The one tenant of a box, or None where there are many."""
+
+    @property
+    def domain(self) -> str | None:
+        """The domain of the one tenant, or None where there are many."""
+
+    def tenant_for_login(self, tx: Connection, text: str) -> tuple[TenantNo, str] | None:
+        """The tenant and name that somebody who signs in as ``text`` means; None when there is none such."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneTenant:
+    """A box: people sign in with their name or their whole address."""
+
+    here: TenantNo
+    domain: str
+
+    def tenant_for_login(self, tx: Connection, text: str) -> tuple[TenantNo, str] | None:
+        name, at, domain = text.strip().partition("@")
+        if at and domain.strip().rstrip(".").lower() != self.domain:
+            return None
+        return (self.here, name.casefold()) if name else None
+
+
+@dataclass(frozen=True, slots=True)
+class ManyTenants:
+    """The server: people sign in with their whole address."""
+
+    @property
+    def here(self) -> None:
+        return None
+
+    @property
+    def domain(self) -> None:
+        return None
+
+    def tenant_for_login(self, tx: Connection, text: str) -> tuple[TenantNo, str] | None:
+        try:
+            address = Address.parse(text)
+        except Refused:
+            return None
+        row = find_tenant(tx, domain=address.domain)
+        return (row.no, address.local.casefold()) if row is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    ports: WebmailPorts
+    settings: WebmailSettings
+    tenants: Tenants
+
+
+def parts() -> Parts:
+    """The parts of the application that answers the current request."""
+    return cast(Parts, current_app.extensions["lokole"])

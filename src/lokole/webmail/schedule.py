@@ -1,0 +1,155 @@
+"""The hours of the exchange as an administrator types and reads them.
+
+Two written forms, kept as data under the option ``schedule``: hours of the day with days of the week, or five cron fields.
+Cron is the classic one: minute, hour, day of the month, month, day of the week (0 and 7 are Sunday, or names); numbers, ``*``, lists, ranges, steps.
+Whether the hours can be kept, and when the next one is, the device decides; here is only what can be said without a clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from babel import Locale
+
+from lokole.mail.errors import Refused
+from lokole.webmail.parts import Schedule
+from lokole.webmail.words import gettext, locale
+
+_MONTHS = {
+    name: n
+    for n, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
+}
+_DAYS = {name: n for n, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
+#: name, lowest, highest, names
+_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
+    ("minute", 0, 59, {}),
+    ("hour", 0, 23, {}),
+    ("day", 1, 31, {}),
+    ("month", 1, 12, _MONTHS),
+    ("weekday", 0, 7, _DAYS),
+)
+_ITEM = re.compile(r"(?:(\*)|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]+))?")
+
+
+def from_form(kind: str, hours: str, days: Iterable[str], cron: str) -> Schedule:
+    """The schedule that a form describes; raises Refused with field ``hours``, ``days`` or ``cron``."""
+    if kind == "cron":
+        text = " ".join(cron.split()).lower()
+        read_cron(text)
+        return {"cron": text}
+    found = sorted({_hour(part) for part in re.split(r"[,;\s]+", hours.strip()) if part})
+    if not found:
+        raise Refused("no hour", code="schedule", field="hours")
+    chosen = sorted({int(day) for day in days if re.fullmatch("[0-6]", day)})
+    return {"hours": found, "days": chosen if 0 < len(chosen) < 7 else None}
+
+
+def _hour(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,2})(?:[:hH](?:00)?)?", text)
+    if match is None or int(match[1]) > 23:
+        raise Refused("not an hour", code="schedule", field="hours")
+    return int(match[1])
+
+
+def read_cron(text: str) -> list[set[int]]:
+    """The five fields as sets of numbers (Sunday is 0); raises Refused with field ``cron``."""
+    fields = text.split()
+    if len(fields) != len(_FIELDS):
+        raise Refused("five fields are needed", code="schedule", field="cron")
+    return [
+        _read_field(field, low, high, names) for field, (_name, low, high, names) in zip(fields, _FIELDS, strict=True)
+    ]
+
+
+def _read_field(field: str, low: int, high: int, names: dict[str, int]) -> set[int]:
+    found: set[int] = set()
+    for item in field.split(","):
+        match = _ITEM.fullmatch(item)
+        if match is None:
+            raise _bad(item)
+        star, first, last, step = match.groups()
+        begin = low if star else _number(first, low, high, names)
+        if star or (step and last is None):
+            end = high
+        else:
+            end = begin if last is None else _number(last, low, high, names)
+        if end < begin or (step is not None and int(step) == 0):
+            raise _bad(item)
+        found.update(range(begin, end + 1, int(step or 1)))
+    return {0 if n == 7 else n for n in found} if names is _DAYS else found
+
+
+def _number(text: str, low: int, high: int, names: dict[str, int]) -> int:
+    value = names.get(text, int(text) if text.isdecimal() and text.isascii() else -1)
+    if not low <= value <= high:
+        raise _bad(text)
+    return value
+
+
+def _bad(item: str) -> Refused:
+    return Refused(f"not understood: {item[:20]}", code="schedule", field="cron")
+
+
+def explain(schedule: Schedule) -> str:
+    """What the schedule means, in one sentence of the reader's language."""
+    cron = schedule.get("cron")
+    if isinstance(cron, str):
+        try:
+            minutes, hours, days, months, weekdays = read_cron(cron)
+        except Refused:
+            return gettext("These hours cannot be read. Choose new ones.")
+        return _sentence(
+            times=_times(minutes, hours),
+            weekdays=None if len(weekdays) == 7 else [(day - 1) % 7 for day in sorted(weekdays)],
+            days=None if len(days) == 31 else sorted(days),
+            months=None if len(months) == 12 else sorted(months),
+        )
+    hours_of_day, chosen = schedule.get("hours"), schedule.get("days")
+    times = [f"{hour:02d}:00" for hour in hours_of_day] if isinstance(hours_of_day, list) else []
+    return _sentence(times=_listed(times), weekdays=chosen if isinstance(chosen, list) else None)
+
+
+def _times(minutes: set[int], hours: set[int]) -> str:
+    if len(hours) == 24:
+        if len(minutes) == 60:
+            return gettext("every minute")
+        return gettext(
+            "every hour at minute %(minutes)s", minutes=_listed([f"{minute:02d}" for minute in sorted(minutes)])
+        )
+    if len(hours) * len(minutes) > 12:
+        return gettext(
+            "at minutes %(minutes)s of the hours %(hours)s",
+            minutes=_listed([f"{minute:02d}" for minute in sorted(minutes)]),
+            hours=_listed([str(hour) for hour in sorted(hours)]),
+        )
+    return _listed([f"{hour:02d}:{minute:02d}" for hour in sorted(hours) for minute in sorted(minutes)])
+
+
+def _sentence(
+    *, times: str, weekdays: list[int] | None, days: list[int] | None = None, months: list[int] | None = None
+) -> str:
+    named_in = Locale.parse(locale())
+    if weekdays is None and days is None:
+        when = gettext("Every day: %(times)s.", times=times)
+    else:
+        named = [named_in.days["format"]["wide"][day] for day in sorted(weekdays)] if weekdays is not None else []
+        named += [gettext("the %(n)s of the month", n=n) for n in days or []]
+        when = gettext("On %(days)s: %(times)s.", days=_listed(named), times=times)
+    if months is not None:
+        when += " " + gettext(
+            "Only in %(months)s.", months=_listed([named_in.months["format"]["wide"][n] for n in months])
+        )
+    return when
+
+
+def _listed(words: list[str]) -> str:
+    if len(words) < 2:
+        return "".join(words)
+    return gettext("%(words)s and %(last)s", words=", ".join(words[:-1]), last=words[-1])
+
+
+def weekday_names() -> list[str]:
+    """Monday to Sunday, short, in the reader's language."""
+    names = Locale.parse(locale()).days["format"]["abbreviated"]
+    return [names[day] for day in range(7)]

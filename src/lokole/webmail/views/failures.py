@@ -1,0 +1,147 @@
+"""When something does not work: one picture, one title, one sentence, at most one button."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from lokole.mail.errors import NotFound, Refused, Temporary
+from lokole.webmail.headers import from_elsewhere
+from lokole.webmail.limits import TooOften
+from lokole.webmail.pages import page
+from lokole.webmail.words import gettext
+
+log = logging.getLogger(__name__)
+
+
+def install(app: Flask) -> None:
+    """Have ``app`` answer every failure with a page."""
+    app.before_request(_own_forms_only)
+    app.register_error_handler(CSRFError, _forged)
+    app.register_error_handler(TooOften, _too_often)
+    app.register_error_handler(NotFound, _not_found)
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(Temporary, _temporary)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def failure(status: int, title: str, sentence: str, picture: str = "mind") -> tuple[str, int]:
+    """The page for a failure; asks no database, since that may be what failed."""
+    login = status == 401
+    return page("failure.html", title=title, sentence=sentence, picture=picture, login=login), status
+
+
+def _own_forms_only() -> tuple[str, int] | None:
+    if request.method not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(request):
+        return _forged(None)
+    return None
+
+
+def _forged(_error: object) -> tuple[str, int]:
+    return failure(
+        400,
+        gettext("Lokole did not recognise this form"),
+        gettext(
+            "Perhaps it lay open for a long time, or you have signed in again since. Go back, load the page again and repeat it."
+        ),
+    )
+
+
+def _too_often(_error: TooOften) -> tuple[str, int]:
+    return failure(
+        429, gettext("That was too often"), gettext("Please wait a little, then try again. Nothing is lost."), "moon"
+    )
+
+
+def _not_found(_error: NotFound) -> tuple[str, int]:
+    return failure(
+        404,
+        gettext("There is nothing here"),
+        gettext("Perhaps it was deleted, or it belongs to somebody else."),
+        "find",
+    )
+
+
+def _refused(error: Refused) -> tuple[str, int]:
+    log.warning("refused: %s at %s", error.code, request.endpoint)
+    return failure(
+        400, gettext("That did not work"), gettext("Something in this request was not right. Go back and try again.")
+    )
+
+
+def _temporary(error: Temporary) -> tuple[str, int]:
+    log.error("temporary failure at %s: %s", request.endpoint, error)
+    return failure(
+        503,
+        gettext("Lokole is busy or its memory is full"),
+        gettext("Nothing was changed. Go back: what you have typed is still there. Try again in a minute."),
+        "bag",
+    )
+
+
+def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
+    code = error.code or 500
+    if code < 400:
+        return error
+    if code == 401:
+        return failure(
+            401,
+            gettext("Please sign in again"),
+            gettext(
+                "You were signed out in the meantime. Sign in in another window, then come back here and repeat it: what you have typed is still there."
+            ),
+            "bye",
+        )
+    if code == 403:
+        return failure(
+            403, gettext("This is for the people who look after the box"), gettext("Ask them to do it for you.")
+        )
+    if code == 404:
+        return _not_found(NotFound())
+    if code == 405:
+        return failure(
+            405, gettext("This address does not do that"), gettext("Go back and use the buttons of the page.")
+        )
+    if code == 413:
+        return failure(
+            413,
+            gettext("This is too large"),
+            gettext("Take fewer or smaller files. Go back: what you have typed is still there."),
+            "bag",
+        )
+    if code == 429:
+        return _too_often(TooOften("request"))
+    if code < 500:
+        return failure(
+            code,
+            gettext("That did not work"),
+            gettext("Something in this request was not right. Go back and try again."),
+        )
+    return _broken()
+
+
+def _unexpected(error: Exception) -> tuple[str, int]:
+    # the type and the place, never the message: it may quote a letter
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "?"
+    log.error("%s at %s in %s", type(error).__name__, where, request.endpoint)
+    return _broken()
+
+
+def _broken() -> tuple[str, int]:
+    return failure(
+        500,
+        gettext("That did not work"),
+        gettext(
+            "It is not your fault. Go back and try again; if it happens again, tell the people who look after the box."
+        ),
+    )
+
+
+__all__ = ["failure", "install"]

@@ -1,0 +1,170 @@
+"""A box with its pages over an own database and memory blobs; what a person would need an hour for happens by an injected clock."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from lokole.adapters.blobs.memory import MemoryBlobStore
+from lokole.mail.model import Account, Address, Contact, Email, PictureLimits, TenantNo
+from lokole.mailbox import accounts, identity, letters, passwords
+from lokole.mailbox.database import Database
+from lokole.mailbox.migrate import migrate
+from lokole.mailbox.tenants import add_tenant
+from lokole.webmail.app import OneTenant, WebmailPorts, WebmailSettings, create_app
+from tests.unit.webmail.browser import Browser
+
+DOMAIN = "bolenge.lokole.ca"
+PASSWORD = "three small words"
+
+
+def small(content: bytes, limits: PictureLimits) -> tuple[bytes, str] | None:
+    """Stands in for the picture program: what begins as a JPEG becomes eleven bytes of WebP."""
+    return (b"RIFFsmaWEBP", "image/webp") if content.startswith(b"\xff\xd8") else None
+
+
+@dataclass
+class Box:
+    """The box under test and its handles."""
+
+    app: Flask
+    ports: WebmailPorts
+    settings: WebmailSettings
+    tenant: TenantNo
+    clock: list[datetime]
+    departs: list[datetime | None]
+    calls: list[str] = field(default_factory=list)
+
+    def browser(self, language: str = "en") -> Browser:
+        return Browser(self.app, language)
+
+    def person(self, name: str, **values: Any) -> Account:
+        with self.ports.database.write() as tx:
+            return accounts.create_account(
+                tx, self.tenant, name, password_hash=_hash(), now=self.clock[0], **values
+            )
+
+    def signed_in(self, name: str, language: str = "en", **values: Any) -> Browser:
+        """A browser in which ``name``, a new person, is signed in."""
+        self.person(name, language=language, **values)
+        return self.enter(name, language)
+
+    def enter(self, name: str, language: str = "en") -> Browser:
+        browser = self.browser(language).open(self.settings.prefix + "/user/login")
+        form = browser.fields(self.settings.prefix + "/user/login")
+        token = dict(form.fields)["csrf_token"]
+        browser.post(form.action, {"csrf_token": token, "name": name, "password": PASSWORD})
+        assert browser.status == 200, browser.text
+        return browser
+
+    def letter(self, to: str, subject: str = "Hello", body: str = "<p>Good morning</p>", **values: Any) -> int:
+        """A letter from the world lies in the inbox of ``to``; returns its number."""
+        files = letters.put_attachments(self.ports.blobs, DOMAIN, values.pop("attachments", ()))
+        values.setdefault("sender", Contact("ruth@example.com", "Ruth Namatovu"))
+        values.setdefault("to", (Contact(f"{to}@{DOMAIN}"),))
+        email = Email(subject=subject, body=body, sent_at=self.clock[0], **values)
+        with self.ports.database.write() as tx:
+            person = accounts.find_account(tx, self.tenant, to)
+            assert person is not None
+            id_ = identity.next_email_id(tx, "server")
+            no, _created = letters.store_email(
+                tx, self.tenant, email, id=id_, received_at=self.clock[0], attachments=files, deliver_to=[person.no]
+            )
+        return no
+
+    def later(self, **duration: float) -> None:
+        self.clock[0] += timedelta(**duration)
+
+    def fingerprint(self) -> str:
+        """All rows of all tables, for "nothing was changed"."""
+        raw = self.ports.database.engine.raw_connection()
+        try:
+            lines = list(raw.driver_connection.iterdump())  # type: ignore[union-attr]
+        finally:
+            raw.close()
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+_HASHES: list[str] = []
+
+
+def _hash() -> str:
+    if not _HASHES:
+        _HASHES.append(passwords.hash_password(PASSWORD, 10))
+    return _HASHES[0]
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("schema") / "empty.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def make_box(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Box]]:
+    made: list[Database] = []
+
+    def make(**changed: Any) -> Box:
+        path = tmp_path / f"box{len(made)}.db"
+        shutil.copy(empty_database, path)
+        database = Database(f"sqlite:///{path}")
+        made.append(database)
+        clock = [datetime(2026, 11, 23, 10, 0, tzinfo=UTC)]
+        departs: list[datetime | None] = [datetime(2026, 11, 24, 2, 0, tzinfo=UTC)]
+        counter = [0]
+
+        def entropy(count: int) -> bytes:
+            counter[0] += 1
+            return hashlib.shake_256(str(counter[0]).encode()).digest(count)
+
+        with database.write() as tx:
+            identity.ensure_identity(tx, entropy)
+            tenant = add_tenant(
+                tx, domain=DOMAIN, device_id="device-1", owner="o", state="claimed", webhook_secret="w", now=clock[0]
+            )
+        calls: list[str] = []
+        port_names = set(WebmailPorts.__dataclass_fields__)
+        ports = WebmailPorts(
+            database=database,
+            blobs=MemoryBlobStore(),
+            clock=lambda: clock[0],
+            entropy=entropy,
+            shrink=small,
+            origin="device-1",
+            sync_now=lambda: calls.append("sync") or "started",
+            next_departure=lambda: departs[0],
+            schedule_changed=lambda: calls.append("schedule"),
+        )
+        ports = replace(ports, **{name: value for name, value in changed.items() if name in port_names})
+        tenants = changed.pop("tenants", OneTenant(tenant, DOMAIN))
+        settings = WebmailSettings(
+            session_key=b"only for tests, only for tests",
+            bcrypt_cost=10,
+            **{name: value for name, value in changed.items() if name not in port_names},
+        )
+        app = create_app(ports, settings, tenants)
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        return Box(app, ports, settings, tenant, clock, departs, calls)
+
+    yield make
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def box(make_box: Callable[..., Box]) -> Box:
+    return make_box()
+
+
+@pytest.fixture
+def address() -> Callable[[str], str]:
+    return lambda name: str(Address(name, DOMAIN))
