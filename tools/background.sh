@@ -24,7 +24,8 @@ start() {
     return
   fi
   mkdir -p "$data"
-  : >"$log"
+  # It shows passwords of demo people, for the eyes of whoever started it.
+  (umask 077 && : >"$log")
   # A session of its own, so that the end of the terminal or of make is not the end of Lokole.
   # shellcheck disable=SC2086
   setsid .venv/bin/lokole local --data "$data/data" --demo ${OPTIONS:-} >>"$log" 2>&1 </dev/null &
