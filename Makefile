@@ -70,11 +70,12 @@ test-emails: start ## more letters from the outside world to the people of the l
 	$(BIN)/python tools/test_emails.py
 
 .PHONY: check format docs lock clean
-check: setup-dev ## ruff, mypy, import layers
+check: setup-dev ## ruff, mypy, import layers, translations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src tests tools
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m lokole.webmail.translate check
 
 format: setup-dev ## put the code into shape
 	$(BIN)/ruff check --fix .
