@@ -41,11 +41,12 @@ def unsent_package(database: Database, tenant: TenantNo) -> PackageRow | None:
     return built[0] if built else None
 
 
-def withdraw(database: Database, tenant: TenantNo, package: PackageRow, now: datetime) -> None:
+def withdraw(database: Database, blobs: BlobStore, package: PackageRow, now: datetime) -> None:
     """A package that the server cannot take (its bytes have suffered here): what it carried waits again."""
     with database.write() as tx:
         packages.unpack_again(tx, package.no)
         packages.set_package_state(tx, package.no, "withdrawn", now)
+    blobs.delete(package.blob)  # the same letters make a package of the same name
 
 
 def build_package(

@@ -158,7 +158,7 @@ def _up(
                 )
         except (NotFound, Refused) as error:
             if isinstance(error, NotFound) or error.code in SPOILT:
-                packing.withdraw(database, tenant.no, package, clock())
+                packing.withdraw(database, blobs, package, clock())
             raise
         meeting.letters_up += _gone(database, tenant, package, clock())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import quote
 
 from lokole.config import Url, setting
 from lokole.mail.model import PictureLimits
@@ -132,7 +133,7 @@ class DeviceSettings:
     @property
     def blobs_url(self) -> str:
         """Where blobs are kept, as ``adapters.blobs`` reads it."""
-        return self.blobs or f"folder://{(self.data / 'blobs').absolute()}"
+        return self.blobs or f"folder://{quote(str((self.data / 'blobs').absolute()))}"
 
     @property
     def pictures(self) -> PictureLimits:

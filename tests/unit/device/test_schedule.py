@@ -1,0 +1,190 @@
+"""When the box leaves: slots, what is due, retries, and a clock that cannot be trusted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from lokole.device.schedule import (
+    FIRST_PAUSE,
+    RETRY_WINDOW,
+    Departures,
+    Schedule,
+    check_schedule,
+    due,
+    mended,
+    next_slot,
+    read_schedule,
+    settled,
+    write_schedule,
+)
+from lokole.mail.errors import Refused
+
+KINSHASA = ZoneInfo("Africa/Kinshasa")  # UTC+1 all year
+PARIS = ZoneInfo("Europe/Paris")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def slots(schedule: Schedule, after: str, zone: ZoneInfo, count: int) -> list[str]:
+    found, moment = [], at(after)
+    for _ in range(count):
+        following = next_slot(schedule, moment, zone)
+        assert following is not None
+        moment = following
+        found.append(f"{moment.astimezone(zone):%m-%d %H:%M}")
+    return found
+
+
+def test_a_new_box_leaves_once_a_day_at_two_local_time() -> None:
+    assert read_schedule(None) == Schedule(hours=(2,))
+    assert next_slot(Schedule(), at("2026-11-23T10:00"), KINSHASA) == at("2026-11-24T01:00")
+    assert next_slot(Schedule(), at("2026-11-23T00:59"), KINSHASA) == at("2026-11-23T01:00")
+
+
+def test_the_slot_itself_is_over_once_it_has_come() -> None:
+    assert next_slot(Schedule(), at("2026-11-23T01:00"), KINSHASA) == at("2026-11-24T01:00")
+
+
+def test_several_hours_on_some_days_only() -> None:
+    schedule = read_schedule({"hours": [20, 2], "days": [0, 4]})  # 2026-11-23 is a Monday
+    assert slots(schedule, "2026-11-23T10:00", KINSHASA, 4) == [
+        "11-23 20:00",
+        "11-27 02:00",
+        "11-27 20:00",
+        "11-30 02:00",
+    ]
+
+
+def test_an_hour_that_summer_time_skips_or_repeats_comes_once() -> None:
+    assert slots(Schedule(), "2026-03-28T12:00", PARIS, 2) == ["03-29 03:00", "03-30 02:00"]
+    assert slots(Schedule(), "2026-10-24T12:00", PARIS, 2) == ["10-25 02:00", "10-26 02:00"]
+
+
+def test_cron_counts_its_days_from_sunday() -> None:
+    sundays = read_schedule({"cron": "30 3 * * 0"})
+    assert slots(sundays, "2026-11-23T10:00", KINSHASA, 2) == ["11-29 03:30", "12-06 03:30"]
+    assert slots(read_schedule({"cron": "30 3 * * 7"}), "2026-11-23T10:00", KINSHASA, 1) == ["11-29 03:30"]
+    assert slots(read_schedule({"cron": "0 2 * * 1-3"}), "2026-11-23T10:00", KINSHASA, 3) == [
+        "11-24 02:00",
+        "11-25 02:00",
+        "11-30 02:00",
+    ]
+    assert slots(read_schedule({"cron": "0 2 * * sat,sun"}), "2026-11-23T10:00", KINSHASA, 1) == ["11-28 02:00"]
+    assert slots(read_schedule({"cron": "0 2 * * */3"}), "2026-11-23T10:00", KINSHASA, 3) == [
+        "11-25 02:00",
+        "11-28 02:00",
+        "11-29 02:00",
+    ]
+
+
+def test_cron_with_both_kinds_of_day_means_either() -> None:
+    schedule = read_schedule({"cron": "0 2 1 * 5"})  # the first of the month, and Fridays
+    assert slots(schedule, "2026-11-23T10:00", KINSHASA, 3) == ["11-27 02:00", "12-01 02:00", "12-04 02:00"]
+
+
+def test_cron_that_never_comes_has_no_slot() -> None:
+    assert next_slot(read_schedule({"cron": "0 2 30 2 *"}), at("2026-11-23T10:00"), KINSHASA) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        5,
+        {},
+        {"hours": []},
+        {"hours": [24]},
+        {"hours": [-1]},
+        {"hours": [True]},
+        {"hours": "2"},
+        {"hours": [2], "days": [7]},
+        {"cron": "0 2 * *"},
+        {"cron": "61 2 * * *"},
+        {"cron": "0 2 * * 8"},
+        {"cron": "0 2 * * fri-"},
+        {"cron": "0 2 * * 1/0"},
+        {"cron": ""},
+    ],
+)
+def test_what_cannot_be_kept_is_refused(value: object) -> None:
+    with pytest.raises(Refused) as caught:
+        read_schedule(value)
+    assert caught.value.code == "schedule"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2", {"hours": [2], "days": None}),
+        ("14, 2", {"hours": [2, 14], "days": None}),
+        ("2, 6, 10, 14, 18", {"hours": [2, 6, 10, 14, 18], "days": None}),
+        (" 0 2 * * * ", {"cron": "0 2 * * *"}),
+        ("*/15 * * * *", {"cron": "*/15 * * * *"}),
+    ],
+)
+def test_what_an_administrator_types_is_hours_or_cron(text: str, value: dict[str, object]) -> None:
+    assert check_schedule(text) == value
+    assert write_schedule(read_schedule(value)) == value
+
+
+@pytest.mark.parametrize("text", ["", "midnight", "25", "2 o'clock", "* * * *"])
+def test_what_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        check_schedule(text)
+
+
+def test_a_slot_is_due_once() -> None:
+    state = Departures(done_until=at("2026-11-23T10:00"))
+    assert due(Schedule(), state, at("2026-11-24T00:59"), KINSHASA) is None
+    leaving = due(Schedule(), state, at("2026-11-24T01:00"), KINSHASA)
+    assert leaving is not None
+    assert due(Schedule(), settled(leaving), at("2026-11-24T01:30"), KINSHASA) is None
+
+
+def test_a_slot_missed_for_days_is_caught_up_once() -> None:
+    leaving = due(Schedule(), Departures(done_until=at("2026-11-23T10:00")), at("2026-12-01T17:00"), KINSHASA)
+    assert leaving is not None
+    assert next_slot(Schedule(), settled(leaving).done_until, KINSHASA) == at("2026-12-02T01:00")
+
+
+def test_a_failed_exchange_is_tried_again_with_growing_pauses_until_the_window_ends() -> None:
+    now = at("2026-11-24T01:00")
+    state = due(Schedule(), Departures(done_until=at("2026-11-23T10:00")), now, KINSHASA)
+    pauses = []
+    while state is not None and state.retry_at is not None:
+        pauses.append(int((state.retry_at - now) / timedelta(minutes=1)))
+        now = state.retry_at
+        assert due(Schedule(), state, now - timedelta(seconds=1), KINSHASA) is None
+        state = due(Schedule(), state, now, KINSHASA)
+    assert pauses == [5, 10, 20, 40, 60, 60]
+    assert now - at("2026-11-24T01:00") <= RETRY_WINDOW
+    assert state is not None
+    assert next_slot(Schedule(), state.done_until, KINSHASA) == at("2026-11-25T01:00")
+
+
+def test_power_lost_on_the_way_is_a_try_that_failed() -> None:
+    """What is written down before leaving plans the retry already."""
+    leaving = due(Schedule(), Departures(done_until=at("2026-11-23T10:00")), at("2026-11-24T01:00"), KINSHASA)
+    assert leaving is not None
+    assert leaving.retry_at == at("2026-11-24T01:00") + FIRST_PAUSE
+
+
+def test_a_state_from_the_future_postpones_nothing() -> None:
+    wrong = Departures(
+        done_until=at("2038-01-01T00:00"), attempts=1, since=at("2038-01-01T00:00"), retry_at=at("2038-01-01T00:05")
+    )
+    now = at("2026-11-24T10:00")
+    state = mended(wrong, now)
+    assert state == Departures(done_until=now, attempts=1, since=now, retry_at=now + FIRST_PAUSE)
+    assert next_slot(Schedule(), state.done_until, KINSHASA) == at("2026-11-25T01:00")
+
+
+def test_a_state_of_the_past_stays_as_it_is() -> None:
+    state = Departures(
+        done_until=at("2026-11-24T01:00"), attempts=2, since=at("2026-11-24T01:00"), retry_at=at("2026-11-24T01:20")
+    )
+    assert mended(state, at("2026-11-24T01:10")) is state
