@@ -107,7 +107,7 @@ def create_account(
         "is_admin": is_admin,
         "must_change_password": must_change_password,
     }
-    no = tx.execute(_INSERT, values).scalar()
+    no = _INSERT.first(tx, values)
     if no is None:
         raise Refused("somebody has this name already", code="taken", field="name")
     return get_account(tx, tenant_no, no)
@@ -245,7 +245,7 @@ def upsert_from_device(tx: Connection, tenant_no: int, record: AccountRecord, no
     if record.language is not None:
         told["language"] = record.language
     values = _new_values(tenant_no, name, now) | told | {"version": record.version, "sent_version": record.version}
-    no = tx.execute(_INSERT, values).scalar()
+    no = _INSERT.first(tx, values)
     if no is not None:
         return get_account(tx, tenant_no, no), True
     tx.execute(

@@ -46,10 +46,17 @@ class Database:
             )
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+            self._writing: Engine = self.engine.execution_options(lokole_write=True)
+            self._reading: Engine = self.engine
         else:
             if parsed.drivername == "postgresql":
                 parsed = parsed.set(drivername="postgresql+psycopg")
             self.engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+            self._writing = self.engine
+            self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        driver: Any = self.engine.dialect.loaded_dbapi
+        # the driver's own too, for statements that went past Core (upsert.py)
+        self._out_of_reach = (OperationalError, driver.OperationalError)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -57,38 +64,27 @@ class Database:
 
         Raises Temporary when the database is out of reach, locked for longer than the timeout, or full.
         """
-        with (
-            _translated(),
-            self.engine.connect().execution_options(lokole_write=True) as connection,
-            connection.begin(),
-        ):
+        with self._translated(), self._writing.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database and changes nothing."""
-        options: dict[str, Any] = (
-            {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        )
-        with (
-            _translated(),
-            self.engine.connect().execution_options(**options) as connection,
-            connection.begin(),
-        ):
+        with self._translated(), self._reading.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._out_of_reach as error:
+            # the statement stays out of the message: its parameters are somebody's letter
+            cause = error.orig if isinstance(error, OperationalError) else error
+            raise Temporary(f"the database did not take it: {type(cause).__name__}") from error
 
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        # the statement stays out of the message: its parameters are somebody's letter
-        raise Temporary(f"the database did not take it: {type(error.orig).__name__}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -103,7 +99,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("lokole_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 __all__ = ["Connection", "Database", "Engine", "from_micros", "to_micros"]

@@ -76,7 +76,7 @@ def deliver(
         "deleted_lamport": lamport,
         "deleted_origin": origin,
     }
-    if tx.execute(_INSERT, values).rowcount != 1:
+    if _INSERT.run(tx, values) != 1:
         return False
     _count(tx, tenant_no, account_no, lists_of(folder, written), 1, 0 if read else 1)
     if not indexed:
@@ -186,9 +186,7 @@ def _change(tx: Connection, known: dict[str, Any], flag: str, value: bool | str,
 
 def _count(tx: Connection, tenant_no: int, account_no: int, lists: Iterable[str], total: int, unread: int) -> None:
     for name in lists:
-        tx.execute(
-            _COUNT, {"tenant": tenant_no, "account": account_no, "folder": name, "total": total, "unread": unread}
-        )
+        _COUNT.run(tx, {"tenant": tenant_no, "account": account_no, "folder": name, "total": total, "unread": unread})
 
 
 __all__ = ["FLAGS", "deliver", "holders", "lists_of", "merge_flag", "recount", "set_flag"]

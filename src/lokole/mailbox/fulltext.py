@@ -18,16 +18,17 @@ from sqlalchemy import select, text
 
 from lokole.mailbox.database import Connection
 from lokole.mailbox.schema import address, attachment, email, entry
+from lokole.mailbox.upsert import Statement
 from lokole.mailbox.words import plain_text, words
 
-_FTS_ADD = text("INSERT INTO letter_words (rowid, words) VALUES (:email, :words)")
-_FTS_TAKE = text("INSERT INTO letter_words (letter_words, rowid, words) VALUES ('delete', :email, :words)")
-_TS_ADD = text(
+_FTS_ADD = Statement("INSERT INTO letter_words (rowid, words) VALUES (:email, :words)")
+_FTS_TAKE = Statement("INSERT INTO letter_words (letter_words, rowid, words) VALUES ('delete', :email, :words)")
+_TS_ADD = Statement(
     "INSERT INTO letter_words (email, words) VALUES (:email, array_to_tsvector(CAST(:words AS text[])))"
     " ON CONFLICT (email) DO UPDATE SET words = letter_words.words || excluded.words"
 )
-_TS_TAKE = text("UPDATE letter_words SET words = ts_delete(words, CAST(:words AS text[])) WHERE email = :email")
-_TS_FORGET = text("DELETE FROM letter_words WHERE email = ANY(CAST(:emails AS bigint[]))")
+_TS_TAKE = Statement("UPDATE letter_words SET words = ts_delete(words, CAST(:words AS text[])) WHERE email = :email")
+_TS_FORGET = Statement("DELETE FROM letter_words WHERE email = ANY(CAST(:emails AS bigint[]))")
 
 
 def holder_word(account_no: int) -> str:
@@ -35,9 +36,9 @@ def holder_word(account_no: int) -> str:
     return f"@{account_no}"
 
 
-def letter_text(*, subject: str, people: Iterable[str], filenames: Iterable[str], body: str) -> str:
-    """All that a search may find of a letter; ``people`` are names and addresses, without Bcc."""
-    return " ".join([subject, *people, *filenames, plain_text(body)])
+def letter_text(*, subject: str, people: Iterable[str], filenames: Iterable[str], readable: str) -> str:
+    """All that a search may find of a letter; ``people`` are names and addresses, without Bcc, ``readable`` is the body's text."""
+    return " ".join([subject, *people, *filenames, readable])
 
 
 def index_letter(tx: Connection, email_no: int, content: str, holders: Iterable[int]) -> None:
@@ -63,7 +64,7 @@ def remove_holder(tx: Connection, email_no: int, account_no: int) -> None:
 def forget_letters(tx: Connection, email_nos: Sequence[int]) -> None:
     """Take letters out of the index; call it while their rows are still there."""
     if tx.dialect.name != "sqlite":
-        tx.execute(_TS_FORGET, {"emails": list(email_nos)})
+        _TS_FORGET.run(tx, {"emails": list(email_nos)})
         return
     for email_no in email_nos:
         row = tx.execute(select(email.c.subject, email.c.body).where(email.c.order_no == email_no)).first()
@@ -99,19 +100,19 @@ def _text_of(tx: Connection, email_no: int, subject: str, body: str) -> str:
         subject=subject,
         people=[part for person in people for part in (person.name, person.address)],
         filenames=filenames,
-        body=body,
+        readable=plain_text(body),
     )
 
 
 def _add(tx: Connection, email_no: int, new: list[str]) -> None:
     if tx.dialect.name == "sqlite":
-        tx.execute(_FTS_ADD, {"email": email_no, "words": " ".join(new)})
+        _FTS_ADD.run(tx, {"email": email_no, "words": " ".join(new)})
     else:
-        tx.execute(_TS_ADD, {"email": email_no, "words": new})
+        _TS_ADD.run(tx, {"email": email_no, "words": new})
 
 
 def _take(tx: Connection, email_no: int, gone: list[str]) -> None:
     if tx.dialect.name == "sqlite":
-        tx.execute(_FTS_TAKE, {"email": email_no, "words": " ".join(gone)})
+        _FTS_TAKE.run(tx, {"email": email_no, "words": " ".join(gone)})
     else:
-        tx.execute(_TS_TAKE, {"email": email_no, "words": gone})
+        _TS_TAKE.run(tx, {"email": email_no, "words": gone})

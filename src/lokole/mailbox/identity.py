@@ -35,7 +35,7 @@ def ensure_identity(tx: Connection, entropy: Entropy) -> int:
     found = tx.execute(_EPOCH).scalar()
     if found is not None:
         return int(found)
-    tx.execute(_CREATE, {"no": 1, "epoch": _random_epoch(entropy), "next_letter": 1, "lamport": 0})
+    _CREATE.run(tx, {"no": 1, "epoch": _random_epoch(entropy), "next_letter": 1, "lamport": 0})
     return int(tx.execute(_EPOCH).scalar_one())
 
 
@@ -70,7 +70,7 @@ def get_secret(tx: Connection, name: str, make: Callable[[], bytes]) -> bytes:
     """This installation's secret ``name``, made by ``make`` at the first call. Needs a writing transaction."""
     found = tx.execute(_SECRET, {"name": name}).scalar()
     if found is None:
-        tx.execute(_NEW_SECRET, {"name": name, "value": make()})
+        _NEW_SECRET.run(tx, {"name": name, "value": make()})
         found = tx.execute(_SECRET, {"name": name}).scalar_one()
     return bytes(found)
 

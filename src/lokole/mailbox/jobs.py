@@ -99,7 +99,7 @@ def enqueue(
         "error": "",
         "created_at": to_micros(now),
     }
-    return tx.execute(_AGAIN if again else _INSERT, values).rowcount == 1
+    return (_AGAIN if again else _INSERT).run(tx, values) == 1
 
 
 def lease(

@@ -9,13 +9,14 @@ for the letter's writer and for the other end.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import (
@@ -45,18 +46,15 @@ from lokole.ports.blobs import BlobStore
 
 PREVIEW_CHARS = 120
 _LINE_CHARS = 200
+_OWN_MESSAGE_ID = re.compile(r"<([0-9a-f]{32})@")
 
 _INSERT = insert_new(
     email, [column.name for column in email.columns if column.name != "order_no"], returning="order_no"
 )
-_INSERT_ADDRESS = insert(address)
+_INSERT_ADDRESS = insert_new(address)
 _INSERT_ATTACHMENT = insert_new(attachment)
 _BY_ID = select(email.c.order_no).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
-_CONVERSATION = (
-    select(email.c.conversation)
-    .where(email.c.tenant == bindparam("tenant"), email.c.message_id == bindparam("message_id"))
-    .limit(1)
-)
+_CONVERSATION = select(email.c.conversation).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
 _EMAIL = select(email).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
 _ADDRESSES = (
     select(address.c.role, address.c.name, address.c.address)
@@ -134,6 +132,7 @@ def store_email(
     """
     sender, people = letter.sender, [*letter.to, *letter.cc]
     body, subject = storable(letter.body), storable(letter.subject)
+    readable = plain_text(body)
     values: dict[str, Any] = {
         "tenant": tenant_no,
         "id": bytes(id),
@@ -148,13 +147,13 @@ def store_email(
         "sender_address": storable(sender.address),
         "recipients_line": storable(", ".join([one.name or one.address for one in people[:20]])[:_LINE_CHARS]),
         "subject": subject,
-        "preview": storable(plain_text(body[: PREVIEW_CHARS * 50])[:PREVIEW_CHARS]),
+        "preview": storable(readable[:PREVIEW_CHARS]),
         "attachment_count": len(attachments),
         "raw_ref": raw_ref,
         "uid": uid,
         "body": body,
     }
-    no = tx.execute(_INSERT, values).scalar()
+    no = _INSERT.first(tx, values)
     if no is None:
         known = EmailNo(tx.execute(_BY_ID, {"tenant": tenant_no, "id": bytes(id)}).scalar_one())
         for account_no in deliver_to:
@@ -162,14 +161,14 @@ def store_email(
         return known, False
     _store_addresses(tx, tenant_no, no, letter)
     if attachments:
-        tx.execute(_INSERT_ATTACHMENT, [_file_values(tenant_no, no, n, one) for n, one in enumerate(attachments)])
+        _INSERT_ATTACHMENT.run_many(tx, [_file_values(tenant_no, no, n, one) for n, one in enumerate(attachments)])
     for account_no in deliver_to:
         deliver(tx, tenant_no, no, account_no, folder=folder, read=read, written=written, indexed=True)
     content = letter_text(
         subject=subject,
         people=[part for one in (sender, *people, *letter.reply_to) for part in (one.name, one.address)],
         filenames=[one.filename for one in attachments],
-        body=body,
+        readable=readable,
     )
     index_letter(tx, no, content, dict.fromkeys(deliver_to))
     return EmailNo(no), True
@@ -189,7 +188,7 @@ def add_attachment_later(tx: Connection, tenant_no: int, email_no: int, one: Sto
     )
     if tx.execute(counted).rowcount != 1:
         raise NotFound("no such letter")
-    tx.execute(_INSERT_ATTACHMENT, _file_values(tenant_no, email_no, n, one))
+    _INSERT_ATTACHMENT.run(tx, _file_values(tenant_no, email_no, n, one))
     add_words(tx, email_no, one.filename)
     return n
 
@@ -351,8 +350,8 @@ def _store_addresses(tx: Connection, tenant_no: int, no: int, letter: Email) -> 
     people = [("from", letter.sender)]
     for role, contacts in (("to", letter.to), ("cc", letter.cc), ("reply_to", letter.reply_to)):
         people += [(role, contact) for contact in contacts]
-    tx.execute(
-        _INSERT_ADDRESS,
+    _INSERT_ADDRESS.run_many(
+        tx,
         [
             {
                 "tenant": tenant_no,
@@ -385,15 +384,17 @@ def _conversation(tx: Connection, tenant_no: int, letter: Email, id: EmailId) ->
     if letter.references:
         root = letter.references[0]
     elif letter.in_reply_to:
-        # no References: the letter answered may know more than its own id
-        asked = {"tenant": tenant_no, "message_id": storable(letter.in_reply_to)}
-        known = tx.execute(_CONVERSATION, asked).scalar()
-        if known is not None:
-            return str(known)
+        # no References: when the letter answered was written here, its Message-ID tells its id (write_letter)
         root = letter.in_reply_to
+        ours = _OWN_MESSAGE_ID.match(root)
+        if ours is not None:
+            asked = {"tenant": tenant_no, "id": bytes.fromhex(ours[1])}
+            known = tx.execute(_CONVERSATION, asked).scalar()
+            if known is not None:
+                return str(known)
     else:
         root = letter.message_id or id.hex()
-    return hashlib.sha256(storable(root).encode("utf-8")).hexdigest()[:32]
+    return hashlib.sha256(root.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 __all__ = [

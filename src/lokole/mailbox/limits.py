@@ -25,7 +25,7 @@ _MAX_KEY = 200
 def add_count(tx: Connection, key: str, window: timedelta, now: datetime, amount: int = 1) -> int:
     """Count ``amount`` under ``key``; the window begins with the first count and the sum so far is returned."""
     values = {"key": _short(key), "count": amount, "expires_at": to_micros(now + window), "now": to_micros(now)}
-    return int(tx.execute(_ADD, values).scalar_one())
+    return int(_ADD.first(tx, values))
 
 
 def get_count(tx: Connection, key: str, now: datetime) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, false, func, literal, select, true, union_all
+from sqlalchemy import Row, Select, and_, bindparam, false, func, literal, select, true, union_all
 
 from lokole.mail.model import Account, Contact, Delivery, DeliveryState, EmailId, EmailNo, FolderName
 from lokole.mailbox.database import Connection, from_micros
@@ -108,7 +108,11 @@ _ROWS: Select[Any] = (
 )
 _SOME = _ROWS.where(entry.c.email.in_(bindparam("emails", expanding=True))).order_by(entry.c.email.desc())
 _IN_FOLDER = _ROWS.where(entry.c.folder == bindparam("folder"))
-_WRITTEN = _ROWS.where(entry.c.written == true(), entry.c.folder.in_((FolderName.SENT.value, FolderName.INBOX.value)))
+# "folder || ''" keeps SQLite from walking the whole inbox for it: the index of written letters is the short one
+_AMONG_SENT = and_(
+    entry.c.written == true(), entry.c.folder.concat("").in_((FolderName.SENT.value, FolderName.INBOX.value))
+)
+_WRITTEN = _ROWS.where(_AMONG_SENT)
 # the next columns of the same index, so that no row is looked at
 _NEWER: Select[Any] = (
     select(func.count())
@@ -116,9 +120,7 @@ _NEWER: Select[Any] = (
     .where(entry.c.account == bindparam("account"), entry.c.deleted == false(), entry.c.email > bindparam("first"))
 )
 _NEWER_IN_FOLDER = _NEWER.where(entry.c.folder == bindparam("folder"))
-_NEWER_WRITTEN = _NEWER.where(
-    entry.c.written == true(), entry.c.folder.in_((FolderName.SENT.value, FolderName.INBOX.value))
-)
+_NEWER_WRITTEN = _NEWER.where(_AMONG_SENT)
 _TOTAL = select(folder_count.c.total).where(
     folder_count.c.account == bindparam("account"), folder_count.c.folder == bindparam("folder")
 )

@@ -24,7 +24,7 @@ def get_option(tx: Connection, tenant_no: int, name: str, default: Any = None) -
 def set_option(tx: Connection, tenant_no: int, name: str, value: Any) -> None:
     """Keep ``value`` (anything JSON can say) under ``name``."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True)
-    tx.execute(_SET, {"tenant": tenant_no, "name": name, "value": text})
+    _SET.run(tx, {"tenant": tenant_no, "name": name, "value": text})
 
 
 def forget_option(tx: Connection, tenant_no: int, name: str) -> None:

@@ -70,7 +70,7 @@ def add_waiting(tx: Connection, tenant_no: int, email_no: int, direction: str, r
         "state": "waiting",
         "package": None,
     }
-    return tx.execute(_INSERT_WAITING, values).rowcount == 1
+    return _INSERT_WAITING.run(tx, values) == 1
 
 
 def waiting_emails(tx: Connection, tenant_no: int, direction: str) -> Iterator[EmailNo]:

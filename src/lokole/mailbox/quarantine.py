@@ -59,7 +59,7 @@ def quarantine(
         "resolved_at": None,
         "key": key if len(key) <= _MAX_KEY else "sha256:" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest(),
     }
-    return tx.execute(_INSERT, values).rowcount == 1
+    return _INSERT.run(tx, values) == 1
 
 
 def list_quarantine(

@@ -77,7 +77,7 @@ def set_recipients(
         for n, one in enumerate(deliveries)
     ]
     if rows:
-        tx.execute(_INSERT, rows)
+        _INSERT.run_many(tx, rows)
 
 
 def set_recipient_state(
@@ -142,7 +142,7 @@ def set_envelope(tx: Connection, tenant_no: int, email_no: int, states: Mapping[
         for address, state in states.items()
     ]
     if rows:
-        tx.execute(_INSERT_ENVELOPE, rows)
+        _INSERT_ENVELOPE.run_many(tx, rows)
 
 
 def set_envelope_state(tx: Connection, tenant_no: int, email_no: int, address: str, state: str) -> None:

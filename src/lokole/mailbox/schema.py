@@ -136,7 +136,6 @@ email = Table(
     Column("uid", Text),  # the other end's name for it
     Column("body", Text, nullable=False),
     UniqueConstraint("tenant", "id"),
-    Index("ix_email_tenant_message_id", "tenant", "message_id"),
     Index("ix_email_tenant_conversation", "tenant", "conversation"),
     sqlite_autoincrement=True,
 )

@@ -25,7 +25,7 @@ def remember(tx: Connection, tenant_no: int, kind: str, key: str, now: datetime,
     ``kind`` is for example ``incoming`` (key: SHA-256 of the raw message, then the envelope recipient) or ``uid``.
     """
     values = {"tenant": tenant_no, "kind": kind, "key": _short(key), "at": to_micros(now), "email": email}
-    return tx.execute(_INSERT, values).rowcount == 1
+    return _INSERT.run(tx, values) == 1
 
 
 def attach_email(tx: Connection, tenant_no: int, kind: str, key: str, email: int) -> None:

@@ -93,7 +93,7 @@ def add_tenant(
         "last_visit_at": None,
         "created_at": to_micros(now),
     }
-    no = tx.execute(_INSERT, values).scalar()
+    no = _INSERT.first(tx, values)
     if no is None:
         raise Refused("this domain is registered already", code="exists", field="domain")
     return TenantNo(no)

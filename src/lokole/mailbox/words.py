@@ -25,12 +25,12 @@ _UNSPACED = (
 )
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
+_HIDDEN_NAMES = ("<style", "<script", "<head", "<title", "<!--")
 _HIDDEN = re.compile(r"<(style|script|head|title)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _INLINE_TAG = re.compile(
     r"</?(?:a|abbr|b|big|code|em|font|i|ins|mark|q|s|small|span|strike|strong|sub|sup|tt|u|wbr)\b[^<>]*>", re.IGNORECASE
 )
 _TAG = re.compile(r"<[a-z/!?][^<>]*>", re.IGNORECASE)
-_BLANKS = re.compile(r"\s+")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 MAX_WORD_CHARS = 64
@@ -51,20 +51,26 @@ def words(text: str) -> list[str]:
     """The different words of ``text`` in the order of their first appearance, folded; each cut to 64 characters."""
     folded = fold(text[:MAX_TEXT_CHARS])
     found = (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
-    different = dict.fromkeys([word[:MAX_WORD_CHARS] for word in found])
-    return list(different)[:MAX_WORDS]
+    different = list(dict.fromkeys(found))
+    if max(map(len, different), default=0) > MAX_WORD_CHARS:
+        different = list(dict.fromkeys(word[:MAX_WORD_CHARS] for word in different))
+    return different[:MAX_WORDS]
 
 
 def plain_text(body: str) -> str:
     """What a person reads of an HTML ``body``, on one line: for previews and for the index, never for showing markup."""
     if "<" in body:
-        body = _HIDDEN.sub(" ", body)
+        lowered = body.lower()
+        if any(name in lowered for name in _HIDDEN_NAMES):
+            body = _HIDDEN.sub(" ", body)
         body = _TAG.sub(" ", _INLINE_TAG.sub("", body))
     if "&" in body:
         body = html.unescape(body)
-    return _BLANKS.sub(" ", body).strip()
+    return " ".join(body.split())
 
 
 def storable(text: str) -> str:
     """``text`` as both engines can keep it: NUL and lone surrogates become U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text) if _UNSTORABLE.search(text) is not None else text
+    if text.isascii() and "\x00" not in text:
+        return text
+    return _UNSTORABLE.sub("\ufffd", text)

@@ -135,7 +135,6 @@ def _create_tables() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_email_tenant_conversation", "email", ["tenant", "conversation"], unique=False)
-    op.create_index("ix_email_tenant_message_id", "email", ["tenant", "message_id"], unique=False)
     op.create_table(
         "job",
         sa.Column("no", Number, nullable=False),
