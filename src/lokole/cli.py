@@ -105,14 +105,15 @@ def device_admin(name: str) -> None:
 @device.command("register")
 @click.argument("code")
 @click.option("--server", "server_url", metavar="URL", help="The server; LOKOLE_SERVER_URL when not given.")
-def device_register(code: str, server_url: str | None) -> None:
+@click.option("--again", is_flag=True, help="The server has taken the key of this box back: make a new one.")
+def device_register(code: str, server_url: str | None, again: bool) -> None:
     """Take the row that waits for this box at the server under the one-time CODE."""
     with _sentences("[device]"):
         from lokole.device.build import open_box
         from lokole.device.register import register
 
         with open_box(_device_settings()) as box:
-            click.echo(register(box, code, server_url=server_url))
+            click.echo(register(box, code, server_url=server_url, again=again))
 
 
 @main.command()

@@ -7,40 +7,57 @@ What was written before, under the domain that a box has until it is registered,
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import func, update
 
 from lokole.device.box import SERVER_OPTION, Box
+from lokole.device.signer import next_seed, replace_seed
 from lokole.mail.errors import Refused
 from lokole.mail.model import TenantNo
-from lokole.mailbox import schema
+from lokole.mailbox import packages, schema
 from lokole.mailbox.database import Connection
 from lokole.mailbox.options import set_option
 from lokole.ports.blobs import BlobStore
-from lokole.sync.signing import public_key
+from lokole.sync.signing import Seed, public_key
 
 
-def register(box: Box, code: str, *, server_url: str | None) -> str:
+def register(box: Box, code: str, *, server_url: str | None, again: bool = False) -> str:
     """Claim the row of ``code`` and remember server, device id and domain; returns a sentence for whoever asked.
 
+    ``again`` is for a box whose key the server has taken back: it makes a new key and gives up its place for the one of ``code``.
     Raises Refused (code ``registered`` when the box has its place already, ``server`` when no server is named,
     or what the server said) and Temporary.
     """
     row = box.row()
-    if row.state == "claimed":
-        raise Refused(f"this box is registered already, as {row.domain}", code="registered")
+    if row.state == "claimed" and not again:
+        raise Refused(
+            f"this box is registered already, as {row.domain}; --again gives it a new key and the place of CODE",
+            code="registered",
+        )
     url = server_url or box.server_url()
     if url is None:
         raise Refused("name the server with --server or LOKOLE_SERVER_URL", code="server")
-    device_id, domain = box.ports.claim(url, code.strip(), bytes(public_key(box.seed)))
+    seed = box.seed if row.state != "claimed" else _next_seed(box)
+    device_id, domain = box.ports.claim(url, code.strip(), bytes(public_key(seed)))
     _copy_blobs(box.ports.blobs, row.domain, domain)
     with box.ports.database.write() as tx:
-        _rename(tx, row.no, row.domain, domain)
+        _rename(tx, row.no, row.domain, domain, box.ports.clock())
         values = {"device_id": device_id, "domain": domain, "state": "claimed"}
         tx.execute(update(schema.tenant).where(schema.tenant.c.no == row.no).values(values))
         set_option(tx, row.no, SERVER_OPTION, url)
+        if seed != box.seed:
+            replace_seed(tx, seed)
+    box.seed = seed
     _copy_blobs(box.ports.blobs, row.domain, domain)  # what came while the rows were written
     _delete_blobs(box.ports.blobs, row.domain, domain)
     return f"This box is {domain} now. Restart `lokole device` if it runs."
+
+
+def _next_seed(box: Box) -> Seed:
+    """The key to come: the same one until it has been claimed, so that a lost answer can be asked for again."""
+    with box.ports.database.write() as tx:
+        return next_seed(tx, box.ports.entropy)
 
 
 def _copy_blobs(blobs: BlobStore, old: str, new: str) -> None:
@@ -57,7 +74,7 @@ def _delete_blobs(blobs: BlobStore, old: str, new: str) -> None:
             blobs.delete(key)
 
 
-def _rename(tx: Connection, tenant: TenantNo, old: str, new: str) -> None:
+def _rename(tx: Connection, tenant: TenantNo, old: str, new: str, now: datetime) -> None:
     """Let every address at ``old`` be at ``new``: in letters, recipients and envelopes of this box."""
     if old == new:
         return
@@ -79,5 +96,8 @@ def _rename(tx: Connection, tenant: TenantNo, old: str, new: str) -> None:
         .where(schema.package.c.tenant == tenant)
         .values(blob=func.replace(schema.package.c.blob, f"{old}/", f"{new}/"))
     )
+    for built in packages.packages_after(tx, tenant, "up", 0, states=("built",)):
+        packages.unpack_again(tx, built.no)  # it speaks of the old domain
+        packages.set_package_state(tx, built.no, "withdrawn", now)
     # people are unknown at the server under their new addresses
     tx.execute(update(schema.account).where(schema.account.c.tenant == tenant).values(sent_version=0))

@@ -7,22 +7,37 @@ a twin (a copied card, a restored backup), which the administrator is told.
 
 from __future__ import annotations
 
+from sqlalchemy import delete, update
+
 from lokole.mail.model import TenantNo
 from lokole.mailbox.database import Connection, Database, to_micros
 from lokole.mailbox.identity import get_secret
 from lokole.mailbox.options import get_option, set_option
+from lokole.mailbox.schema import secret
 from lokole.ports.callables import Clock, Entropy
-from lokole.sync.signing import new_key
+from lokole.sync.signing import Seed, new_key
 
 DEVICE_KEY = "device-key"
+NEXT_KEY = "device-key-next"
 COUNTER_OPTION = "request_counter"
 #: when the server last knew a higher counter than this box, in microseconds since 1970
 TWIN_OPTION = "twin_seen_at"
 
 
-def device_seed(tx: Connection, entropy: Entropy) -> bytes:
+def device_seed(tx: Connection, entropy: Entropy) -> Seed:
     """The Ed25519 seed of this box (32 bytes), made at the first call. Needs a writing transaction."""
-    return get_secret(tx, DEVICE_KEY, lambda: new_key(entropy))
+    return Seed(get_secret(tx, DEVICE_KEY, lambda: new_key(entropy)))
+
+
+def next_seed(tx: Connection, entropy: Entropy) -> Seed:
+    """The seed that will follow, made at the first call and the same until :func:`replace_seed`."""
+    return Seed(get_secret(tx, NEXT_KEY, lambda: new_key(entropy)))
+
+
+def replace_seed(tx: Connection, seed: Seed) -> None:
+    """From now on ``seed``, which :func:`next_seed` made, is the one of this box."""
+    tx.execute(update(secret).where(secret.c.name == DEVICE_KEY).values(value=bytes(seed)))
+    tx.execute(delete(secret).where(secret.c.name == NEXT_KEY))
 
 
 class RequestCounter:

@@ -25,6 +25,8 @@ from lokole.mail.model import DeviceId, PackageRef
 from lokole.ports.sync_peer import Offered
 from lokole.sync.signing import sign_request
 
+#: headers of an upload that its signature covers (protocol 4.2)
+COVERED = ("Content-Type", "Lokole-Epoch", "Lokole-Seq")
 #: seconds for everything but the body of a request
 CALL_SECONDS = 120.0
 #: bytes a second that a line must bring on average, below which a body is given up
@@ -157,6 +159,7 @@ class HttpSyncPeer:
         expected_bytes: int = 0,
     ) -> tuple[http.client.HTTPResponse, float]:
         """One answered request; a wrong counter is set right and the request made once more."""
+        covered = {name: headers[name] for name in COVERED if name in headers} if method == "PUT" else {}
         hung_up = corrected = False
         while True:
             if body is not None and not isinstance(body, bytes):
@@ -168,6 +171,7 @@ class HttpSyncPeer:
                 path_and_query=self._line.path(path),
                 body_sha256=sha256,
                 counter=self._counter.next(),
+                headers=covered,
             )
             deadline = self._line.deadline(self._call_seconds + (size + expected_bytes) / SLOWEST_RATE)
             signed_headers = {**headers, "Authorization": signed}

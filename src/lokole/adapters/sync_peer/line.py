@@ -80,7 +80,10 @@ class Line:
         """Up to ``length`` bytes of an answer, none at its end."""
         try:
             self._patience(deadline)
-            return response.read1(length)
+            chunk = response.read(length)
+            if not chunk and response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+            return chunk
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise _broken(error) from error
