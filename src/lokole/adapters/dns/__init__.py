@@ -1,0 +1,1 @@
+"""The mail records of domains."""

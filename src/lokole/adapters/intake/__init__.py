@@ -1,0 +1,1 @@
+"""How mail from outside comes to us."""

@@ -1,0 +1,211 @@
+"""Mail from outside by SMTP (RFC 5321): a listener of our own, with aiosmtpd.
+
+It speaks the protocol and nothing else: who is a recipient here and what becomes of a letter
+is decided by the two functions it is given, in threads of its own, so that a slow disk does not hold up other senders.
+A letter is answered with 250 only after ``accept`` has returned.
+It does not relay, and knows no passwords.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import re
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from aiosmtpd.smtp import SMTP
+
+from lokole.mail.errors import Permanent, Refused, Temporary
+
+log = logging.getLogger(__name__)
+
+#: The most recipients of one letter; RFC 5321 section 4.5.3.1.8 wants at least 100.
+MAX_RECIPIENTS = 100
+#: Longer than RFC 5321 section 4.5.3.1.6 asks for, because real letters break that rule.
+MAX_LINE_BYTES = 2**20
+#: Seconds without a word from the other side.
+IDLE_SECONDS = 300
+
+# What one server may take for the end of a letter and another not (SMTP smuggling):
+# any bare LF, and a lone dot between bare CRs or behind a NUL.
+_SMUGGLED = re.compile(rb"(?<!\r)\n|\r\.\r|(?<=\r\n)\x00+\.\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An SMTP answer: code, enhanced code (RFC 3463) and text."""
+
+    code: int
+    enhanced: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.enhanced} {self.text}"
+
+
+OK = Reply(250, "2.0.0", "taken")
+_LATER = Reply(451, "4.3.0", "something is wrong here, try again later")
+
+#: (envelope sender, envelope recipient) to an answer; a 2xx answer makes it a recipient.
+Decide = Callable[[str, str], Reply]
+#: (envelope sender, recipients, raw message) to an answer; durable when it returns a 2xx answer.
+Accept = Callable[[str, tuple[str, ...], bytes], Reply]
+
+
+class SmtpIntake:
+    """The listener; ``port`` 0 takes a free one, and the attribute says which after :meth:`start`."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        host_name: str,
+        max_bytes: int,
+        decide: Decide,
+        accept: Accept,
+        tls: ssl.SSLContext | None = None,
+        threads: int = 8,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._make_protocol = functools.partial(_protocol, host_name, max_bytes, tls)
+        self._decide = decide
+        self._accept = accept
+        self._threads = threads
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen; raises OSError when the port is taken."""
+        loop = asyncio.new_event_loop()
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="smtp-in")
+        handler = _Handler(self._decide, self._accept, pool)
+        try:
+            make = functools.partial(self._make_protocol, handler, loop)
+            server = loop.run_until_complete(loop.create_server(make, self.host, self.port))
+        except BaseException:
+            pool.shutdown()
+            loop.close()
+            raise
+        self.port = server.sockets[0].getsockname()[1]
+        self._loop = loop
+        self._thread = threading.Thread(target=self._run, args=(loop, server, pool), name="smtp-in", daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def _run(loop: asyncio.AbstractEventLoop, server: asyncio.Server, pool: ThreadPoolExecutor) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            server.close()
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            pool.shutdown()
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def stop(self) -> None:
+        """Listen no more; a letter that is just being stored is finished first."""
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=30)
+            self._loop = self._thread = None
+
+
+class _Protocol(SMTP):
+    line_length_limit = MAX_LINE_BYTES
+
+
+def _protocol(
+    host_name: str,
+    max_bytes: int,
+    tls: ssl.SSLContext | None,
+    handler: _Handler,
+    loop: asyncio.AbstractEventLoop,
+) -> Any:
+    # its log lines at lower levels hold addresses and whole letters
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    return _Protocol(
+        handler,
+        data_size_limit=max_bytes,
+        enable_SMTPUTF8=True,
+        hostname=host_name,
+        ident="Lokole",
+        tls_context=tls,
+        timeout=IDLE_SECONDS,
+        auth_exclude_mechanism=["LOGIN", "PLAIN"],
+        loop=loop,
+    )
+
+
+class _Handler:
+    """aiosmtpd's hooks; their names are its own."""
+
+    def __init__(self, decide: Decide, accept: Accept, pool: ThreadPoolExecutor) -> None:
+        self._decide = decide
+        self._accept = accept
+        self._pool = pool
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: Any, session: Any, _envelope: Any, host_name: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = host_name
+        return [line for line in responses if not line.startswith("250-AUTH")]
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
+    ) -> str:
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
+            return str(Reply(452, "4.5.3", "too many recipients, send the rest in another letter"))
+        reply = await self._in_thread(self._decide, _sender(envelope), address)
+        if 200 <= reply.code < 300:
+            envelope.rcpt_tos.append(address)
+        return str(reply)
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        raw: bytes = envelope.content
+        if _SMUGGLED.search(raw):
+            return str(Reply(554, "5.6.0", "lines must end with CR LF, and only with it"))
+        reply = await self._in_thread(self._accept, _sender(envelope), tuple(envelope.rcpt_tos), raw)
+        return str(reply)
+
+    async def handle_exception(self, error: Exception) -> str:
+        log.error("smtp intake: %s", type(error).__name__)
+        return str(_LATER)
+
+    async def _in_thread(self, call: Callable[..., Reply], *args: Any) -> Reply:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, call, *args)
+        except Temporary:
+            return _LATER
+        except (Refused, Permanent):
+            return Reply(554, "5.7.1", "refused")
+        except Exception as error:
+            # a fault of ours: the sender keeps the letter and comes back
+            log.exception("smtp intake: %s", type(error).__name__, exc_info=None)
+            return _LATER
+
+
+def _sender(envelope: Any) -> str:
+    """The envelope sender; the null sender (RFC 5321 section 4.5.5) is the empty text here and ``<>`` at aiosmtpd."""
+    return "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
+
+
+def tls_context(certificate: str, key: str) -> ssl.SSLContext:
+    """What STARTTLS is offered with; both are paths of PEM files."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+__all__ = ["OK", "Accept", "Decide", "Reply", "SmtpIntake", "tls_context"]

@@ -1,0 +1,1 @@
+"""Handing letters to the world."""

@@ -1,0 +1,94 @@
+"""Domains: who may register, list, see and delete them, and how a box claims one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from connexion import request as current_request
+from connexion.exceptions import OAuthProblem
+from connexion.lifecycle import ConnexionRequest
+from connexion.security import BasicSecurityHandler, BearerSecurityHandler
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from lokole.ports.identity import Caller
+from lokole.server import devices
+from lokole.server.attempts import Attempts, network_of
+from lokole.server.ports import ServerPorts
+
+
+def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
+    """The operations of this module by their names in ``openapi.yaml``."""
+    claims = Attempts(ports, "claim", most=20, seconds=600)
+
+    def list_domains(token_info: Mapping[str, Any]) -> Response:
+        domains = devices.list_domains(ports, token_info["caller"])
+        return JSONResponse({"clients": [{"domain": domain} for domain in domains]})
+
+    def register_domain(body: Mapping[str, Any], token_info: Mapping[str, Any]) -> Response:
+        devices.register(ports, token_info["caller"], body["domain"])
+        return JSONResponse("accepted", 201)
+
+    def get_domain(domain: str, token_info: Mapping[str, Any]) -> Response:
+        return _shown(devices.details(ports, token_info["caller"], domain))
+
+    def delete_domain(domain: str, token_info: Mapping[str, Any]) -> Response:
+        devices.delete(ports, token_info["caller"], domain)
+        return JSONResponse("deleted")
+
+    def revoke_keys(domain: str, token_info: Mapping[str, Any]) -> Response:
+        return _shown(devices.revoke_keys(ports, token_info["caller"], domain))
+
+    def claim(body: Mapping[str, Any]) -> Response:
+        who = network_of(current_request.scope)
+        with claims.counting_failures(who):
+            row = devices.claim(ports, body["code"], body["public_key"])
+        return JSONResponse({"device_id": row.device_id, "domain": row.domain})
+
+    return {
+        "list_domains": list_domains,
+        "register_domain": register_domain,
+        "get_domain": get_domain,
+        "delete_domain": delete_domain,
+        "revoke_keys": revoke_keys,
+        "claim": claim,
+    }
+
+
+def security(ports: ServerPorts) -> dict[str, type]:
+    """How Connexion learns who is calling: by password or by token, with a limit on failures."""
+    attempts = Attempts(ports, "sign-in", most=10, seconds=60)
+
+    async def by_password(username: str, password: str, request: ConnexionRequest) -> dict[str, Any]:
+        return await _caller(request, lambda: ports.identity.by_password(username, password))
+
+    async def by_token(token: str, request: ConnexionRequest) -> dict[str, Any]:
+        return await _caller(request, lambda: ports.identity.by_token(token))
+
+    async def _caller(request: ConnexionRequest, ask: Callable[[], Caller | None]) -> dict[str, Any]:
+        def look() -> Caller:
+            with attempts.counting_failures(network_of(request.scope)):
+                caller = ask()
+                if caller is None:
+                    raise OAuthProblem(detail="this name and password, or this token, are not known")
+                return caller
+
+        caller = await run_in_threadpool(look)
+        return {"sub": caller.name, "caller": caller}
+
+    class Basic(BasicSecurityHandler):  # type: ignore[misc]  # Connexion ships no types
+        def _resolve_func(self, security_scheme: object) -> Callable[..., Any]:
+            return by_password
+
+    class Bearer(BearerSecurityHandler):  # type: ignore[misc]
+        def _resolve_func(self, security_scheme: object) -> Callable[..., Any]:
+            return by_token
+
+    return {"basic": Basic, "bearer": Bearer}
+
+
+def _shown(found: devices.Details) -> Response:
+    fields = dataclasses.asdict(found)
+    return JSONResponse({name: value for name, value in fields.items() if value is not None})

@@ -1,0 +1,321 @@
+"""Settings into a running server: the only file of the server that chooses adapters."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from sqlalchemy.engine import make_url
+from starlette.types import ASGIApp
+
+from lokole.adapters.blobs.folder import FolderBlobStore
+from lokole.adapters.blobs.open import open_blobs
+from lokole.adapters.dns.memory import MemoryDns
+from lokole.adapters.identity.static import StaticIdentity
+from lokole.adapters.intake.none import NoIntake
+from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
+from lokole.adapters.mail_out.recorder import RecorderMailOut
+from lokole.adapters.mail_out.smtp import SmtpMailOut
+from lokole.adapters.shrink.subprocess import SubprocessShrink
+from lokole.mailbox.database import Database
+from lokole.mailbox.identity import ensure_identity, get_secret
+from lokole.mailbox.migrate import is_current, migrate
+from lokole.ports.blobs import BlobStore
+from lokole.ports.callables import Clock, Entropy, Shrink
+from lokole.ports.dns import Dns
+from lokole.ports.identity import Identity
+from lokole.ports.intake import Intake
+from lokole.ports.mail_out import MailOut
+from lokole.server import logs, receive, strangers
+from lokole.server.app import make_app
+from lokole.server.bell import Doorbell
+from lokole.server.ports import ExchangeStorage, ServerPorts
+from lokole.server.settings import ServerSettings, split_listen
+from lokole.server.strangers import Verdict
+from lokole.server.worker import Worker
+from lokole.sync.ids import SERVER_ORIGIN
+
+log = logging.getLogger(__name__)
+
+_SESSION_KEY = "web-session-key"
+
+
+class Server:
+    """A server that is built. ``app`` is the ASGI application, whose lifespan starts and stops everything else."""
+
+    def __init__(
+        self,
+        ports: ServerPorts,
+        *,
+        pages: Any = None,
+        links: Mapping[str, str] | None = None,
+        workers: int | None = None,
+    ) -> None:
+        settings = ports.settings
+        self.ports = ports
+        inline = urlsplit(settings.jobs).scheme == "inline"
+        self.worker = Worker(ports, threads=0 if inline else settings.workers if workers is None else workers)
+        if inline:
+            ports.bell.work_inline(self._work_off)
+        self.smtp = None if settings.smtp_listen == "off" else _smtp_intake(ports)
+        self._smtp_runs = False
+        self.app: ASGIApp = make_app(ports, pages=pages, links=links, on_start=self.start, on_stop=self.stop)
+
+    def start(self) -> None:
+        """Begin to work and to take mail in by SMTP; raises OSError when the SMTP port is taken."""
+        self.start_workers()
+        if self.smtp is not None and not self._smtp_runs:
+            self.smtp.start()
+            self._smtp_runs = True
+
+    def _work_off(self) -> None:
+        self.worker.work_off()
+
+    def start_workers(self) -> None:
+        """Begin to work only."""
+        self.worker.start()
+
+    def stop(self) -> None:
+        """Take nothing new, finish what is at work; may be repeated."""
+        if self.smtp is not None and self._smtp_runs:
+            self.smtp.stop()
+            self._smtp_runs = False
+        self.worker.stop()
+
+
+def build_server(
+    settings: ServerSettings,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy = os.urandom,
+    mail_out: MailOut | None = None,
+    shrink: Shrink | None = None,
+    blobs: BlobStore | None = None,
+    dns: Dns | None = None,
+    intake: Intake | None = None,
+    identity: Identity | None = None,
+    links: Mapping[str, str] | None = None,
+    workers: int | None = None,
+    web: bool = True,
+) -> Server:
+    """A server with the adapters that ``settings`` name, or those that are given instead.
+
+    The database is brought up to date first. ``workers`` overrides the setting, ``links`` are named on the start page,
+    ``web=False`` leaves the web pages out.
+    """
+    ports = build_ports(
+        settings,
+        clock=clock,
+        entropy=entropy,
+        mail_out=mail_out,
+        shrink=shrink,
+        blobs=blobs,
+        dns=dns,
+        intake=intake,
+        identity=identity,
+    )
+    return Server(ports, pages=_pages(ports) if web else None, links=links, workers=workers)
+
+
+def build_ports(
+    settings: ServerSettings,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy = os.urandom,
+    mail_out: MailOut | None = None,
+    shrink: Shrink | None = None,
+    blobs: BlobStore | None = None,
+    dns: Dns | None = None,
+    intake: Intake | None = None,
+    identity: Identity | None = None,
+) -> ServerPorts:
+    """The ports alone, for workers and tests; see :func:`build_server`."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    url = _database_url(settings)
+    if not is_current(url):
+        migrate(url)
+    database = Database(url)
+    with database.write() as tx:
+        ensure_identity(tx, entropy)
+    return ServerPorts(
+        settings=settings,
+        database=database,
+        blobs=blobs or open_blobs(settings.blobs_url, _store_secrets(settings.blobs_url, settings.blobs_key)),
+        clock=clock or (lambda: datetime.now(UTC)),
+        entropy=entropy,
+        shrink=shrink or SubprocessShrink(),
+        mail_out=mail_out or _mail_out(settings),
+        dns=dns or MemoryDns(),
+        intake=intake or NoIntake(),
+        identity=identity or StaticIdentity(settings.registration_username, settings.registration_password),
+        bell=Doorbell(),
+        exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
+    )
+
+
+def serve(settings: ServerSettings) -> None:
+    """Run the server in this process until it is told to stop."""
+    import uvicorn
+
+    logs.set_up()
+    server = build_server(settings)
+    host, port = split_listen("LOKOLE_LISTEN", settings.listen)
+    uvicorn.run(
+        server.app,
+        host=host,
+        port=port,
+        lifespan="on",
+        log_config=None,
+        # paths hold secrets and ids; the application writes a line of its own
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxy,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def run_worker(settings: ServerSettings) -> None:
+    """Work only, beside one or several servers, until it is told to stop."""
+    logs.set_up()
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    worker = Worker(build_ports(settings), threads=max(1, settings.workers))
+    worker.start()
+    log.info("the worker is ready")
+    over.wait()
+    worker.stop()
+
+
+# --- adapters ------------------------------------------------------------------------------------
+
+
+def _database_url(settings: ServerSettings) -> str:
+    if settings.database_password is None:
+        return settings.database_url
+    return (
+        make_url(settings.database_url).set(password=settings.database_password).render_as_string(hide_password=False)
+    )
+
+
+def _store_secrets(url: str, key: str | None) -> dict[str, str]:
+    """The one key of the settings under the name its store knows; s3 keys are written ``ID:SECRET``."""
+    if key is None:
+        return {}
+    match urlsplit(url).scheme:
+        case "azure":
+            return {"account_key": key}
+        case "s3":
+            name, _, secret = key.partition(":")
+            return {"access_key_id": name, "secret_access_key": secret}
+        case "gs":
+            return {"service_account_key": key}
+    return {}
+
+
+def _mail_out(settings: ServerSettings) -> MailOut:
+    if urlsplit(settings.mail_out).scheme == "recorder":
+        return RecorderMailOut()
+    return SmtpMailOut.from_url(settings.mail_out, password=settings.mail_out_password, host_name=settings.host_name)
+
+
+def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
+    settings = ports.settings
+    host, port = split_listen("LOKOLE_SMTP_LISTEN", settings.smtp_listen)
+    tls = None
+    if settings.smtp_tls_certificate is not None and settings.smtp_tls_key is not None:
+        tls = tls_context(str(settings.smtp_tls_certificate), str(settings.smtp_tls_key))
+
+    def accept(sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
+        receive.accept(ports, sender, recipients, raw)
+        return OK
+
+    return SmtpIntake(
+        host=host,
+        port=port,
+        host_name=settings.host_name,
+        max_bytes=settings.max_letter_bytes,
+        decide=lambda sender, recipient: REPLIES[strangers.decide(ports, sender, recipient)],
+        accept=accept,
+        tls=tls,
+    )
+
+
+#: What an SMTP sender is told about a recipient.
+REPLIES: Mapping[Verdict, Reply] = {
+    Verdict.HERE: Reply(250, "2.1.5", "known here"),
+    Verdict.LATER: Reply(450, "4.2.1", "not known yet, try again after the next visit of that place"),
+    Verdict.NOBODY: Reply(550, "5.1.1", "nobody here has this name"),
+    Verdict.NO_DOMAIN: Reply(550, "5.7.1", "this domain is not served here"),
+    Verdict.MALFORMED: Reply(553, "5.1.3", "this is not an address"),
+}
+
+
+def _exchange_storage(url: str, key: str | None) -> ExchangeStorage:
+    """The storage of version 1 boxes. On a folder the account is the folder's path, as their LOCAL provider reads it."""
+    blobs = open_blobs(url, _store_secrets(url, key))
+    parts = urlsplit(url)
+    if isinstance(blobs, FolderBlobStore):
+        root = Path(unquote(parts.path))
+
+        def prepare(container: str) -> None:
+            (root / container).mkdir(mode=0o700, exist_ok=True)
+
+        # a folder asks for no key, but such a box does not take an empty one
+        return ExchangeStorage(
+            blobs, str(root), "none", prepare=prepare, was_opened=lambda name: _was_opened(root / name)
+        )
+    if parts.scheme == "azure":
+        account = dict(parse_qsl(parts.query)).get("account", parts.netloc)
+        return ExchangeStorage(blobs, account, key or "", shared_container=parts.path.strip("/"))
+    return ExchangeStorage(blobs, "memory", "none")
+
+
+def _was_opened(path: Path) -> bool | None:
+    """Whether a file was read since it was written, as its access time says; None where the file system keeps none."""
+    try:
+        status = path.stat()
+        if os.statvfs(path).f_flag & os.ST_NOATIME:
+            return None
+    except OSError:
+        return None
+    return status.st_atime_ns > status.st_mtime_ns
+
+
+def _pages(ports: ServerPorts) -> Any:
+    """The web pages for people in town, one application for all domains."""
+    from lokole.webmail.app import ManyTenants, WebmailPorts, WebmailSettings, create_app
+
+    settings = ports.settings
+    if settings.session_key is not None:
+        key = settings.session_key.encode()
+    else:
+        with ports.database.write() as tx:
+            key = get_secret(tx, _SESSION_KEY, lambda: ports.entropy(32))
+    return create_app(
+        WebmailPorts(
+            database=ports.database,
+            blobs=ports.blobs,
+            clock=ports.clock,
+            entropy=ports.entropy,
+            shrink=ports.shrink,
+            origin=SERVER_ORIGIN,
+        ),
+        WebmailSettings(
+            session_key=key,
+            cookie_name="lokole-server",
+            prefix="/web",
+            secure_cookie=settings.https,
+            sign_up=False,
+            pictures=settings.pictures(v1=False),
+        ),
+        ManyTenants(),
+    )

@@ -1,0 +1,205 @@
+"""Domains and the boxes that serve them: registering, claiming with a one-time code, revoking, forgetting.
+
+Registering answers at once; the work behind it is a job (``prepare``), as is forgetting (``remove``).
+A domain is its owner's: whoever registered it, and callers who may override.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import update
+
+from lokole.mail.errors import NotFound, Refused
+from lokole.mail.model import normal_domain
+from lokole.mailbox import jobs, tenants
+from lokole.mailbox.database import Connection
+from lokole.mailbox.jobs import Job
+from lokole.mailbox.schema import tenant as tenant_table
+from lokole.mailbox.tenants import TenantRow
+from lokole.ports.callables import Entropy
+from lokole.ports.identity import Caller
+from lokole.server.ports import ServerPorts
+from lokole.sync.signing import decode_key
+
+PREPARING, WAITING, CLAIMED, REMOVED = "preparing", "waiting", "claimed", "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the owner of a domain may know of it; ``code`` until a box has claimed it, the rest for version 1 boxes only."""
+
+    client_id: str
+    domain: str
+    code: str | None = None
+    webhook: str | None = None
+    resource_container: str | None = None
+    storage_account: str | None = None
+    storage_key: str | None = None
+
+
+def register(ports: ServerPorts, caller: Caller, domain: str) -> None:
+    """Begin to serve ``domain``; raises Refused with code ``address`` (not a domain in its normal form) or ``exists``."""
+    if domain != normal_domain(domain):
+        raise Refused("write the domain in lower case", code="address", field="domain")
+    now = ports.clock()
+    device_id = str(uuid.UUID(bytes=ports.entropy(16), version=4))
+    v1 = ports.settings.v1_boxes and ports.exchange is not None
+    container = None
+    if v1 and ports.exchange is not None:
+        container = ports.exchange.shared_container or str(uuid.UUID(bytes=ports.entropy(16), version=4))
+    with ports.database.write() as tx:
+        no = tenants.add_tenant(
+            tx,
+            domain=domain,
+            device_id=device_id,
+            owner=caller.name,
+            state=PREPARING,
+            # a box of the first Lokole knows no other secret than its client id
+            webhook_secret=device_id if v1 else ports.entropy(16).hex(),
+            claim_code=_new_code(ports.entropy),
+            v1=v1,
+            v1_container=container,
+            now=now,
+        )
+        jobs.enqueue(tx, "prepare", device_id, {}, tenant=no, now=now)
+    ports.bell.ring()
+
+
+def list_domains(ports: ServerPorts, caller: Caller) -> list[str]:
+    """The caller's domains that are ready, all of them for whoever may override."""
+    with ports.database.read() as tx:
+        rows = tenants.list_tenants(tx, owner=None if caller.may_override else caller.name)
+    return [row.domain for row in rows if row.state in (WAITING, CLAIMED)]
+
+
+def details(ports: ServerPorts, caller: Caller, domain: str) -> Details:
+    """The details of ``domain`` once the work behind it is done; raises NotFound before and Refused (``not-yours``)."""
+    with ports.database.read() as tx:
+        row = _own(tx, caller, domain)
+    return _details(ports, row)
+
+
+def delete(ports: ServerPorts, caller: Caller, domain: str) -> None:
+    """Serve ``domain`` no more; what it kept is removed by a job. Raises NotFound and Refused (``not-yours``)."""
+    now = ports.clock()
+    with ports.database.write() as tx:
+        row = _own(tx, caller, domain)
+        tenants.revoke(tx, row.no, now)
+        tenants.set_state(tx, row.no, REMOVED)
+        # without a tenant of its own: the job outlives the row
+        jobs.enqueue(tx, "remove", row.device_id, {"tenant": row.no}, tenant=None, now=now)
+    ports.bell.ring()
+
+
+def revoke_keys(ports: ServerPorts, caller: Caller, domain: str) -> Details:
+    """Take the keys of a lost box back; the domain waits for a box again, under a new code."""
+    with ports.database.write() as tx:
+        row = _own(tx, caller, domain)
+        tenants.revoke(tx, row.no, ports.clock())
+        tx.execute(
+            update(tenant_table)
+            .where(tenant_table.c.no == row.no)
+            .values(state=WAITING, claim_code=_new_code(ports.entropy))
+        )
+        row = tenants.get_tenant(tx, row.no)
+    return _details(ports, row)
+
+
+def claim(ports: ServerPorts, code: str, public_key: str) -> TenantRow:
+    """Give the row that waits under ``code`` to the box with ``public_key`` (base64).
+
+    Raises NotFound (no such code, or used up) and Refused with code ``key``.
+    """
+    key = decode_key(public_key)
+    with ports.database.write() as tx:
+        return tenants.claim_tenant(tx, normal_code(code), key, ports.clock())
+
+
+def normal_code(text: str) -> str:
+    """A one-time code as it is kept, however it was typed: case, blanks and dashes do not count."""
+    plain = "".join(text.split()).replace("-", "").lower()
+    return "-".join(plain[at : at + 4] for at in range(0, len(plain), 4))
+
+
+# --- the work behind -------------------------------------------------------------------------
+
+
+def prepare(ports: ServerPorts, job: Job) -> bool:
+    """Have mail for a new domain brought here, then show its details; every step may be repeated."""
+    with ports.database.read() as tx:
+        row = tenants.find_tenant(tx, no=job.tenant)
+    if row is None or row.state != PREPARING:
+        return False
+    ports.intake.start(row.domain, row.webhook_secret)
+    ports.dns.set_mx(row.domain)
+    if row.v1 and row.v1_container is not None and ports.exchange is not None:
+        ports.exchange.prepare(row.v1_container)
+    with ports.database.write() as tx:
+        current = tenants.find_tenant(tx, no=row.no)
+        if current is not None and current.state == PREPARING:
+            tenants.set_state(tx, row.no, WAITING)
+        jobs.finish(tx, job)
+    return True
+
+
+def remove(ports: ServerPorts, job: Job) -> bool:
+    """Undo :func:`prepare`, then forget all that the domain kept, blobs first so that a repeat finds the row."""
+    with ports.database.read() as tx:
+        row = tenants.find_tenant(tx, no=int(job.ids["tenant"]))
+    if row is None or row.state != REMOVED:
+        return False
+    ports.intake.stop(row.domain)
+    ports.dns.remove_mx(row.domain)
+    for key in list(ports.blobs.list(f"{row.domain}/")):
+        ports.blobs.delete(key)
+    if row.v1_container is not None and ports.exchange is not None and ports.exchange.shared_container is None:
+        for key in list(ports.exchange.blobs.list(f"{row.v1_container}/")):
+            ports.exchange.blobs.delete(key)
+    with ports.database.write() as tx:
+        tenants.remove_tenant(tx, row.no)
+        jobs.finish(tx, job)
+    return True
+
+
+# --- who may what ----------------------------------------------------------------------------
+
+
+def _own(tx: Connection, caller: Caller, domain: str) -> TenantRow:
+    row = tenants.find_tenant(tx, domain=domain)
+    if row is None or row.state == REMOVED:
+        raise NotFound("this domain is not registered")
+    if row.owner != caller.name and not caller.may_override:
+        raise Refused("this domain is somebody else's", code="not-yours", field="domain")
+    if row.state == PREPARING:
+        raise NotFound("this domain is not ready yet")
+    return row
+
+
+def _details(ports: ServerPorts, row: TenantRow) -> Details:
+    plain = Details(row.device_id, row.domain, webhook=row.webhook_secret)
+    if row.state == CLAIMED:
+        return plain
+    if not serves_v1(row) or ports.exchange is None or not ports.settings.v1_boxes:
+        return Details(row.device_id, row.domain, row.claim_code, row.webhook_secret)
+    return Details(
+        row.device_id,
+        row.domain,
+        row.claim_code,
+        row.webhook_secret,
+        row.v1_container,
+        ports.exchange.account,
+        ports.exchange.key,
+    )
+
+
+def serves_v1(row: TenantRow) -> bool:
+    """Whether a box of the first Lokole may come for this row: it was made so, and no box with a key has claimed it."""
+    return row.v1 and row.state == WAITING
+
+
+def _new_code(entropy: Entropy) -> str:
+    """80 random bits that a person can read out over the phone."""
+    return normal_code(base64.b32encode(entropy(10)).decode("ascii"))

@@ -1,0 +1,138 @@
+"""A box of ours meets the server: who it is, its package up, the packages that wait for it, and what it has stored for good.
+
+Every call may be repeated. Nothing but the acknowledgement lets the server forget (protocol 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO
+
+from lokole.mail.errors import NotFound, Refused
+from lokole.mailbox import jobs, packages, tenants
+from lokole.mailbox.identity import ensure_identity
+from lokole.mailbox.packages import PackageRow
+from lokole.mailbox.tenants import TenantRow, WrongCounter
+from lokole.server.devices import CLAIMED
+from lokole.server.ports import ServerPorts
+from lokole.server.visits import note_visit
+from lokole.sync.signing import parse_authorization, verify
+
+_CHUNK = 256 * 1024
+#: Until the box acknowledges them, packages are in this state.
+BUILT = "built"
+
+
+def authenticate(
+    ports: ServerPorts,
+    *,
+    authorization: str,
+    method: str,
+    target: str,
+    body_sha256: str,
+    headers: Mapping[str, str],
+) -> TenantRow:
+    """The box that signed this request; its counter is used up by it.
+
+    ``target`` is path and query as sent, ``headers`` those that the signature covers besides (protocol 4.2).
+    Raises Refused: ``authorization`` or ``signature`` (nobody we know signed this), ``revoked``, or :class:`WrongCounter`,
+    which marks a possible twin and locks nobody out.
+    """
+    signed = parse_authorization(authorization)
+    with ports.database.read() as tx:
+        row = tenants.find_tenant(tx, device_id=signed.device_id)
+        known = tenants.find_credential(tx, signed.device_id)
+    if (
+        row is None
+        or known is None
+        or not verify(
+            known.public_key, signed, method=method, path_and_query=target, body_sha256=body_sha256, headers=headers
+        )
+    ):
+        raise Refused("the signature is not that of a box we know", code="signature")
+    if known.revoked or row.state != CLAIMED:
+        raise Refused("the key of this box was taken back", code="revoked")
+    try:
+        with ports.database.write() as tx:
+            tenants.use_counter(tx, known.no, signed.counter)
+    except WrongCounter:
+        with ports.database.write() as tx:
+            tenants.mark_twin(tx, known.no, ports.clock())
+        raise
+    return row
+
+
+def take(
+    ports: ServerPorts, row: TenantRow, content: BinaryIO, *, sha256: str, size: int, epoch: int, seq: int, type: str
+) -> bool:
+    """Hold a package of the box for good and queue its reading; ``content`` has the digest ``sha256``.
+
+    Returns False when it was held already. Raises Refused with code ``seq`` when the number belongs to another package.
+    """
+    now = ports.clock()
+    key = f"{row.domain}/packages/{sha256}"
+    content.seek(0)
+    ports.blobs.put(key, iter(lambda: content.read(_CHUNK), b""))
+    with ports.database.write() as tx:
+        if packages.find_package(tx, row.no, sha256, "up") is not None:
+            return False
+        no = packages.add_package(
+            tx,
+            row.no,
+            epoch=epoch,
+            direction="up",
+            seq=seq,
+            sha256=sha256,
+            size=size,
+            type=type,
+            blob=key,
+            letters=0,
+            state="held",
+            now=now,
+        )
+        jobs.enqueue(tx, "unpack", f"{row.no}:{no}", {"package": no}, tenant=row.no, now=now)
+    ports.bell.ring()
+    return True
+
+
+def offered(ports: ServerPorts, row: TenantRow, after: int) -> list[PackageRow]:
+    """The packages that the box has not acknowledged, oldest first, those up to ``after`` left out; changes nothing.
+
+    The box counts within our epoch. After a restore here it cannot know the new one, so that ``after`` means nothing
+    until it has acknowledged something of it.
+    """
+    with ports.database.write() as tx:
+        epoch = ensure_identity(tx, ports.entropy)
+        heard = packages.packages_after(tx, row.no, "down", 0, epoch=epoch, states=("acknowledged",))
+        waiting = packages.packages_after(tx, row.no, "down", 0, states=(BUILT,))
+        rings = note_visit(tx, row.no, ports.clock(), ports.clock())
+    if rings:
+        ports.bell.ring()
+    return [one for one in waiting if one.epoch != epoch or not heard or one.seq > after]
+
+
+def find(ports: ServerPorts, row: TenantRow, sha256: str) -> PackageRow:
+    """One of the box's own packages; raises NotFound for everybody else's."""
+    with ports.database.read() as tx:
+        found = packages.find_package(tx, row.no, sha256, "down")
+    if found is None:
+        raise NotFound("no such package")
+    return found
+
+
+def chunks(ports: ServerPorts, package: PackageRow, start: int = 0) -> Iterator[bytes]:
+    """The bytes of a package from ``start``."""
+    at = start
+    while at < package.size:
+        piece = ports.blobs.read(package.blob, at, min(_CHUNK, package.size - at))
+        if not piece:
+            return
+        at += len(piece)
+        yield piece
+
+
+def acknowledge(ports: ServerPorts, row: TenantRow, *, epoch: int, seq: int, beyond: Sequence[int]) -> int:
+    """The box has everything up to ``seq`` and those of ``beyond`` for good; returns how many letters wait no longer."""
+    now = ports.clock()
+    with ports.database.write() as tx:
+        return packages.acknowledge(tx, row.no, epoch, "down", seq, beyond, now)

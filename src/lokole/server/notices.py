@@ -1,0 +1,125 @@
+"""What the server writes itself: a letter home when a letter cannot be delivered, and a notice to a proved sender outside.
+
+The letter home is stored for the writer like any other and travels in the next package: it never leaves by SMTP,
+so it cannot be answered by a machine or bounce. The notice outside goes out with the null sender (RFC 5321 section 4.5.5)
+and says that a machine wrote it (RFC 3834); nobody answers it.
+"""
+
+from __future__ import annotations
+
+import html
+from contextlib import suppress
+from datetime import datetime
+
+from lokole.mail.errors import NotFound, Permanent
+from lokole.mail.mime import build_mime, message_id_for
+from lokole.mail.model import Address, Contact, Email, EmailId
+from lokole.mailbox import jobs, letters, tenants
+from lokole.mailbox.accounts import find_account
+from lokole.mailbox.database import Connection
+from lokole.mailbox.identity import next_email_id
+from lokole.mailbox.jobs import Job
+from lokole.mailbox.packages import add_waiting
+from lokole.mailbox.recipients import set_envelope
+from lokole.mailbox.tenants import TenantRow
+from lokole.server.devices import REMOVED
+from lokole.server.ports import ServerPorts
+from lokole.sync.ids import SERVER_ORIGIN
+
+#: Subject, then the body: to whom, about what, and what the other side said.
+_HOME = {
+    "en": (
+        "Your letter did not arrive: {subject}",
+        "<p>Your letter “{subject}” to {recipient} could not be delivered.</p>"
+        "<p>The other side said: {reason}</p>"
+        "<p>Check the address, and send the letter again if it was wrong. Nobody reads answers to this note.</p>",
+    ),
+    "fr": (
+        "Votre lettre n’est pas arrivée : {subject}",
+        "<p>Votre lettre « {subject} » à {recipient} n’a pas pu être remise.</p>"
+        "<p>L’autre côté a répondu : {reason}</p>"
+        "<p>Vérifiez l’adresse et renvoyez la lettre si elle était fausse. Personne ne lit les réponses à ce message.</p>",
+    ),
+}
+#: Reasons of our own, by their stable word.
+_REASONS = {
+    "expired": {
+        "en": "it could not be reached for five days.",
+        "fr": "il a été impossible de le joindre pendant cinq jours.",
+    },
+    "address": {"en": "this is not a valid address.", "fr": "cette adresse n’est pas valable."},
+    "nobody": {"en": "nobody there has this name.", "fr": "personne n’y porte ce nom."},
+    "fault": {"en": "something went wrong at the server.", "fr": "une erreur s’est produite sur le serveur."},
+}
+
+
+def reason_text(reason: str, language: str) -> str:
+    """A stable word as a sentence; what the other side said stays as it is, in its own language."""
+    known = _REASONS.get(reason)
+    return reason if known is None else known[language if language in known else "en"]
+
+
+def write_home(
+    tx: Connection, row: TenantRow, writer: str, original: Email, recipient: str, reason: str, now: datetime
+) -> bool:
+    """Store a letter to ``writer`` saying that ``original`` did not reach ``recipient``; False when nobody here is the writer.
+
+    Part of the caller's transaction, which also notes the refusal, so that there is one such letter and no more.
+    """
+    address = Address.parse(writer)
+    person = find_account(tx, row.no, address.local)
+    if address.domain != row.domain:
+        return False
+    language = person.language.partition("-")[0] if person is not None else "en"
+    subject, body = _HOME.get(language, _HOME["en"])
+    said = original.subject or "…"
+    id = next_email_id(tx, SERVER_ORIGIN)
+    letter = Email(
+        sender=Contact(f"postmaster@{row.domain}", "Lokole"),
+        to=(Contact(str(address), original.sender.name),),
+        subject=subject.format(subject=said)[:200],
+        body=body.format(
+            subject=html.escape(said),
+            recipient=html.escape(recipient),
+            reason=html.escape(reason_text(reason, language)),
+        ),
+        sent_at=now,
+        message_id=message_id_for(id, row.domain),
+        in_reply_to=original.message_id,
+        references=(original.message_id,) if original.message_id else (),
+    )
+    deliver_to = () if person is None else (person.no,)
+    no, _ = letters.store_email(tx, row.no, letter, id=id, received_at=now, deliver_to=deliver_to)
+    set_envelope(tx, row.no, no, {address.key: "delivered"})
+    add_waiting(tx, row.no, no, "down")
+    return True
+
+
+def run(ports: ServerPorts, job: Job) -> bool:
+    """Tell a proved sender outside that nobody at the box has this name (ids: ``email``, ``address``, ``sender``)."""
+    try:
+        with ports.database.read() as tx:
+            row = tenants.get_tenant(tx, job.tenant or 0)
+            if row.state == REMOVED:
+                return False
+            original = letters.read_email(tx, row.no, int(job.ids["email"]))
+    except NotFound:
+        return False
+    sender, address = str(job.ids["sender"]), str(job.ids["address"])
+    now = ports.clock()
+    id = EmailId(bytes.fromhex(original.id.hex())[::-1])  # of its own, and the same at every repeat
+    note = Email(
+        sender=Contact(f"postmaster@{row.domain}", "Lokole"),
+        to=(Contact(sender),),
+        subject="Undelivered letter",
+        body=f"<p>Your letter to {html.escape(address)} was not delivered: nobody there has this name.</p>",
+        in_reply_to=original.email.message_id,
+        references=(original.email.message_id,) if original.email.message_id else (),
+    )
+    message = build_mime(note, message_id=message_id_for(id, row.domain), date=now)
+    # a notice that is refused is not answered by another notice
+    with suppress(Permanent):
+        ports.mail_out.send(sender="", recipient=sender, message=b"Auto-Submitted: auto-replied\r\n" + message)
+    with ports.database.write() as tx:
+        jobs.finish(tx, job)
+    return True

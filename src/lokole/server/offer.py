@@ -1,0 +1,174 @@
+"""What waits for a box becomes a package: an immutable blob, numbered, offered until it is acknowledged.
+
+Letters are read one by one while the package is written to a file, so that memory does not grow with their number.
+Two builders at once, threads or processes, make one package: the second finds that nothing waits any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import groupby, islice
+
+from lokole.mail.errors import NotFound
+from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
+from lokole.mailbox import letters, packages
+from lokole.mailbox.database import Connection
+from lokole.mailbox.identity import ensure_identity
+from lokole.mailbox.letters import StoredEmail
+from lokole.mailbox.packages import Waiting
+from lokole.mailbox.recipients import envelope_of
+from lokole.mailbox.tenants import TenantRow
+from lokole.server.ports import ServerPorts
+from lokole.sync.package import BOX, Compression, write_package
+from lokole.sync.records import EmailRecord
+
+log = logging.getLogger(__name__)
+
+#: A package ends here and the next begins; both far below what a box reads at once.
+MAX_LETTERS = 20_000
+MAX_CONTENT = 128 * 1024 * 1024
+_PACKAGES_AT_ONCE = 20
+_BATCH = 100
+_CHUNK = 256 * 1024
+# a file is a third longer in base64, and the letter around it needs room
+_MAX_FILES = (BOX.max_line_bytes - BOX.max_text_bytes) * 3 // 4
+
+_locks: defaultdict[tuple[int, int], threading.Lock] = defaultdict(threading.Lock)
+
+
+def build_pending(ports: ServerPorts, row: TenantRow) -> int:
+    """Put everything that waits for the box into packages; returns how many packages were made."""
+    with builder_lock(ports, row):
+        made = 0
+        while made < _PACKAGES_AT_ONCE and _build(ports, row):
+            made += 1
+        return made
+
+
+def builder_lock(ports: ServerPorts, row: TenantRow) -> threading.Lock:
+    """One builder of this process for each box."""
+    return _locks[id(ports.database), row.no]
+
+
+def _build(ports: ServerPorts, row: TenantRow) -> bool:
+    with ports.database.read() as tx:
+        pending = list(islice(packages.waiting_rows(tx, row.no, "down"), MAX_LETTERS))
+    if not pending:
+        return False
+    taken: list[Waiting] = []
+    with tempfile.TemporaryFile() as spool:
+        count = write_package(
+            spool, records(ports, row, pending, taken, own_records), compression=Compression.ZSTD, own_box=True
+        )
+        size = spool.tell()
+        spool.seek(0)
+        digest = hashlib.file_digest(spool, "sha256").hexdigest()
+        key = f"{row.domain}/packages/{digest}"
+        spool.seek(0)
+        ports.blobs.put(key, iter(lambda: spool.read(_CHUNK), b""))
+    with ports.database.write() as tx:
+        if not still_waiting(tx, row, taken):
+            log.info("another process has packed these letters")
+            return True  # look again: something else may wait
+        epoch = ensure_identity(tx, ports.entropy)
+        no = packages.add_package(
+            tx,
+            row.no,
+            epoch=epoch,
+            direction="down",
+            seq=packages.next_seq(tx, row.no, epoch, "down"),
+            sha256=digest,
+            size=size,
+            type=Compression.ZSTD.content_type,
+            blob=key,
+            letters=count,
+            state="built",
+            now=ports.clock(),
+        )
+        packages.mark_packed(tx, no, taken)
+    return True
+
+
+def still_waiting(tx: Connection, row: TenantRow, taken: list[Waiting]) -> bool:
+    """Whether nobody else has packed one of these meanwhile."""
+    return set(taken) <= set(packages.waiting_rows(tx, row.no, "down"))
+
+
+#: Makes the records of a stored letter for the people it is for.
+MakeRecords = Callable[[TenantRow, StoredEmail, Email, Waiting, list[Address]], list[EmailRecord]]
+
+
+def records(
+    ports: ServerPorts, row: TenantRow, pending: list[Waiting], taken: list[Waiting], make: MakeRecords
+) -> Iterator[EmailRecord]:
+    """The records of ``pending``, one at a time; what was used is added to ``taken``."""
+    content = 0
+    groups = groupby(pending, key=lambda one: one.email)
+    while batch := [(no, list(some)) for no, some in islice(groups, _BATCH)]:
+        with ports.database.read() as tx:
+            for no, some in batch:
+                if content > MAX_CONTENT:
+                    return
+                for record in _records_of(ports, tx, row, no, some, make):
+                    content += len(record.email.body) + sum(len(one.content) for one in record.email.attachments)
+                    yield record
+                taken.extend(some)
+
+
+def _records_of(
+    ports: ServerPorts, tx: Connection, row: TenantRow, no: EmailNo, some: list[Waiting], make: MakeRecords
+) -> Iterator[EmailRecord]:
+    try:
+        stored = letters.read_email(tx, row.no, no)
+    except NotFound:
+        log.error("a waiting letter is gone")
+        return
+    email = replace(stored.email, attachments=_files(ports, row, stored))
+    people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
+    apart = {one.recipient for one in some if one.recipient}
+    for one in some:
+        mine = [
+            person for person in people if (person.key == one.recipient if one.recipient else person.key not in apart)
+        ]
+        yield from make(row, stored, email, one, mine)
+
+
+def own_records(
+    row: TenantRow, stored: StoredEmail, email: Email, waiting: Waiting, people: list[Address]
+) -> list[EmailRecord]:
+    """The record for a box of ours: the envelope says whom it is for."""
+    if not people:
+        return []
+    return [EmailRecord(record_uid(stored.id, waiting.recipient), replace(email, recipients=tuple(people)))]
+
+
+def record_uid(id: EmailId, recipient: str) -> str:
+    """What the record is called: the letter's id, or a name of its own when it is for one recipient only."""
+    if not recipient:
+        return id.hex()
+    return hashlib.sha256(id + recipient.encode("utf-8", "replace")).digest()[:16].hex()
+
+
+def _files(ports: ServerPorts, row: TenantRow, stored: StoredEmail) -> tuple[Attachment, ...]:
+    """The files of a letter; one that a box could not take in, or that is gone, is replaced by a few words that name it."""
+    left = _MAX_FILES
+    found: dict[int, Attachment] = {}
+    # the smallest first, so that one film does not push out the photos beside it
+    for n, one in sorted(enumerate(stored.attachments), key=lambda pair: pair[1].size):
+        if one.size > left:
+            words = f"The file {one.filename} has {one.size} bytes, which is too much for this way. It was left at the server.\n"
+            found[n] = Attachment(f"{one.filename}.txt", words.encode("utf-8", "replace"), "text/plain")
+            continue
+        try:
+            (found[n],) = letters.load_attachments(ports.blobs, row.domain, [one])
+        except NotFound:
+            log.error("a file of a waiting letter is gone")
+            found[n] = Attachment(f"{one.filename}.txt", b"This file was lost at the server.\n", "text/plain")
+        left -= one.size
+    return tuple(found[n] for n in sorted(found))

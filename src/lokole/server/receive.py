@@ -1,0 +1,388 @@
+"""Mail from outside: durable first, everything else later.
+
+``accept`` and ``take_form`` put the bytes into the blob store and queue a job in one transaction; only then is the sender answered.
+The job (``run``) reads the message, makes its pictures smaller and stores it for the people whom the *envelope* addresses.
+What cannot be read is kept apart with its raw bytes; it never stops another letter.
+
+The same bytes to the same recipient are one letter, however often and by whichever way they come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from sqlalchemy import select
+
+from lokole.mail.errors import LokoleError, NotFound, Refused
+from lokole.mail.mime import parse_email
+from lokole.mail.model import Address, Email, EmailNo
+from lokole.mail.slim import slim_email
+from lokole.mailbox import jobs, tenants
+from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.identity import next_email_id
+from lokole.mailbox.jobs import Job
+from lokole.mailbox.letters import StoredAttachment, put_attachments, store_email
+from lokole.mailbox.packages import add_waiting
+from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.recipients import set_envelope
+from lokole.mailbox.schema import address as address_table
+from lokole.mailbox.schema import email as email_table
+from lokole.mailbox.seen import remember
+from lokole.mailbox.tenants import TenantRow
+from lokole.server import logs
+from lokole.server.devices import REMOVED, serves_v1
+from lokole.server.form import InboundForm, read_form
+from lokole.server.ports import ServerPorts
+from lokole.server.strangers import OPERATOR_NAMES
+from lokole.sync.ids import SERVER_ORIGIN
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 256 * 1024
+_MAX_HEADER = 64 * 1024
+#: Machines that answer must not be answered (RFC 3834 section 2).
+_AUTOMATIC = re.compile(
+    rb"^(?:auto-submitted:(?!\s*no\b)|list-id:|list-unsubscribe:|precedence:\s*(?:bulk|junk|list))",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message and its envelope; ``recipients`` is None when nobody said for whom it is, ``proved`` that the sender is who it says."""
+
+    raw: bytes
+    sender: str
+    recipients: tuple[str, ...] | None
+    received_at: datetime
+    source: str
+    proved: bool = False
+
+
+# --- durable -------------------------------------------------------------------------------------
+
+
+def accept(ports: ServerPorts, sender: str, recipients: Sequence[str], raw: bytes, *, source: str = "smtp") -> int:
+    """Keep ``raw`` for those of ``recipients`` whose domains live here, each tenant a copy of its own; returns how many tenants.
+
+    Durable when it returns. Recipients of other domains are left out: nothing is relayed.
+    """
+    now = ports.clock()
+    groups: dict[str, list[str]] = {}
+    for text in recipients:
+        address = Address.parse(text)
+        groups.setdefault(address.domain, []).append(address.key)
+    with ports.database.read() as tx:
+        found = [(tenants.find_tenant(tx, domain=domain), group) for domain, group in groups.items()]
+    rows = [(row, sorted(set(group))) for row, group in found if row is not None and row.state != REMOVED]
+    digest = hashlib.sha256(raw).hexdigest()
+    for row, _ in rows:
+        ports.blobs.put(raw_key(row, digest), raw)
+    with ports.database.write() as tx:
+        for row, group in rows:
+            jobs.enqueue(
+                tx,
+                "receive",
+                _job_key(row, digest, sender, group),
+                {"raw": digest, "sender": sender, "to": group, "at": to_micros(now), "source": source},
+                tenant=row.no,
+                now=now,
+            )
+    ports.bell.ring()
+    return len(rows)
+
+
+def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: str) -> None:
+    """Keep what a webhook posted, as it came; durable when it returns.
+
+    The bytes reach the store before anything looks into them. Raises Refused when the form has no letter, nothing is kept then.
+    """
+    now = ports.clock()
+    key = f"{row.domain}/form/{ports.entropy(16).hex()}"
+    ports.blobs.put(key, _chunks(body))
+    try:
+        body.seek(0)
+        form = read_form(body, content_type, max_bytes=ports.settings.max_letter_bytes, keep=False)
+        envelope = [form.sender, *sorted(form.recipients or ())]
+        with ports.database.write() as tx:
+            created = jobs.enqueue(
+                tx,
+                "receive",
+                _job_key(row, form.sha256, "webhook", envelope),
+                {"form": key, "type": content_type, "at": to_micros(now)},
+                tenant=row.no,
+                now=now,
+            )
+    except LokoleError:
+        ports.blobs.delete(key)
+        raise
+    if not created:
+        ports.blobs.delete(key)  # the same post came before
+    ports.bell.ring()
+
+
+def raw_key(row: TenantRow, digest: str) -> str:
+    """Where the raw bytes of an incoming message are kept."""
+    return f"{row.domain}/raw/{digest}"
+
+
+def _job_key(row: TenantRow, digest: str, sender: str, recipients: Iterable[str]) -> str:
+    whole = "\n".join((str(row.no), digest, sender, *recipients))
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    stream.seek(0)
+    while chunk := stream.read(_CHUNK):
+        yield chunk
+
+
+# --- the work behind -----------------------------------------------------------------------------
+
+
+def run(ports: ServerPorts, job: Job) -> bool:
+    """Read one message and store it for its recipients."""
+    with ports.database.read() as tx:
+        row = tenants.find_tenant(tx, no=job.tenant)
+    if row is None or row.state == REMOVED:
+        return False
+    try:
+        arrival = _load(ports, row, job)
+    except NotFound:
+        return False  # a form goes when its letter is stored: that was before the worker died
+    digest = hashlib.sha256(arrival.raw).hexdigest()
+    if "form" in job.ids:
+        ports.blobs.put(raw_key(row, digest), arrival.raw)
+    try:
+        _take_in(ports, row, job, arrival, digest)
+    except LokoleError:
+        raise
+    except Exception as error:
+        # whatever this letter is, its neighbours are waiting
+        log.error("a letter could not be read: %s", logs.place(error))
+        _set_apart(ports, row, job, arrival, digest, f"not readable: {type(error).__name__}")
+    if "form" in job.ids:
+        ports.blobs.delete(str(job.ids["form"]))
+    return True
+
+
+def given_up(ports: ServerPorts, job: Job, told: str) -> None:
+    """The job failed for good: the letter is kept apart, its bytes stay where they are."""
+    with ports.database.write() as tx:
+        quarantine(
+            tx,
+            tenant=job.tenant,
+            kind="mime",
+            source=str(job.ids.get("source", "webhook")),
+            reason=f"given up: {told.partition(' ')[0]}",
+            raw_ref=_ref_of(tx, job),
+            key=f"receive:{job.no}",
+            now=ports.clock(),
+        )
+
+
+def _ref_of(tx: Connection, job: Job) -> str | None:
+    row = tenants.find_tenant(tx, no=job.tenant)
+    if "form" in job.ids:
+        return str(job.ids["form"])
+    return None if row is None else raw_key(row, str(job.ids["raw"]))
+
+
+def _load(ports: ServerPorts, row: TenantRow, job: Job) -> Arrival:
+    at = from_micros(int(job.ids["at"]))
+    if "form" not in job.ids:
+        raw = ports.blobs.read(raw_key(row, str(job.ids["raw"])))
+        return Arrival(raw, str(job.ids["sender"]), tuple(job.ids["to"]), at, str(job.ids.get("source", "smtp")))
+    with ports.blobs.open(str(job.ids["form"])) as stream:
+        form = read_form(stream, str(job.ids["type"]), max_bytes=ports.settings.max_letter_bytes, keep=True)
+    assert form.email is not None
+    return Arrival(form.email, form.sender, form.recipients, at, "webhook", _is_proved(form))
+
+
+def _is_proved(form: InboundForm) -> bool:
+    """Whether SPF (RFC 7208) or an aligned DKIM signature (RFC 6376) says that the envelope sender is who it says."""
+    domain = form.sender.rpartition("@")[2].lower()
+    if not domain:
+        return False
+    if form.spf.lower() == "pass":
+        return True
+    return any(
+        signer.lower() == domain and result.lower() == "pass"
+        for signer, result in re.findall(r"@([\w.-]+)\s*:\s*(\w+)", form.dkim)
+    )
+
+
+def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, digest: str) -> None:
+    try:
+        parsed = parse_email(arrival.raw, received_at=arrival.received_at)
+    except Refused as error:
+        _set_apart(ports, row, job, arrival, digest, str(error))
+        return
+    limits = ports.settings.pictures(v1=serves_v1(row))
+    email = slim_email(parsed.email, lambda content: ports.shrink(content, limits))
+    recipients = _recipients(row, arrival, email)
+    if not recipients:
+        _set_apart(ports, row, job, arrival, digest, "nobody at this domain is addressed", kind="dead-letter")
+        return
+    stored = put_attachments(ports.blobs, row.domain, email.attachments)
+    with ports.database.write() as tx:
+        _store(ports, tx, row, arrival, digest, email, recipients, stored)
+        jobs.finish(tx, job)
+    ports.bell.ring()
+
+
+def _recipients(row: TenantRow, arrival: Arrival, email: Email) -> list[Address]:
+    """The envelope's recipients at this domain; without an envelope those of To and Cc."""
+    texts = arrival.recipients
+    if texts is None:
+        texts = tuple(contact.address for contact in (*email.to, *email.cc))
+    found: dict[str, Address] = {}
+    for text in texts:
+        try:
+            address = Address.parse(text)
+        except Refused:
+            continue
+        if address.domain == row.domain:
+            found.setdefault(address.key, address)
+    return list(found.values())
+
+
+def _store(
+    ports: ServerPorts,
+    tx: Connection,
+    row: TenantRow,
+    arrival: Arrival,
+    digest: str,
+    email: Email,
+    recipients: list[Address],
+    stored: list[StoredAttachment],
+) -> None:
+    now = ports.clock()
+    v1 = serves_v1(row)
+    raw_ref = raw_key(row, digest)
+    states: dict[str, str] = {}
+    people: list[int] = []
+    for address in recipients:
+        key = hashlib.sha256(f"{digest}\n{address.key}".encode("utf-8", "replace")).hexdigest()
+        if not remember(tx, row.no, "incoming", key, now):
+            continue
+        if _is_own_echo(tx, row, email, address):
+            continue
+        person = find_account_no(tx, row.no, address.local)
+        if person is not None:
+            people.append(person)
+        if person is not None or v1:
+            states[address.key] = "delivered"
+        elif address.local.casefold() in OPERATOR_NAMES:
+            _to_operator(tx, row, arrival, raw_ref, key, now)
+        else:
+            states[address.key] = "unknown"
+    if not states:
+        return
+    no, _ = store_email(
+        tx,
+        row.no,
+        email,
+        id=next_email_id(tx, SERVER_ORIGIN),
+        received_at=arrival.received_at,
+        attachments=stored,
+        deliver_to=people,
+        raw_ref=raw_ref,
+    )
+    set_envelope(tx, row.no, no, states)
+    if "delivered" in states.values():
+        add_waiting(tx, row.no, no, "down")
+    for text, state in states.items():
+        if state == "unknown":
+            _let_wait(tx, row, arrival, no, text, now)
+
+
+def _let_wait(tx: Connection, row: TenantRow, arrival: Arrival, no: EmailNo, address: str, now: datetime) -> None:
+    jobs.enqueue(
+        tx,
+        "stranger",
+        hashlib.sha256(f"{row.no}:{no}:{address}".encode("utf-8", "replace")).hexdigest(),
+        {
+            "email": no,
+            "address": address,
+            "since": to_micros(now),
+            "sender": arrival.sender,
+            "notify": may_be_answered(arrival),
+        },
+        tenant=row.no,
+        now=now,
+    )
+
+
+def may_be_answered(arrival: Arrival) -> bool:
+    """Whether a notice may go to the sender: a proved one, and neither a machine nor a list (RFC 3834, RFC 5321 section 6.1)."""
+    if not arrival.sender or not arrival.proved:
+        return False
+    end = arrival.raw.find(b"\r\n\r\n", 0, _MAX_HEADER)
+    if end < 0:
+        end = arrival.raw.find(b"\n\n", 0, _MAX_HEADER)
+    return _AUTOMATIC.search(arrival.raw[: end if end >= 0 else _MAX_HEADER]) is None
+
+
+def _is_own_echo(tx: Connection, row: TenantRow, email: Email, recipient: Address) -> bool:
+    """Whether this is a letter of this very box that came back to its writer, or to somebody who had it there already."""
+    if not email.message_id.rstrip(">").lower().endswith(f"@{row.domain}"):
+        return False
+    query = select(email_table.c.order_no, email_table.c.sender_address).where(
+        email_table.c.tenant == row.no, email_table.c.message_id == email.message_id, email_table.c.uid.is_not(None)
+    )
+    original = tx.execute(query).first()
+    if original is None or not _same(original.sender_address, email.sender.address):
+        return False
+    if _same(original.sender_address, recipient.key):
+        return True
+    had = select(address_table.c.address).where(
+        address_table.c.tenant == row.no,
+        address_table.c.email == original.order_no,
+        address_table.c.role.in_(("to", "cc")),
+    )
+    return any(_same(text, recipient.key) for text in tx.execute(had).scalars())
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return Address.parse(one).key == Address.parse(other).key
+    except Refused:
+        return False
+
+
+def _to_operator(tx: Connection, row: TenantRow, arrival: Arrival, raw_ref: str, key: str, now: datetime) -> None:
+    quarantine(
+        tx,
+        tenant=row.no,
+        kind="dead-letter",
+        source=arrival.source,
+        reason="for the operator of this domain",
+        raw_ref=raw_ref,
+        key=f"operator:{row.no}:{key}",
+        now=now,
+    )
+
+
+def _set_apart(
+    ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, digest: str, reason: str, *, kind: str = "mime"
+) -> None:
+    with ports.database.write() as tx:
+        quarantine(
+            tx,
+            tenant=row.no,
+            kind=kind,
+            source=arrival.source,
+            reason=reason,
+            raw_ref=raw_key(row, digest),
+            key=f"{kind}:{row.no}:{digest}",
+            now=ports.clock(),
+        )
+        jobs.finish(tx, job)

@@ -1,0 +1,306 @@
+"""A box's package is read: its letters are stored and queued for sending, its people are noted.
+
+Everything is keyed by (tenant, uid), so that a package, or one letter in several packages, may be read any number of times.
+A box speaks for its own domain only: a letter with another sender, and a person of another domain, are kept apart and counted.
+One bad record never stops the next; a package that cannot be read on keeps what was read before.
+
+Sending begins when the package is read to its end, because files may follow their letters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+
+from lokole.mail.errors import BadPackage, LokoleError, NotFound, Refused, Temporary
+from lokole.mail.html import make_safe
+from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, EmailNo, FolderName
+from lokole.mailbox import jobs, packages, tenants
+from lokole.mailbox.accounts import find_account_no, upsert_from_device
+from lokole.mailbox.database import Connection
+from lokole.mailbox.entries import deliver
+from lokole.mailbox.identity import next_email_id
+from lokole.mailbox.jobs import Job
+from lokole.mailbox.letters import add_attachment_later, put_attachments, store_email
+from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.recipients import deliveries, set_recipients
+from lokole.mailbox.schema import package as package_table
+from lokole.mailbox.seen import attach_email, find_by_uid, remember
+from lokole.mailbox.tenants import TenantRow
+from lokole.server import logs
+from lokole.server.devices import REMOVED
+from lokole.server.notices import write_home
+from lokole.server.ports import ServerPorts
+from lokole.server.visits import note_visit
+from lokole.sync.ids import SERVER_ORIGIN
+from lokole.sync.package import SERVER, read_package
+from lokole.sync.records import AccountRecord, AttachmentRecord, BadRecord, EmailRecord, Record
+from lokole.sync.version1 import write_email_line
+
+log = logging.getLogger(__name__)
+
+#: A box may date a letter this much ahead of us before its clock is not believed.
+_AHEAD = timedelta(days=1)
+_EARLIEST_YEAR = 2000
+_MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@([A-Za-z0-9.-]{1,253})>")
+_MAX_KEPT = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What reading one package has brought so far."""
+
+    row: TenantRow
+    package_no: int
+    at: datetime
+    letters: list[EmailNo] = field(default_factory=list)
+    new: int = 0
+    bad: int = 0
+
+
+def run(ports: ServerPorts, job: Job) -> bool:
+    """Read one package (ids: ``package``)."""
+    with ports.database.read() as tx:
+        row = tenants.find_tenant(tx, no=job.tenant)
+        if row is None or row.state == REMOVED:
+            return False
+        package = packages.get_package(tx, row.no, int(job.ids["package"]))
+    if package.state != "held":
+        return False
+    reading = _Reading(row, package.no, package.created_at)
+    broken = ""
+    with ports.blobs.open(package.blob) as stream:
+        try:
+            for n, record in enumerate(read_package(stream, limits=SERVER)):
+                _take(ports, reading, n, record)
+        except BadPackage as error:
+            broken = str(error)
+    for some in _in_groups(reading.letters, 100):
+        with ports.database.write() as tx:
+            for no in some:
+                _queue_sending(tx, row, no, ports.clock())
+    with ports.database.write() as tx:
+        now = ports.clock()
+        if broken:
+            quarantine(
+                tx,
+                tenant=row.no,
+                kind="package",
+                source="box",
+                reason=broken,
+                raw_ref=package.blob,
+                key=f"package:{package.no}",
+                now=now,
+            )
+        packages.set_package_state(tx, package.no, "unpacked", now)
+        tx.execute(update(package_table).where(package_table.c.no == package.no).values(letters=reading.new))
+        note_visit(tx, row.no, package.created_at, now)
+        jobs.finish(tx, job)
+    log.info(
+        "a package was read: %d letters, %d of them new, %d bad records", len(reading.letters), reading.new, reading.bad
+    )
+    ports.bell.ring()
+    return True
+
+
+def given_up(ports: ServerPorts, job: Job, told: str) -> None:
+    """The package cannot be read for a reason of ours: it is kept apart, its bytes stay where they are."""
+    with ports.database.write() as tx:
+        try:
+            package = packages.get_package(tx, job.tenant or 0, int(job.ids["package"]))
+        except NotFound:
+            return
+        quarantine(
+            tx,
+            tenant=job.tenant,
+            kind="package",
+            source="box",
+            reason=f"given up: {told.partition(' ')[0]}",
+            raw_ref=package.blob,
+            key=f"package:{package.no}",
+            now=ports.clock(),
+        )
+
+
+def _take(ports: ServerPorts, reading: _Reading, n: int, record: Record) -> None:
+    try:
+        match record:
+            case EmailRecord():
+                _take_letter(ports, reading, record)
+            case AttachmentRecord():
+                _take_attachment(ports, reading, record)
+            case AccountRecord():
+                with ports.database.write() as tx:
+                    upsert_from_device(tx, reading.row.no, record, ports.clock())
+            case BadRecord():
+                _set_apart(ports, reading, f"{record.member}:{record.line}:{n}", record.reason, record.raw)
+    except Temporary:
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, LokoleError) else f"not storable: {type(error).__name__}"
+        if not isinstance(error, LokoleError):
+            log.error("a record could not be stored: %s", logs.place(error))
+        _set_apart(ports, reading, f"record:{n}", reason, _as_bytes(record))
+
+
+def _take_letter(ports: ServerPorts, reading: _Reading, record: EmailRecord) -> None:
+    row, now = reading.row, ports.clock()
+    with ports.database.read() as tx:
+        known = find_by_uid(tx, row.no, record.uid)
+    if known is not None:
+        reading.letters.append(known)
+        return
+    email = _own(row, record.email, now)
+    recipients, wrong = _recipients(row, record.email)
+    stored = put_attachments(ports.blobs, row.domain, email.attachments)
+    with ports.database.write() as tx:
+        if not remember(tx, row.no, "uid", record.uid, now):
+            known = find_by_uid(tx, row.no, record.uid)
+            if known is not None:
+                reading.letters.append(known)
+            return
+        no, _ = store_email(
+            tx,
+            row.no,
+            email,
+            id=next_email_id(tx, SERVER_ORIGIN),
+            received_at=reading.at,
+            attachments=stored,
+            uid=record.uid,
+        )
+        attach_email(tx, row.no, "uid", record.uid, no)
+        writer = Address.parse(email.sender.address)
+        person = find_account_no(tx, row.no, writer.local)
+        if person is not None:
+            deliver(tx, row.no, no, person, folder=FolderName.SENT, read=True, written=True)
+        for name in _own_people(row, record.email):
+            # the box gave it to them at once; here it is for whoever reads their mail in town
+            local = find_account_no(tx, row.no, name)
+            if local is not None and local != person:
+                deliver(tx, row.no, no, local)
+        set_recipients(tx, row.no, no, recipients, writer=person)
+        for text in wrong:
+            write_home(tx, row, email.sender.address, email, text, "address", now)
+    reading.letters.append(no)
+    reading.new += 1
+
+
+def _own(row: TenantRow, email: Email, now: datetime) -> Email:
+    """The letter as it may go out for this domain; raises Refused when its sender is somebody else."""
+    try:
+        sender = Address.parse(email.sender.address)
+    except Refused:
+        raise Refused("the sender is no address", code="foreign") from None
+    if sender.domain != row.domain:
+        raise Refused("the sender belongs to another domain", code="foreign")
+    match = _MESSAGE_ID.fullmatch(email.message_id)
+    own_id = match is not None and match[1].lower() == row.domain
+    sent_at = email.sent_at
+    doubtful = email.sent_at_doubtful or (
+        sent_at is not None and (sent_at.year < _EARLIEST_YEAR or sent_at > now + _AHEAD)
+    )
+    return replace(
+        email,
+        sender=Contact(str(sender), email.sender.name),
+        # an answer may only be asked for at the box's own domain
+        reply_to=tuple(one for one in email.reply_to if _domain_of(one.address) == row.domain),
+        body=make_safe(email.body),
+        message_id=email.message_id if own_id else "",
+        sent_at=sent_at,
+        sent_at_doubtful=doubtful,
+        bcc=(),
+        recipients=(),
+    )
+
+
+def _recipients(row: TenantRow, email: Email) -> tuple[list[Delivery], list[str]]:
+    """Whom the server has to bring the letter to, and what of To, Cc and Bcc is no address; people of the box itself have it already."""
+    found: dict[str, Delivery] = {}
+    wrong: list[str] = []
+    wanted = {address.key for address in email.recipients}
+    for role, contacts in (("to", email.to), ("cc", email.cc), ("bcc", email.bcc)):
+        for contact in contacts:
+            try:
+                address = Address.parse(contact.address)
+            except Refused:
+                wrong.append(contact.address[:300])
+                continue
+            if address.domain != row.domain and (not wanted or address.key in wanted):
+                found.setdefault(address.key, Delivery(str(address), role, DeliveryState.AT_SERVER))
+    for address in email.recipients:
+        if address.domain != row.domain:
+            found.setdefault(address.key, Delivery(str(address), "bcc", DeliveryState.AT_SERVER))
+    return list(found.values()), wrong
+
+
+def _own_people(row: TenantRow, email: Email) -> Iterator[str]:
+    for contact in (*email.to, *email.cc, *email.bcc):
+        if _domain_of(contact.address) == row.domain:
+            yield Address.parse(contact.address).local
+
+
+def _domain_of(text: str) -> str:
+    try:
+        return Address.parse(text).domain
+    except Refused:
+        return ""
+
+
+def _take_attachment(ports: ServerPorts, reading: _Reading, record: AttachmentRecord) -> None:
+    row = reading.row
+    (stored,) = put_attachments(ports.blobs, row.domain, [record.attachment])
+    with ports.database.write() as tx:
+        for uid in record.email_uids:
+            no = find_by_uid(tx, row.no, uid)
+            if no is None:
+                raise BadPackage("a file belongs to a letter that never came")
+            add_attachment_later(tx, row.no, no, stored)
+
+
+def _queue_sending(tx: Connection, row: TenantRow, no: EmailNo, now: datetime) -> None:
+    for one in deliveries(tx, row.no, no):
+        if one.state is DeliveryState.AT_SERVER:
+            digest = hashlib.sha256(one.address.encode("utf-8", "replace")).hexdigest()[:32]
+            jobs.enqueue(tx, "send", f"{no}:{digest}", {"email": no, "address": one.address}, tenant=row.no, now=now)
+
+
+def _set_apart(ports: ServerPorts, reading: _Reading, place: str, reason: str, raw: bytes) -> None:
+    reading.bad += 1
+    row = reading.row
+    key = f"{row.domain}/apart/{hashlib.sha256(raw).hexdigest()}"
+    ports.blobs.put(key, raw[:_MAX_KEPT])
+    with ports.database.write() as tx:
+        quarantine(
+            tx,
+            tenant=row.no,
+            kind="record",
+            source="box",
+            reason=reason,
+            raw_ref=key,
+            key=f"record:{row.no}:{reading.package_no}:{place}",
+            now=ports.clock(),
+        )
+
+
+def _as_bytes(record: Record) -> bytes:
+    """The record as evidence."""
+    match record:
+        case EmailRecord():
+            return write_email_line(record, own_box=True)
+        case AccountRecord():
+            return record.address.encode("utf-8", "replace")
+        case AttachmentRecord():
+            return record.attachment.content
+        case BadRecord():
+            return record.raw
+
+
+def _in_groups(numbers: list[EmailNo], size: int) -> Iterable[list[EmailNo]]:
+    for at in range(0, len(numbers), size):
+        yield numbers[at : at + size]
