@@ -6,15 +6,19 @@ Comparing is only fair where that parser had to repair nothing: :func:`second_re
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 from dataclasses import dataclass
+from html.parser import HTMLParser
 
 import fast_mail_parser
 
 _WORD = re.compile(r"\w+")
-_HIDDEN = re.compile(r"<(script|style|title|head)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
+#: a word goes on across these
+_INLINE = frozenset(
+    {"a", "abbr", "b", "bdi", "em", "font", "i", "o:p", "s", "small", "span", "strong", "sub", "sup", "tt", "u", "wbr"}
+)
+#: never shown: these elements with all they hold
+_HIDDEN = frozenset({"script", "style", "title", "noscript", "template", "svg", "math", "textarea", "xmp", "iframe"})
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,10 @@ def second_reading(raw: bytes) -> Reading | None:
         mail = fast_mail_parser.parse_email(raw)
     except fast_mail_parser.ParseError:
         return None
-    if mail.warnings or mail.from_ is None:
+    if mail.warnings or mail.from_ is None or "=?" in (mail.subject or ""):
         return None
+    if any(" " in contact.address or "," in contact.address for contact in (mail.from_, *mail.to, *mail.cc)):
+        return None  # it did not find the end of an address
     text = " ".join(words_of_markup(part) for part in mail.text_html) or " ".join(mail.text_plain)
     files = [part for part in mail.attachments if not part.mimetype.startswith("image/")]
     return Reading(
@@ -51,9 +57,39 @@ def second_reading(raw: bytes) -> Reading | None:
     )
 
 
+class _Text(HTMLParser):
+    """Collects what is shown of markup; of a picture its alternative text, as remote pictures are never fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+        self._within: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _HIDDEN:
+            self._within.append(tag)
+        elif tag == "img":
+            self.shown.append(f" {dict(attrs).get('alt') or ''} ")
+        elif tag not in _INLINE:
+            self.shown.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._within:
+            del self._within[self._within.index(tag) :]
+        elif tag not in _INLINE:
+            self.shown.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if not self._within:
+            self.shown.append(data)
+
+
 def words_of_markup(markup: str) -> str:
-    """The text between the tags, without what is never shown."""
-    return html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", markup)))
+    """The text that markup shows."""
+    parser = _Text()
+    parser.feed(markup)
+    parser.close()
+    return "".join(parser.shown)
 
 
 def words(text: str) -> tuple[str, ...]:

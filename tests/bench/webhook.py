@@ -28,7 +28,6 @@ _WARM_UP = 100
 
 def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder, server(Path(folder), settings={"LOKOLE_WORKERS": "0"}) as centre:
-        assert centre.process is not None
         with process("worker", settings=centre.settings, log=Path(folder) / "preparing.log"):
             details = centre.register(DOMAIN)
         hook = f"/api/email/sendgrid/{details['webhook']}"

@@ -105,7 +105,7 @@ class Server:
     http_port: int
     smtp_port: int
     settings: dict[str, str]
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
@@ -151,28 +151,29 @@ def webhook_form(raw: bytes, recipients: list[str], *, sender: str = "sender@exa
     return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-@contextmanager
-def server(folder: Path, *, mail_out: str = "recorder:", settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A ``lokole server`` with data, log and ports of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    http_port, smtp_port = free_port(), free_port()
-    all_settings = {
+def server_settings(folder: Path, *, mail_out: str = "recorder:") -> dict[str, str]:
+    """The settings of a server that keeps everything in ``folder`` and listens on free ports."""
+    return {
         "LOKOLE_DATA": str(folder / "data"),
-        "LOKOLE_LISTEN": f"127.0.0.1:{http_port}",
-        "LOKOLE_SMTP_LISTEN": f"127.0.0.1:{smtp_port}",
+        "LOKOLE_LISTEN": f"127.0.0.1:{free_port()}",
+        "LOKOLE_SMTP_LISTEN": f"127.0.0.1:{free_port()}",
         "LOKOLE_HOST_NAME": "lokole.test",
         "LOKOLE_MAIL_OUT": mail_out,
         "LOKOLE_REGISTRATION_USERNAME": REGISTRATION[0],
         "LOKOLE_REGISTRATION_PASSWORD": REGISTRATION[1],
-        **(settings or {}),
     }
-    made = Server(folder, http_port, smtp_port, all_settings)
-    with process("server", settings=all_settings, log=folder / "server.log") as started:
-        made.process = started
+
+
+@contextmanager
+def server(folder: Path, *, mail_out: str = "recorder:", settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A ``lokole server`` with data, log and ports of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    used = {**server_settings(folder, mail_out=mail_out), **(settings or {})}
+    http_port, smtp_port = (int(used[name].rpartition(":")[2]) for name in ("LOKOLE_LISTEN", "LOKOLE_SMTP_LISTEN"))
+    with process("server", settings=used, log=folder / "server.log") as started:
         _wait(started, http_port, folder / "server.log")
-        if all_settings["LOKOLE_SMTP_LISTEN"] != "off":
-            _wait(started, smtp_port, folder / "server.log")
-        yield made
+        _wait(started, smtp_port, folder / "server.log")
+        yield Server(folder, http_port, smtp_port, used, started)
 
 
 @dataclass
