@@ -55,20 +55,24 @@ def read_line(line: bytes | bytearray, *, limits: Limits) -> dict[str, Any]:
         return read_object(_decode(line, limits.max_line_values))
     # A quote inside a string is escaped, so in JSON this pattern is a key and its value, or (with the first quote escaped)
     # the end of another key and its value; a number in place of the value keeps right what was right and wrong what was wrong.
+    view = memoryview(line)
     lifted: list[Lifted] = []
+    spans: list[tuple[int, int]] = []
+    text_bytes = len(line)
+    for match in _LONG_CONTENT.finditer(line):
+        start, end = match.span(1)
+        lifted.append(Lifted(view[start:end]))
+        spans.append((start - 1, end + 1))  # with its quotes
+        text_bytes -= end - start
+    if text_bytes > limits.max_text_bytes:
+        raise BadPackage("the line holds too much text")
     rest = bytearray()
     at = 0
-    view = memoryview(line)
-    for match in _LONG_CONTENT.finditer(line):
-        rest += view[at : match.start(1) - 1]
-        rest += b"%d" % len(lifted)
-        lifted.append(Lifted(view[match.start(1) : match.end(1)]))
-        at = match.end(1) + 1
-        if len(lifted) > limits.max_line_values:
-            raise BadPackage("the line holds too many values")
+    for n, (start, end) in enumerate(spans):
+        rest += view[at:start]
+        rest += b"%d" % n
+        at = end
     rest += view[at:]
-    if len(rest) > limits.max_text_bytes:
-        raise BadPackage("the line holds too much text")
     fields = read_object(_decode(rest, limits.max_line_values))
     _put_back(fields, lifted)
     for item in fields["attachments"] if isinstance(fields.get("attachments"), list) else ():

@@ -26,7 +26,7 @@ class Limits:
     max_line_values: int = 100_000
     #: headers in the archive, the skipped ones too
     max_members: int = 1_000
-    #: lines of all members, the bad ones too
+    #: lines of all members, the bad and the empty ones too
     max_records: int = 1_000_000
     #: the archive after decompression
     max_expanded_bytes: int = 1024 * MIB

@@ -78,11 +78,11 @@ class PackageReader(Iterator[Record]):
 
     def _read_lines(self, member: str, pieces: Iterator[memoryview]) -> Iterator[Record]:
         for number, (line, whole) in enumerate(_lines(pieces, self._limits), start=1):
-            if not line:
-                continue
             self._records += 1
             if self._records > self._limits.max_records:
                 raise BadPackage("too many records in the package")
+            if not line:
+                continue
             if whole:
                 yield from version1.read_line(member, number, line, limits=self._limits)
             else:

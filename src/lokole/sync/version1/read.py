@@ -53,18 +53,22 @@ def read_line(member: str, number: int, line: bytes | bytearray, *, limits: Limi
     Raises nothing: what cannot be read is a :class:`BadRecord` with the bytes as they came.
     """
     try:
-        fields = jsontext.read_line(line, limits=limits)
-        if member == ATTACHMENTS:
-            return [read_attachment(fields)]
-        if member == ACCOUNTS:
-            return [read_account(fields)]
-        record, bad = read_email(fields, digest=lambda: _digest(line))
+        return _records(member, number, line, limits)
     except BadPackage as error:
-        return [BadRecord(member, number, str(error), bytes(line))]
+        reason, kept = str(error), len(line)
     except MemoryError:
-        return [
-            BadRecord(member, number, "the line needs too much memory", bytes(line[: limits.max_kept_of_long_line]))
-        ]
+        reason, kept = "the line needs too much memory", limits.max_kept_of_long_line
+    # Only here, when the error no longer holds what the attempt took, is the line copied.
+    return [BadRecord(member, number, reason, bytes(line[:kept]))]
+
+
+def _records(member: str, number: int, line: bytes | bytearray, limits: Limits) -> list[Record]:
+    fields = jsontext.read_line(line, limits=limits)
+    if member == ATTACHMENTS:
+        return [read_attachment(fields)]
+    if member == ACCOUNTS:
+        return [read_account(fields)]
+    record, bad = read_email(fields, digest=lambda: _digest(line))
     return [record, *(BadRecord(member, number, reason, raw) for reason, raw in bad)]
 
 
@@ -90,19 +94,31 @@ def read_email(fields: dict[str, Any], *, digest: Callable[[], str]) -> tuple[Em
             attachments.append(_attachment(item, n))
         except BadPackage as error:
             notes.append(f"attachment-unreadable:{n}")
-            raw = jsontext.write({"_uid": uid, "attachment": n, "fields": _harmless(item)})
-            bad.append((f"attachment {n}: {error}", raw))
+            bad.append((f"attachment {n}: {error}", _evidence(uid, n, item)))
     email = Email(attachments=tuple(attachments), **head)
     return EmailRecord(uid, email, tuple(notes)), bad
 
 
-def _harmless(item: object) -> object:
-    """An unreadable attachment as far as it can be kept as evidence: whatever nests is left out."""
-    if isinstance(item, jsontext.Lifted):
-        return bytes(item.base64).decode("ascii")
-    if isinstance(item, dict):
-        return {key: _harmless(value) for key, value in item.items() if not isinstance(value, dict | list)}
-    return item if isinstance(item, str | int | None) else None
+def _evidence(uid: str, n: int, item: object) -> bytes:
+    """An unreadable attachment as far as it can be kept, as JSON; whatever nests in it is left out."""
+    before: dict[str, object] = {"_uid": uid, "attachment": n}
+    if not isinstance(item, dict):
+        return jsontext.write(before | {"fields": item if isinstance(item, str | int | None) else None})
+    flat = {key: value for key, value in item.items() if isinstance(value, str | int | None)}
+    content = item.get("content")
+    if not isinstance(content, jsontext.Lifted):
+        return jsontext.write(before | {"fields": flat})
+    fields = jsontext.write(flat)
+    return b"".join(
+        (
+            jsontext.write(before)[:-1],
+            b',"fields":{"content":"',
+            content.base64,
+            b'",' if flat else b'"',
+            fields[1:],
+            b"}",
+        )
+    )
 
 
 def read_attachment(fields: dict[str, Any]) -> AttachmentRecord:
