@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
 from urllib.parse import unquote_to_bytes
 
-from lokole.mail.charsets import decode_text
+from lokole.mail.charsets import clean, decode_text
 from lokole.mail.model import Contact
 
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
@@ -27,6 +27,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ANGLE = re.compile(r"<([^<>]*)>")
 _PLAIN = re.compile(r'[^",;:<>()=]+')
 _BRACKET = re.compile(r"\\.|[()]", re.DOTALL)
+_COMMENT = re.compile(r"\([^()]*\)")
 _PARAM = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _SECTION = re.compile(r"(.+?)\*(?:(\d{1,3})(\*)?)?")
 _BARE_ADDRESS = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
@@ -34,11 +35,15 @@ _MAX_FIELD = 2_000_000
 
 
 def plain(raw: str, charset: str | None = None) -> str:
-    """One field unfolded onto one line, bytes above 127 read as ``charset``, UTF-8 or Windows-1252; encoded words untouched."""
+    """One field unfolded onto one line, bytes above 127 read as UTF-8, ``charset`` or Windows-1252; encoded words untouched."""
     text = _FOLD.sub("", raw[:_MAX_FIELD])
     if not text.isascii() or "\x1b" in text:
-        text = decode_text(text.encode("utf-8", "surrogateescape"), charset)[0]
-    return text.replace("\x00", "").strip()
+        data = text.encode("utf-8", "surrogateescape")
+        try:  # RFC 6532 says UTF-8; other charsets are hardly ever valid UTF-8 by chance
+            text = data.decode("utf-8") if "\x1b" not in text else decode_text(data)[0]
+        except UnicodeDecodeError:
+            text = decode_text(data, charset)[0]
+    return clean(text).strip()
 
 
 def text_of(raw: str, charset: str | None = None, limit: int = 4000) -> str:
@@ -199,7 +204,9 @@ def _comment_end(text: str, start: int) -> int:
 
 
 def _contact(address: str, name: str) -> Contact:
-    address = _SPACES.sub("", address)
+    if "(" in address:
+        address = _COMMENT.sub("", address)
+    address = _SPACES.sub("", address).removesuffix(":;")
     if address.startswith("@") and ":" in address:  # obsolete route, RFC 5322 section 4.4
         address = address.rpartition(":")[2]
     name = _SPACES.sub(" ", decode_words(name)).strip().strip("'\"").strip()

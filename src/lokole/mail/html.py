@@ -39,6 +39,7 @@ _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _SIZE = re.compile(r"\d{1,4}%?")
 _SPAN = re.compile(r"\d{1,2}")
 _IMG = re.compile(r'<img((?: [a-z]+="[^"]*")*)>')
+_BARE_LINK = re.compile(r'(<a href="(?:https?://|mailto:|tel:)([^"/?#]+)[^"]*"[^<>]*>)\s*</a>')
 _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 _PRE = re.compile(r"(<pre>.*?</pre>)", re.DOTALL)
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
@@ -66,7 +67,8 @@ def make_safe(html: str) -> str:
     """Markup from anybody as markup that is safe to show; never raises, and making it safe twice changes nothing."""
     if "<" not in html and "&" not in html:
         return _collapse(entities.escape(html, quote=False))
-    return _collapse(_IMG.sub(_own_picture, _cleaner().clean(_shallow(html))))
+    safe = _IMG.sub(_own_picture, _cleaner().clean(_shallow(html)))
+    return _collapse(_BARE_LINK.sub(_named_link, safe))
 
 
 @cache
@@ -103,6 +105,11 @@ def _own_picture(match: re.Match[str]) -> str:
     if attributes.get("src"):
         return match[0]
     return entities.escape(entities.unescape(attributes.get("alt", "")).strip(), quote=False)
+
+
+def _named_link(match: re.Match[str]) -> str:
+    """A link whose picture is gone shows where it leads, so that it can still be followed."""
+    return f"{match[1]}{entities.escape(entities.unescape(match[2])[:100], quote=False)}</a>"
 
 
 def _shallow(html: str) -> str:

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from email.message import Message
 from email.parser import BytesFeedParser
 from email.policy import Policy, compat32
+from typing import Any
 
 from lokole.mail import headers
 from lokole.mail.charsets import clean, decode_text
@@ -88,8 +89,11 @@ class _PastLimit(Exception):
 
 
 _LEADING = re.compile(rb"\A(?:\xef\xbb\xbf)?[\r\n]+|\A\xef\xbb\xbf")
-_HEADER_LINE = re.compile(rb"[!-9;-~]+[ \t]*:|[ \t]|From |>From ")
-_STRAY_FROM = re.compile(rb"^>?From [^\r\n]*\r?\n(?=[!-9;-~]+:)", re.MULTILINE)
+_STRAY = re.compile(
+    rb"(?<=\n)((?:>?From |(?![!-9;-~]+:|[ \t\r\n]))[^\r\n]*\r?\n"
+    rb"(?=(?:From|To|Cc|Subject|Date|Sender|Received|Reply-To|Message-ID|Return-Path|Delivered-To|MIME-Version|Content-[a-z-]+|X-[!-9;-~]+):))",
+    re.IGNORECASE,
+)
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 #: fields of one name; a message passes some hundred Received at the most.
 _SAME_FIELDS = 500
@@ -97,14 +101,14 @@ _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0
 
 
 def _mended(raw: bytes) -> bytes:
-    """``raw`` without mbox ``From`` lines among its headers, at which the standard parser would end them."""
+    """``raw`` with stray lines among its headers made continuations, at which the standard parser would end them.
+
+    Such a line is neither a field nor folded and stands directly before a usual field: mbox ``From`` lines, damaged fields.
+    """
     end = _END_OF_HEADERS.search(raw)
-    stop = end.end() if end else len(raw)
-    if b"From " not in raw[:stop]:
-        return raw
-    head = raw[:stop]
-    mended = _STRAY_FROM.sub(b"", head)
-    return raw if mended == head else mended + raw[stop:]
+    stop = end.start() if end else len(raw)
+    mended = _STRAY.sub(rb" \1", raw[:stop])
+    return raw if len(mended) == stop else mended + raw[stop:]
 
 
 class _Part(Message):
@@ -141,6 +145,15 @@ class _Part(Message):
         if isinstance(payload, _Part):
             payload.depth = self.depth + 1
         super().attach(payload)
+
+    def get(self, name: str, failobj: Any = None) -> Any:
+        """As the standard says, but no part has a transfer encoding: so ``get_payload`` gives bytes as they came."""
+        return "8bit" if name.lower() == "content-transfer-encoding" else super().get(name, failobj)
+
+    def content(self) -> bytes:
+        """The bytes of a leaf as they came, still in their transfer encoding."""
+        payload = self.get_payload(decode=True)
+        return payload if isinstance(payload, bytes) else b""
 
     def set_raw(self, name: str, value: str) -> None:
         """Keep a field; past the limit only the first of each name, for a few more names."""
@@ -348,8 +361,7 @@ class _Reader:
         disposition = headers.parameters(part.raw_header("content-disposition"))[0]
         if kind.startswith("multipart/") and part.depth < self.limits.max_depth:
             self.problems["broken-multipart"] = None
-            if isinstance(part.get_payload(), str):
-                self.show(part, self.render(part))
+            self.show(part, self.render(part))
             return
         if kind.startswith("multipart/"):
             self.problems["too-deep"] = None
@@ -389,10 +401,7 @@ class _Reader:
 
     def content(self, part: _Part) -> bytes:
         """The bytes of a leaf, its transfer encoding taken off as far as that goes (RFC 2045 section 6)."""
-        payload = part.get_payload()
-        if not isinstance(payload, str):
-            return b""
-        data = payload.encode("utf-8", "surrogateescape")
+        data = part.content()
         encoding = headers.parameters(part.raw_header("content-transfer-encoding"))[0].strip("\"' ")
         if encoding == "base64":
             return headers.decode_base64(data)
