@@ -15,7 +15,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,31 +84,35 @@ class SmtpIntake:
 
     def start(self) -> None:
         """Listen; raises OSError when the port is taken."""
-        loop = asyncio.new_event_loop()
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="smtp-in")
-        handler = _Handler(self._decide, self._accept, pool)
-        try:
-            make = functools.partial(self._make_protocol, handler, loop)
-            server = loop.run_until_complete(loop.create_server(make, self.host, self.port))
-        except BaseException:
-            pool.shutdown()
-            loop.close()
-            raise
-        self.port = server.sockets[0].getsockname()[1]
-        self._loop = loop
-        self._thread = threading.Thread(target=self._run, args=(loop, server, pool), name="smtp-in", daemon=True)
+        listening: Future[int] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, args=(self._loop, listening), name="smtp-in", daemon=True)
         self._thread.start()
-
-    @staticmethod
-    def _run(loop: asyncio.AbstractEventLoop, server: asyncio.Server, pool: ThreadPoolExecutor) -> None:
-        asyncio.set_event_loop(loop)
         try:
+            self.port = listening.result()
+        except BaseException:
+            self._thread.join()
+            self._loop = self._thread = None
+            raise
+
+    def _run(self, loop: asyncio.AbstractEventLoop, listening: Future[int]) -> None:
+        # all of it in this thread: whoever starts us may have a loop of its own running
+        asyncio.set_event_loop(loop)
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="smtp-in")
+        try:
+            make = functools.partial(self._make_protocol, _Handler(self._decide, self._accept, pool), loop)
+            try:
+                server = loop.run_until_complete(loop.create_server(make, self.host, self.port))
+            except BaseException as error:
+                listening.set_exception(error)
+                return
+            listening.set_result(server.sockets[0].getsockname()[1])
             loop.run_forever()
-        finally:
             server.close()
             for task in asyncio.all_tasks(loop):
                 task.cancel()
             loop.run_until_complete(asyncio.sleep(0))
+        finally:
             pool.shutdown()
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
