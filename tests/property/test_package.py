@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import random
 from datetime import UTC, datetime
 
@@ -214,6 +215,13 @@ def test_any_json_in_a_line_is_one_letter_or_a_bad_record(fields: dict[str, obje
         assert isinstance(refused, BadPackage)
 
 
+def replayable() -> random.Random:
+    """Randomness whose seed is printed; ``LOKOLE_TEST_SEED`` gives it again."""
+    seed = int(os.environ.get("LOKOLE_TEST_SEED") or random.randrange(2**32))
+    print(f"LOKOLE_TEST_SEED={seed}")
+    return random.Random(seed)
+
+
 def sample() -> list[Record]:
     email = Email(Contact("a@b.c"), to=(Contact("x@y.z"),), subject="s", body="<p>words</p>" * 20)
     return [*(EmailRecord(f"{n:032x}", email) for n in range(20)), AccountRecord("a@b.c")]
@@ -242,18 +250,14 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.parametrize("compression", list(Compression))
 def test_a_damaged_package_gives_records_or_bad_package(compression: Compression) -> None:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    chance = replayable()
     whole = pack(sample(), compression)
     for _ in range(1500):
         check_harmless(damaged(whole, chance))
 
 
 def test_a_damaged_archive_inside_a_good_compression_does_no_harm() -> None:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    chance = replayable()
     whole = pack(sample(), Compression.TAR)
     for _ in range(1500):
         check_harmless(gzip.compress(damaged(whole, chance), 1))
@@ -264,9 +268,7 @@ def test_a_damaged_line_costs_no_neighbour() -> None:
     from lokole.sync import version1
     from tests.unit.sync.archives import archive
 
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    chance = replayable()
     good = [record for record in sample() if isinstance(record, EmailRecord)]
     texts_ = [version1.write_email_line(record, own_box=True) for record in good]
     for _ in range(2000):

@@ -20,7 +20,7 @@ _COUNT_VALUES_FROM = 64 * 1024
 _LIFT_FROM = 1024 * 1024
 #: A content shorter than this many characters is not lifted.
 LONG_CONTENT = 65_536
-_LONG_CONTENT = re.compile(rb'"content"[ \t\r]*:[ \t\r]*"([A-Za-z0-9+/]{%d,}={0,2})"' % (LONG_CONTENT - 2))
+_LONG_CONTENT = re.compile(rb'"content"[ \t\r]*:[ \t\r]*"([ !#-\[\]-~]{%d,})"' % LONG_CONTENT)
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -39,15 +39,15 @@ _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fal
 
 @dataclass(slots=True)
 class Lifted:
-    """Stands for a long base64 string that stayed where it is, as bytes of the line."""
+    """Stands for a long string without escapes that stayed where it is, as bytes of the line."""
 
-    base64: memoryview
+    text: memoryview
 
 
 def read_line(line: bytes | bytearray, *, limits: Limits) -> dict[str, Any]:
     """The object that ``line`` is (UTF-8, no byte order mark).
 
-    The value of a ``content`` that is long base64 is a :class:`Lifted` piece of ``line`` instead of text:
+    The value of a ``content`` that is long and plain ASCII is a :class:`Lifted` piece of ``line`` instead of text:
     a file of a letter is in memory once, and text, which may take four bytes a character, stays short.
     Raises :class:`BadPackage` with a reason that holds nothing of the content.
     """

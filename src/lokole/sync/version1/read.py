@@ -59,7 +59,7 @@ def read_line(member: str, number: int, line: bytes | bytearray, *, limits: Limi
     except MemoryError:
         reason, kept = "the line needs too much memory", limits.max_kept_of_long_line
     # Only here, when the error no longer holds what the attempt took, is the line copied.
-    return [BadRecord(member, number, reason, bytes(line[:kept]))]
+    return [BadRecord(member, number, reason, bytes(memoryview(line)[:kept]))]
 
 
 def _records(member: str, number: int, line: bytes | bytearray, limits: Limits) -> list[Record]:
@@ -113,7 +113,7 @@ def _evidence(uid: str, n: int, item: object) -> bytes:
         (
             jsontext.write(before)[:-1],
             b',"fields":{"content":"',
-            content.base64,
+            content.text,
             b'",' if flat else b'"',
             fields[1:],
             b"}",
@@ -254,7 +254,7 @@ def _attachment(item: object, n: int) -> Attachment:
 def _content(value: object) -> bytes:
     try:
         if isinstance(value, jsontext.Lifted):
-            return binascii.a2b_base64(value.base64, strict_mode=True)
+            return binascii.a2b_base64(value.text, strict_mode=True)
         if isinstance(value, str):
             # Whatever wrote it may have folded the lines; anything else foreign to the alphabet is damage.
             return binascii.a2b_base64(value.translate(_NO_SPACE) if _has_space(value) else value, strict_mode=True)
