@@ -234,7 +234,7 @@ class Web:
             getattr(server, "map", None) or server._map
         )  # one socket, or several for a name with several addresses
         server.task_dispatcher.shutdown(cancel_pending=True, timeout=2)
-        trigger = next(one.trigger for one in list(sockets.values()) if hasattr(one, "trigger"))
+        trigger = next(one for one in list(sockets.values()) if hasattr(one, "pull_trigger"))
         # the loop ends when nothing is left to wait for; it must be told in its own thread
         trigger.pull_trigger(lambda: wasyncore.close_all(sockets, ignore_all=True))
 
