@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -58,3 +59,17 @@ def test_the_project_has_links_classifiers_and_its_licence() -> None:
     assert any(text.startswith("Programming Language :: Python :: 3.13") for text in project["classifiers"])
     assert set(project["optional-dependencies"]) == {"device", "server"}
     assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_no_file_names_a_folder_of_the_machine_it_was_written_on() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False).stdout
+    if not tracked:
+        pytest.skip("this is not a git checkout")
+    folders = {f"{ROOT}/", f"{Path.home()}/", f"{ROOT.parent}/"} - {"/", "//"}
+    found = []
+    for name in tracked.decode().split("\0"):
+        path = ROOT / name
+        if name and path.is_file() and path.stat().st_size < 2_000_000:
+            content = path.read_bytes()
+            found += [(name, folder) for folder in folders if folder.encode() in content]
+    assert found == []
