@@ -36,7 +36,9 @@ def trouble(ports: ServerPorts, caller: Caller) -> dict[str, Any]:
     if not caller.may_override:
         raise Refused("this is for the operator", code="not-yours")
     with ports.database.read() as tx:
-        kinds = select(quarantine_table.c.kind, func.count().label("count")).where(quarantine_table.c.resolved_at.is_(None))
+        kinds = select(quarantine_table.c.kind, func.count().label("count")).where(
+            quarantine_table.c.resolved_at.is_(None)
+        )
         counts = {row.kind: row.count for row in tx.execute(kinds.group_by(quarantine_table.c.kind))}
         newest = list_quarantine(tx, everybody=True, limit=_NEWEST)
         domains = {row.no: row.domain for row in tenants.list_tenants(tx)}

@@ -226,7 +226,7 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
         _set_apart(ports, row, job, arrival, digest, str(error))
         return
     limits = ports.settings.pictures(v1=serves_v1(row))
-    email = slim_email(parsed.email, lambda content: ports.shrink(content, limits))
+    email = slim_email(parsed.email, ports.shrink, limits)
     recipients = _recipients(row, arrival, email)
     if not recipients:
         _set_apart(ports, row, job, arrival, digest, "nobody at this domain is addressed", kind="dead-letter")

@@ -20,6 +20,7 @@ from sqlalchemy import update
 
 from lokole.mail.errors import BadPackage, LokoleError, NotFound, Refused, Temporary
 from lokole.mail.html import make_safe
+from lokole.mail.mime import message_id_for
 from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, EmailNo, FolderName
 from lokole.mailbox import jobs, packages, tenants
 from lokole.mailbox.accounts import find_account_no, upsert_from_device
@@ -165,11 +166,14 @@ def _take_letter(ports: ServerPorts, reading: _Reading, record: EmailRecord) -> 
             if known is not None:
                 reading.letters.append(known)
             return
+        id = next_email_id(tx, SERVER_ORIGIN)
+        if not email.message_id:
+            email = replace(email, message_id=message_id_for(id, row.domain))
         no, _ = store_email(
             tx,
             row.no,
             email,
-            id=next_email_id(tx, SERVER_ORIGIN),
+            id=id,
             received_at=reading.at,
             attachments=stored,
             uid=record.uid,
