@@ -15,7 +15,7 @@ from sqlalchemy import Table
 
 from lokole.mailbox.database import Connection
 
-_NAME = re.compile(r":([a-z_]+)")
+_NAME = re.compile(r":([a-z_][a-z0-9_]*)")
 
 
 class Statement:

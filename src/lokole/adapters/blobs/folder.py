@@ -28,17 +28,17 @@ class FolderBlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        with _translated():
+        with _writing():
             self._make_folder(self.root)
 
     def put(self, key: str, content: bytes | Iterable[bytes]) -> bool:
         path = self._path(key)
         if path.exists():
             # whoever is creating it may not have come to flush its name yet
-            with _translated():
+            with _writing():
                 _flush_folder(path.parent)
             return False
-        with _translated():
+        with _writing():
             self._make_folder(path.parent)
             beside = path.parent / f"{_NEW}{secrets.token_hex(8)}"
             try:
@@ -54,21 +54,21 @@ class FolderBlobStore:
         return created
 
     def open(self, key: str) -> BinaryIO:
-        with _translated():
+        with _reading():
             return self._path(key).open("rb")
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        with _translated(), self._path(key).open("rb") as file:
+        with _reading(), self._path(key).open("rb") as file:
             file.seek(start)
             return file.read() if length is None else file.read(length)
 
     def size(self, key: str) -> int:
-        with _translated():
+        with _reading():
             return self._path(key).stat().st_size
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _translated():
+        with _writing():
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 _flush_folder(path.parent)
@@ -79,7 +79,7 @@ class FolderBlobStore:
             base = self.root / checked(within) if within else self.root
         except Refused:
             return iter(())
-        with _translated():
+        with _writing():
             found = [
                 path.relative_to(self.root).as_posix()
                 for folder, _, names in os.walk(base)
@@ -137,13 +137,19 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _reading() -> Iterator[None]:
+    with _writing():
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise NotFound("no such blob") from error
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise NotFound("no such blob") from error
     except OSError as error:
         # disk full, read-only, input/output error: later it may work; the path stays out of the message
-        raise Temporary(
-            f"the folder of blobs did not take it: {errno.errorcode.get(error.errno or 0, 'OSError')}"
-        ) from error
+        kind = errno.errorcode.get(error.errno or 0, "OSError")
+        raise Temporary(f"the folder of blobs did not take it: {kind}") from error
