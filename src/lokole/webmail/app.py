@@ -16,6 +16,7 @@ from flask_babel import Babel
 from flask_wtf import CSRFProtect
 
 from lokole.webmail import access, assets, headers, language, limits, pages
+from lokole.webmail.numbers import RowNumberConverter
 from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, WebmailPorts, WebmailSettings
 from lokole.webmail.views import account, admin, compose, failures, home, letter, mailbox
 
@@ -51,6 +52,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     app.extensions["lokole-assets"] = assets.load()
     if settings.prefix:
         app.wsgi_app = _below(settings.prefix, app.wsgi_app)  # type: ignore[method-assign, assignment]
+    app.url_map.converters["int"] = RowNumberConverter
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Babel(app, default_locale=settings.default_language, locale_selector=language.choose)
     headers.install(app)

@@ -1,7 +1,7 @@
 """``python -m lokole.webmail.translate COMMAND``: the catalogues of the pages' sentences.
 
 ``extract`` writes ``babel.pot`` from the code and the templates, ``update`` brings every ``messages.po`` up to it,
-``compile`` makes every ``messages.mo``, and ``check`` changes nothing and fails when something is out of date:
+``compile`` makes the ``messages.mo`` of the complete ones, and ``check`` changes nothing and fails when something is out of date:
 a sentence that the template lacks or no longer needs, a complete language with a sentence missing, unsure or left over,
 a place-holder lost in translation, a ``.mo`` that is not made from its ``.po``.
 The ``.mo`` files are kept in the repository, so that an installation needs no step for them.
@@ -37,6 +37,10 @@ _PLACE = re.compile(r"%\((\w+)\)s")
 #: not a date of today: a catalogue changes only when a sentence does
 _DATE = datetime(2026, 1, 1, tzinfo=UTC)
 _SOURCE = "en"
+_HEADER = """\
+# {name} sentences of Lokole's pages.
+# How to work on them stands in docs/translate.md.
+#"""
 
 
 def main(arguments: list[str]) -> int:
@@ -69,6 +73,8 @@ def update(root: Path) -> list[str]:
         catalog = _read(path, language) if path.exists() else Catalog(locale=language, fuzzy=False)
         catalog.update(template, no_fuzzy_matching=False, keep_user_comments=True)
         catalog.obsolete.clear()
+        catalog.project, catalog.version = template.project, "1"
+        catalog.header_comment = _HEADER.format(name=catalog.locale.english_name if catalog.locale else language)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_written(catalog))
     return []
@@ -76,7 +82,7 @@ def update(root: Path) -> list[str]:
 
 def compile_all(root: Path) -> list[str]:
     """Make every ``.mo``."""
-    for language in (*OFFERED, *DRAFTS):
+    for language in OFFERED:
         if _po(language).exists():
             _po(language).with_suffix(".mo").write_bytes(_compiled(_read(_po(language), language)))
     return []
@@ -102,6 +108,8 @@ def check(root: Path) -> list[str]:
             problems += [f"{language}: {problem}" for problem in _incomplete(catalog, wanted)]
         problems += [f"{language}: {problem}" for problem in _damaged(catalog)]
         compiled = path.with_suffix(".mo")
+        if language in DRAFTS:
+            continue
         if not compiled.exists() or compiled.read_bytes() != _compiled(catalog):
             problems.append(f"{language}: messages.mo is out of date: run `python -m lokole.webmail.translate compile`")
     return problems
@@ -155,6 +163,7 @@ def _from_code(root: Path) -> Catalog:
         method_map, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
     catalog = Catalog(
         project="Lokole",
+        version="1",
         copyright_holder="the Lokole maintainers",
         msgid_bugs_address="https://github.com/ascoderu/lokole/issues",
         creation_date=_DATE,

@@ -13,8 +13,6 @@ from urllib.parse import urljoin, urlsplit
 from flask import Flask
 from werkzeug.test import TestResponse
 
-_VOID = frozenset("area base br col hr img input link meta source use path rect circle".split())
-
 
 @dataclass
 class Button:

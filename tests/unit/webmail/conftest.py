@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import select
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.model import Account, Address, Contact, Email, PictureLimits, TenantNo
-from lokole.mailbox import accounts, identity, letters, passwords
+from lokole.mailbox import accounts, identity, letters, passwords, schema
 from lokole.mailbox.database import Database
 from lokole.mailbox.migrate import migrate
 from lokole.mailbox.tenants import add_tenant
@@ -48,9 +50,7 @@ class Box:
 
     def person(self, name: str, **values: Any) -> Account:
         with self.ports.database.write() as tx:
-            return accounts.create_account(
-                tx, self.tenant, name, password_hash=_hash(), now=self.clock[0], **values
-            )
+            return accounts.create_account(tx, self.tenant, name, password_hash=_hash(), now=self.clock[0], **values)
 
     def signed_in(self, name: str, language: str = "en", **values: Any) -> Browser:
         """A browser in which ``name``, a new person, is signed in."""
@@ -65,18 +65,26 @@ class Box:
         assert browser.status == 200, browser.text
         return browser
 
-    def letter(self, to: str, subject: str = "Hello", body: str = "<p>Good morning</p>", **values: Any) -> int:
-        """A letter from the world lies in the inbox of ``to``; returns its number."""
+    def letter(self, holder: str, subject: str = "Hello", body: str = "<p>Good morning</p>", **values: Any) -> int:
+        """A letter from the world lies in the inbox of ``holder``; returns its number."""
         files = letters.put_attachments(self.ports.blobs, DOMAIN, values.pop("attachments", ()))
+        read = values.pop("read", False)
         values.setdefault("sender", Contact("ruth@example.com", "Ruth Namatovu"))
-        values.setdefault("to", (Contact(f"{to}@{DOMAIN}"),))
+        values.setdefault("to", (Contact(f"{holder}@{DOMAIN}"),))
         email = Email(subject=subject, body=body, sent_at=self.clock[0], **values)
         with self.ports.database.write() as tx:
-            person = accounts.find_account(tx, self.tenant, to)
+            person = accounts.find_account(tx, self.tenant, holder)
             assert person is not None
             id_ = identity.next_email_id(tx, "server")
             no, _created = letters.store_email(
-                tx, self.tenant, email, id=id_, received_at=self.clock[0], attachments=files, deliver_to=[person.no]
+                tx,
+                self.tenant,
+                email,
+                id=id_,
+                received_at=self.clock[0],
+                attachments=files,
+                deliver_to=[person.no],
+                read=read,
             )
         return no
 
@@ -85,14 +93,29 @@ class Box:
 
     def fingerprint(self) -> str:
         """All rows of all tables, for "nothing was changed"."""
-        raw = self.ports.database.engine.raw_connection()
-        try:
-            lines = list(raw.driver_connection.iterdump())  # type: ignore[union-attr]
-        finally:
-            raw.close()
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        digest = hashlib.sha256()
+        with self.ports.database.read() as tx:
+            for table in schema.metadata.sorted_tables:
+                for row in sorted(repr(tuple(row)) for row in tx.execute(select(table))):
+                    digest.update(f"{table.name} {row}\n".encode())
+        return digest.hexdigest()
 
 
+class _Compiled(BytecodeCache):
+    """Templates compiled once for all tests."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.known:
+            bucket.bytecode_from_string(self.known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.known[bucket.key] = bucket.bytecode_to_string()
+
+
+_TEMPLATES = _Compiled()
 _HASHES: list[str] = []
 
 
@@ -132,6 +155,11 @@ def make_box(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Box
                 tx, domain=DOMAIN, device_id="device-1", owner="o", state="claimed", webhook_secret="w", now=clock[0]
             )
         calls: list[str] = []
+
+        def sync_now() -> str:
+            calls.append("sync")
+            return "started" if len(calls) == 1 else "busy"
+
         port_names = set(WebmailPorts.__dataclass_fields__)
         ports = WebmailPorts(
             database=database,
@@ -140,7 +168,7 @@ def make_box(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Box
             entropy=entropy,
             shrink=small,
             origin="device-1",
-            sync_now=lambda: calls.append("sync") or "started",
+            sync_now=sync_now,
             next_departure=lambda: departs[0],
             schedule_changed=lambda: calls.append("schedule"),
         )
@@ -153,6 +181,7 @@ def make_box(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Box
         )
         app = create_app(ports, settings, tenants)
         app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.jinja_env.bytecode_cache = _TEMPLATES
         return Box(app, ports, settings, tenant, clock, departs, calls)
 
     yield make

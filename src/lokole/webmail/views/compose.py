@@ -21,14 +21,17 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from lokole.mail.errors import Refused, Temporary
+from lokole.mail.filenames import safe_filename
 from lokole.mail.html import html_to_text, make_safe, rewrite_cids, text_to_html
 from lokole.mail.model import Account, Address, Attachment, Contact, Email, FolderName
+from lokole.mail.slim import slim_email
 from lokole.mailbox import identity, letters, lists, recipients, seen
 from lokole.mailbox.database import Connection
 from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.lists import StoredEntry
 from lokole.webmail import access, language, limits
 from lokole.webmail.forms import LetterForm, submitted
+from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 from lokole.webmail.views.mailbox import tonight
@@ -67,7 +70,7 @@ def new() -> str:
     person = access.account()
     with parts().ports.database.read() as tx:
         draft = Draft(LetterForm(), parts().ports.entropy(16).hex())
-        action, no = request.args.get("action", ""), request.args.get("uid", type=int)
+        action, no = request.args.get("action", ""), request.args.get("uid", type=row_number)
         if action in ACTIONS and no is not None:
             _begin(draft, person, action, access.own_entry(tx, no))
         elif request.args.get("to"):
@@ -103,10 +106,15 @@ def send() -> str | Response | tuple[str, int]:
         )
     if pressed != "send":
         return _again(draft, "", 200)
-    limits.count(settings.letters, "letter", person.no)
     email = _checked(draft, person)
     if email is None:
         return _again(draft, gettext("The letter is not in the bag yet: look at the marked lines."), 400)
+    try:
+        limits.count(settings.letters, "letter", person.no)
+    except limits.TooOften:
+        return _again(
+            draft, gettext("You have written many letters in this hour. Your text is kept: wait a little."), 429
+        )
     try:
         with ports.database.write() as tx:
             now = ports.clock()
@@ -171,7 +179,7 @@ def _submitted(tx: Connection, person: Account) -> Draft:
         raise Refused("the form has no number", code="nonce")
     draft.format = "html" if request.form.get("format") == "html" else "text"
     draft.quote = "quote" in request.form
-    action, no = request.form.get("action", ""), request.form.get("uid", type=int)
+    action, no = request.form.get("action", ""), request.form.get("uid", type=row_number)
     if action in ACTIONS and no is not None:
         draft.action, draft.answers = action, access.own_entry(tx, no)
     for token in request.form.getlist("file")[:_MAX_FILES]:
@@ -206,13 +214,8 @@ def _read_files(draft: Draft) -> tuple[list[Attachment], bool]:
         left -= len(content)
         if left < 0 or len(found) + len(draft.files) >= _MAX_FILES:
             return [], True
-        found.append(Attachment(_filename(upload), content, _type(upload)))
+        found.append(Attachment(safe_filename(upload.filename), content, _type(upload)))
     return found, left < 0
-
-
-def _filename(upload: FileStorage) -> str:
-    name = re.split(r"[/\\]", upload.filename or "")[-1]
-    return "".join(character for character in name if character.isprintable())[:150] or "file"
 
 
 def _type(upload: FileStorage) -> str:
@@ -224,10 +227,8 @@ def _store(person: Account, files: list[Attachment]) -> list[StoredAttachment]:
     """Make pictures smaller and keep all files; what cannot be opened is kept as it is."""
     if not files:
         return []
-    from lokole.mail.slim import slim_email
-
     ports, limit = parts().ports, parts().settings.pictures
-    slim = slim_email(Email(Contact(""), attachments=tuple(files)), lambda content: ports.shrink(content, limit))
+    slim = slim_email(Email(Contact(""), attachments=tuple(files)), ports.shrink, limit)
     return letters.put_attachments(ports.blobs, person.domain, slim.attachments)
 
 

@@ -16,6 +16,7 @@ from lokole.mailbox import lists, recipients, visits
 from lokole.mailbox import search as full_text
 from lokole.mailbox.database import Connection
 from lokole.webmail import access
+from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page, sentence
 from lokole.webmail.parts import parts
 from lokole.webmail.words import gettext
@@ -95,7 +96,7 @@ def unread() -> Response:
 def mark() -> AnyResponse:
     """A button of a list: ``open`` marks a letter as read and shows it, ``star`` and ``unstar`` do what they say."""
     for word, flag, value in (("open", "read", True), ("star", "starred", True), ("unstar", "starred", False)):
-        no = request.form.get(word, type=int)
+        no = request.form.get(word, type=row_number)
         if no is None:
             continue
         _flag(no, flag, value)
@@ -192,4 +193,4 @@ def _ways(tx: Connection, person: Account, no: EmailNo) -> list[tuple[DeliverySt
 
 
 def _cursor(name: str) -> int | None:
-    return request.args.get(name, type=int)
+    return request.args.get(name, type=row_number)

@@ -1,0 +1,186 @@
+"""What the people who look after the box see and do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from lokole.mail.errors import Refused
+from lokole.mailbox import accounts, options, quarantine, visits
+from tests.unit.webmail.conftest import PASSWORD, Box
+
+
+def visit(box: Box, result: str, **values: int) -> None:
+    with box.ports.database.write() as tx:
+        no = visits.start_visit(tx, box.tenant, box.clock[0])
+        visits.end_visit(tx, box.tenant, no, box.clock[0], result=result, **values)
+
+
+def test_one_sentence_says_how_the_box_is(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/more").follow("The box")
+    assert "No exchange yet. Next tonight at 02:00." in browser.text
+    visit(box, "ok", letters_up=31, letters_down=12, bytes_up=42_000, bytes_down=1_000)
+    browser.open("/admin")
+    assert (
+        "All good. Last exchange Monday 23 November, 10:00: 31 out, 12 in, 0 waiting. Next tonight at 02:00."
+        in browser.text
+    )
+    assert "43 kB" in browser.text
+    visit(box, "no-link")
+    browser.open("/admin")
+    assert "No network. Your letters stay in the bag. Last try Monday 23 November, 10:00." in browser.text
+    visit(box, "some-new-word")
+    assert "It did not work. Lokole tries again at the next exchange." in browser.open("/admin").text
+
+
+def test_letters_in_the_bag_of_everybody_are_counted(box: Box) -> None:
+    box.signed_in("mireille").open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    browser = box.signed_in("chief", is_admin=True).open("/admin")
+    assert "In the bag 1 letter" in browser.text
+    assert "2 people have an address here." in browser.text
+
+
+def test_what_was_kept_apart_is_shown_with_its_reason_until_it_is_seen(box: Box) -> None:
+    with box.ports.database.write() as tx:
+        quarantine.quarantine(
+            tx, tenant=box.tenant, kind="record", source="package 12, line 3", reason="not JSON <b>",
+            raw_ref="quarantine/ab", key="k", now=box.clock[0],
+        )  # fmt: skip
+    visit(box, "ok")
+    browser = box.signed_in("chief", is_admin=True).open("/admin")
+    assert "1 thing was kept apart." in browser.text
+    browser.follow("Look at them")
+    assert "not JSON <b>" in browser.text
+    assert "package 12, line 3" in browser.text
+    browser.press("Seen")
+    assert "seen" in browser.text
+    assert "All good." in browser.open("/admin").text
+
+
+def test_send_now_starts_one_exchange(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin").press("Send now")
+    assert box.calls == ["sync"]
+    assert "The exchange has begun." in browser.text
+    browser.press("Send now")
+    assert "An exchange is under way already." in browser.text
+
+
+def test_without_anybody_to_meet_there_is_no_such_button(make_box: Callable[..., Box]) -> None:
+    box = make_box(sync_now=None)
+    browser = box.signed_in("chief", is_admin=True).open("/admin")
+    assert "Send now" not in browser.text
+    assert browser.post("/admin/sync", {"csrf_token": browser.token()}).status == 404
+
+
+def test_hours_are_kept_and_explained(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin").follow("Change the hours")
+    assert "Every day: 02:00." in browser.text
+    browser.press("Keep these hours", hours="14, 2")
+    assert "Every day: 02:00 and 14:00." in browser.text
+    assert box.calls == ["schedule"]
+    browser.press("Keep these hours", hours="3", days=["0", "4"])
+    assert "On Monday and Friday: 03:00." in browser.text
+    with box.ports.database.read() as tx:
+        assert options.get_option(tx, box.tenant, "schedule") == {"hours": [3], "days": [0, 4]}
+    browser.press("Keep these hours", kind="cron", cron="30 1,13 * * mon-fri")
+    assert "On Monday, Tuesday, Wednesday, Thursday and Friday: 01:30 and 13:30." in browser.text
+    assert dict(browser.fields("/admin/schedule").fields)["cron"] == "30 1,13 * * mon-fri"
+    with box.ports.database.read() as tx:
+        assert options.get_option(tx, box.tenant, "schedule") == {"cron": "30 1,13 * * mon-fri"}
+
+
+def test_wrong_hours_are_named_and_nothing_changes(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/schedule")
+    for fields, sentence in (
+        ({"kind": "hours", "hours": "25"}, "Write hours from 0 to 23"),
+        ({"kind": "hours", "hours": ""}, "Write hours from 0 to 23"),
+        ({"kind": "cron", "cron": "every night"}, "This is not cron syntax"),
+        ({"kind": "cron", "cron": "61 2 * * *"}, "This is not cron syntax"),
+    ):
+        browser.press("Keep these hours", files=None, **fields)
+        assert browser.status == 400
+        assert sentence in browser.text
+    assert box.calls == []
+    assert "Every day: 02:00." in browser.open("/admin").text
+
+
+def test_hours_that_the_box_cannot_keep_are_refused(make_box: Callable[..., Box]) -> None:
+    def never(_schedule: object) -> None:
+        raise Refused("the 30th of February", code="schedule")
+
+    box = make_box(check_schedule=never)
+    browser = box.signed_in("chief", is_admin=True).open("/admin/schedule").press("Keep these hours", hours="3")
+    assert browser.status == 400
+    assert box.calls == []
+
+
+def test_a_one_time_password_is_shown_once_and_works_once(box: Box) -> None:
+    owner = box.signed_in("mireille")
+    browser = box.signed_in("chief", is_admin=True).open("/users").follow("Look after mireille")
+    browser.press("Make a one-time password")
+    slip = re.search(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b", browser.text)
+    assert slip is not None
+    assert "no-store" in browser.response.headers["Cache-Control"]
+    cookie = browser.client.get_cookie("lokole")
+    assert cookie is not None
+    assert slip[0] not in cookie.value
+    assert slip[0] not in browser.open("/admin").text
+    assert owner.open("/email/inbox").address.startswith("/user/login")
+    fresh = box.browser().open("/user/login").press("Enter", name="mireille", password=slip[0])
+    assert fresh.address == "/user/password/change"
+    fresh.press("Set the new password", old=slip[0], new="my own three words", again="my own three words")
+    again = box.browser().open("/user/login").press("Enter", name="mireille", password=slip[0])
+    assert again.status == 403
+
+
+def test_suspending_and_letting_in_again(box: Box) -> None:
+    owner = box.signed_in("mireille")
+    other = box.signed_in("joseph")
+    browser = box.signed_in("chief", is_admin=True).open("/users").follow("Look after mireille")
+    browser.press("Do not let mireille sign in")
+    assert "This person can no longer sign in." in browser.text
+    assert owner.open("/email/inbox").address.startswith("/user/login")
+    assert "mireille" not in other.open("/users").text
+    assert "cannot sign in" in browser.open("/users").text
+    browser.follow("Look after mireille").press("Let mireille sign in again")
+    box.enter("mireille")
+
+
+def test_looking_after_the_box_together_and_no_longer(box: Box) -> None:
+    mireille = box.signed_in("mireille")
+    browser = box.signed_in("chief", is_admin=True).open("/users").follow("Look after mireille")
+    browser.press("mireille looks after the box, too")
+    assert mireille.open("/admin").status == 200
+    # whoever looks after the box is not shut out before that is taken back
+    with box.ports.database.read() as tx:
+        person = accounts.find_account(tx, box.tenant, "mireille")
+        assert person is not None
+    browser.post(f"/admin/people/{person.no}/suspend", {"csrf_token": browser.token()})
+    assert browser.status == 403
+    browser.open(f"/admin/people/{person.no}").press("mireille no longer looks after the box")
+    assert mireille.open("/admin").status == 403
+
+
+def test_nobody_shuts_themselves_out(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True)
+    with box.ports.database.read() as tx:
+        person = accounts.find_account(tx, box.tenant, "chief")
+        assert person is not None
+    token = browser.open("/admin").token()
+    for action in ("suspend", "demote", "password"):
+        assert browser.post(f"/admin/people/{person.no}/{action}", {"csrf_token": token}).status == 403
+    assert browser.post(f"/admin/people/{person.no}/nonsense", {"csrf_token": token}).status == 404
+    box.browser().open("/user/login").press("Enter", name="chief", password=PASSWORD)
+
+
+def test_people_see_when_somebody_was_last_here_only_when_they_look_after_the_box(box: Box) -> None:
+    box.signed_in("joseph")
+    assert "last here" in box.signed_in("chief", is_admin=True).open("/users").text
+    assert "last here" not in box.signed_in("mireille").open("/users").text
+
+
+def test_a_number_too_large_for_the_database_is_nothing(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    for address in (f"/email/{10**30}", f"/attachment/1/{10**30}", f"/email/new?action=reply&uid={10**30}"):
+        assert browser.open(address).status in (200, 404)
+    assert browser.open(f"/email/inbox?before={10**30}&after=-7").status == 200

@@ -1,0 +1,204 @@
+"""Signing up, in and out, passwords, shared telephones: as a person does it, without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lokole.mailbox import accounts, passwords
+from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box
+
+
+def test_somebody_signs_up_and_finds_a_welcome_letter(box: Box) -> None:
+    browser = box.browser().open("/").follow("Get an address")
+    browser.press("Get this address", name="Mireille", password=PASSWORD)
+    assert browser.address == "/email/inbox"
+    assert "Welcome to Lokole" in browser.text
+    browser.press("Welcome to Lokole")
+    assert "mireille@bolenge.lokole.ca" in browser.open("/email/1/body").text
+
+
+def test_the_zone_of_the_browser_is_kept_and_nonsense_is_not(box: Box) -> None:
+    box.browser().open("/user/register").press(
+        "Get this address", name="a", password=PASSWORD, time_zone="Africa/Kinshasa"
+    )
+    box.browser().open("/user/register").press(
+        "Get this address", name="b", password=PASSWORD, time_zone="../../etc/passwd"
+    )
+    with box.ports.database.read() as tx:
+        zones = [one.time_zone for one in accounts.list_accounts(tx, box.tenant)]
+    assert zones == ["Africa/Kinshasa", "UTC"]
+
+
+def test_a_whole_address_as_a_name_is_understood(box: Box) -> None:
+    browser = (
+        box.browser().open("/user/register").press("Get this address", name=f"Mireille@{DOMAIN}", password=PASSWORD)
+    )
+    assert browser.address == "/email/inbox"
+
+
+def test_a_name_that_is_taken_reserved_or_wrong_is_named_and_kept(box: Box) -> None:
+    box.person("mireille")
+    for name, sentence in (
+        ("mireille", "has this name already"),
+        ("postmaster", "kept for Lokole itself"),
+        ("mi reille", "A name has letters"),
+        ("", "Please choose a name"),
+    ):
+        browser = box.browser().open("/user/register").press("Get this address", name=name, password=PASSWORD)
+        assert browser.status == 400
+        assert sentence in browser.text
+        assert dict(browser.fields("/user/register").fields)["name"] == name
+
+
+def test_a_short_password_is_explained(box: Box) -> None:
+    browser = box.browser().open("/user/register").press("Get this address", name="a", password="short")
+    assert browser.status == 400
+    assert "At least 8 letters or digits, please." in browser.text
+    assert "short" not in browser.html
+
+
+def test_sign_up_can_be_switched_off(make_box: Callable[..., Box]) -> None:
+    box = make_box(sign_up=False)
+    assert box.browser().open("/user/register").status == 404
+    assert "Get an address" not in box.browser().open("/").text
+
+
+def test_somebody_enters_by_name_or_by_address_and_leaves(box: Box) -> None:
+    box.person("mireille")
+    for name in ("mireille", "Mireille", f"mireille@{DOMAIN}", f"mireille@{DOMAIN.upper()}"):
+        browser = box.browser().open("/user/login").press("Enter", name=name, password=PASSWORD)
+        assert browser.address == "/email/inbox", name
+        browser.press("Leave")
+        assert browser.address == "/user/login"
+        assert "You have left" in browser.text
+        assert browser.open("/email/inbox").address.startswith("/user/login")
+
+
+def test_a_cookie_from_before_leaving_is_worth_nothing(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    cookie = browser.client.get_cookie("lokole")
+    assert cookie is not None
+    browser.press("Leave")
+    browser.client.set_cookie("lokole", cookie.value)
+    assert browser.open("/email/inbox").address.startswith("/user/login")
+
+
+def test_a_wrong_password_and_an_unknown_name_read_the_same(box: Box) -> None:
+    box.person("mireille")
+    wrong = box.browser().open("/user/login").press("Enter", name="mireille", password="wrong")
+    unknown = box.browser().open("/user/login").press("Enter", name="nobody", password="wrong")
+    assert wrong.status == unknown.status == 403
+    assert "That is not right." in wrong.text
+    assert wrong.text == unknown.text
+
+
+def test_ten_guesses_a_minute_and_no_lock_after_it(box: Box) -> None:
+    box.person("mireille")
+    guesser = box.browser()
+    for _ in range(10):
+        guesser.open("/user/login").press("Enter", name="mireille", password="guess")
+        assert guesser.status == 403
+    guesser.open("/user/login").press("Enter", name="MIREILLE", password="guess")
+    assert guesser.status == 429
+    assert "That was too often" in guesser.text
+    # somebody else is not held up, and neither is she a minute later
+    box.signed_in("ruth")
+    box.later(seconds=61)
+    browser = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD)
+    assert browser.address == "/email/inbox"
+
+
+def test_after_entering_somebody_is_where_they_wanted_to_be(box: Box) -> None:
+    box.person("mireille")
+    browser = box.browser().open("/email/sent?x=1")
+    browser.press("Enter", name="mireille", password=PASSWORD)
+    assert browser.address == "/email/sent?x=1"
+
+
+def test_nobody_is_sent_elsewhere_after_entering(box: Box) -> None:
+    box.person("mireille")
+    for address in ("https://elsewhere.example/", "//elsewhere.example/", "/\\elsewhere.example", "/\n/elsewhere"):
+        browser = box.browser().open("/user/login")
+        token = browser.token()
+        browser.post("/user/login", {"csrf_token": token, "name": "mireille", "password": PASSWORD, "next": address})
+        assert browser.address == "/email/inbox", address
+
+
+def test_a_suspended_person_is_told_and_an_open_session_ends(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    with box.ports.database.write() as tx:
+        person = accounts.find_account(tx, box.tenant, "mireille")
+        assert person is not None
+        accounts.set_suspended(tx, person, True)
+    assert browser.open("/email/inbox").address.startswith("/user/login")
+    browser.press("Enter", name="mireille", password=PASSWORD)
+    assert browser.status == 403
+    assert "You cannot sign in at the moment" in browser.text
+
+
+def test_a_shared_telephone_forgets_after_ten_quiet_minutes(box: Box) -> None:
+    box.person("mireille")
+    browser = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD, shared="y")
+    for _ in range(3):
+        box.later(minutes=9)
+        assert browser.open("/email/inbox").address == "/email/inbox"
+    box.later(minutes=11)
+    assert browser.open("/email/inbox").address.startswith("/user/login")
+
+
+def test_an_own_telephone_remembers_for_a_fortnight(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    box.later(days=13)
+    assert browser.open("/email/inbox").address == "/email/inbox"
+    box.later(days=2)
+    assert browser.open("/email/inbox").address.startswith("/user/login")
+
+
+def test_a_new_password_signs_out_every_other_telephone(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    other = box.enter("mireille")
+    browser.open("/more").follow("New password")
+    browser.press("Set the new password", old="wrong", new="another three words", again="another three words")
+    assert "not the password you have had" in browser.text
+    browser.press("Set the new password", old=PASSWORD, new="another three words", again="another tree words")
+    assert "not the same" in browser.text
+    browser.press("Set the new password", old=PASSWORD, new="another three words", again="another three words")
+    assert browser.address == "/email/inbox"
+    assert other.open("/email/inbox").address.startswith("/user/login")
+    fresh = box.browser().open("/user/login").press("Enter", name="mireille", password="another three words")
+    assert fresh.address == "/email/inbox"
+
+
+def test_a_one_time_password_leads_to_a_new_one_and_nowhere_else(box: Box) -> None:
+    browser = box.signed_in("mireille", must_change_password=True)
+    assert browser.address == "/user/password/change"
+    assert browser.open("/email/inbox").address == "/user/password/change"
+    browser.press("Set the new password", old=PASSWORD, new="another three words", again="another three words")
+    assert browser.address == "/email/inbox"
+    assert browser.open("/email/sent").address == "/email/sent"
+
+
+def test_a_hash_is_renewed_when_the_cost_has_risen(make_box: Callable[..., Box]) -> None:
+    box = make_box()
+    with box.ports.database.write() as tx:
+        accounts.create_account(
+            tx, box.tenant, "old", password_hash=passwords.hash_password(PASSWORD, 11), now=box.clock[0]
+        )
+    box.enter("old")
+    with box.ports.database.read() as tx:
+        person = accounts.find_account(tx, box.tenant, "old")
+        assert person is not None
+        kept = accounts.password_hash(tx, person)
+    assert kept is not None
+    assert not passwords.needs_rehash(kept, 10)
+
+
+def test_a_key_of_the_sessions_is_demanded() -> None:
+    import pytest
+
+    from lokole.webmail.app import WebmailSettings
+
+    with pytest.raises(TypeError):
+        WebmailSettings()  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="16 bytes"):
+        WebmailSettings(session_key=b"")

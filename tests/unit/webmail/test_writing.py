@@ -1,0 +1,357 @@
+"""Writing, answering, passing on, files in rounds: everything as plain forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lokole.adapters.blobs.memory import MemoryBlobStore
+from lokole.mail.errors import Temporary
+from lokole.mail.model import Attachment, Contact, DeliveryState
+from lokole.mailbox import letters, packages, recipients
+from tests.unit.webmail.browser import Browser
+from tests.unit.webmail.conftest import DOMAIN, Box
+
+JPEG = b"\xff\xd8\xff a photo of three megabytes" * 100
+
+
+def numbers(box: Box) -> int:
+    with box.ports.database.read() as tx:
+        return letters.count_letters(tx, box.tenant)
+
+
+def written(browser: Browser, field: str) -> str:
+    return dict(browser.fields("/email/new").fields).get(field, "")
+
+
+def test_a_letter_to_somebody_here_is_there_at_once(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    other = box.signed_in("joseph")
+    browser.follow("Write").press("send", to="Joseph", subject="Roof", body="Good <morning>\n\nThe price")
+    assert "It was delivered." in browser.text
+    other.open("/email/inbox").press("Roof")
+    assert "mireille@bolenge.lokole.ca" in other.text
+    other.open("/email/1/body")
+    assert "Good &lt;morning&gt;" in other.html
+    with box.ports.database.read() as tx:
+        assert packages.count_waiting(tx, box.tenant, "up") == 0
+
+
+def test_a_letter_to_the_world_waits_and_one_to_both_does_both(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    other = box.signed_in("joseph")
+    browser.follow("Write").press("send", to="joseph", cc="Ruth <ruth@example.com>", subject="Roof", body="Hello")
+    assert "People here have it already. For the others it is in the bag." in browser.text
+    assert "Roof" in other.open("/email/inbox").text
+    with box.ports.database.read() as tx:
+        stored = letters.read_email(tx, box.tenant, 1, private=True).email
+        states = {one.address: one.state for one in recipients.deliveries(tx, box.tenant, 1)}
+        assert packages.count_waiting(tx, box.tenant, "up") == 1
+    assert states == {f"joseph@{DOMAIN}": DeliveryState.LOCAL, "ruth@example.com": DeliveryState.WAITING}
+    assert stored.cc == (Contact("ruth@example.com", "Ruth"),)
+    assert stored.sender.address == f"mireille@{DOMAIN}"
+    assert stored.message_id.endswith(f"@{DOMAIN}>")
+
+
+def test_a_hidden_copy_is_seen_by_the_writer_only(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    joseph, ruth = box.signed_in("joseph"), box.signed_in("ruth")
+    browser.follow("Write").press("send", to="joseph", bcc="ruth", subject="Surprise", body="Hello")
+    assert "Hidden copy to: ruth@bolenge.lokole.ca" in browser.text
+    for other in (joseph, ruth):
+        other.open("/email/inbox").press("Surprise")
+        assert other.status == 200
+        pages = other.html + other.open("/email/1/print").html + other.open("/email/new?action=reply_all&uid=1").html
+        pages += other.open("/email/new?action=forward&uid=1").html
+        assert "Hidden copy to:" not in pages
+        assert (f"ruth@{DOMAIN}" in pages) is False
+
+
+def test_mistakes_are_named_and_what_was_typed_stays(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"to": "jeanne@gmial"}, "“jeanne@gmial” lacks its end, for example .com"),
+        ({"to": "ruth@example.com, joe smith@"}, "“joe smith@” is not an address"),
+        ({"to": "", "cc": ""}, "Whom is the letter for?"),
+        ({"to": "", "bcc": "a@b@c.d, ok@example.com"}, "“a@b@c.d” is not an address"),
+        ({"to": "jeanne"}, "Nobody here is called “jeanne”. Look at the list of people."),
+        ({"to": f"jeanne@{DOMAIN}"}, "Nobody here is called “jeanne”."),
+        ({"to": ", ".join(f"p{n}@example.com" for n in range(51))}, "A letter goes to at most 50 people."),
+        ({"to": "ruth@example.com", "subject": "x" * 999}, "This is too long."),
+    )
+    for changed, sentence in cases:
+        fields = {"to": "", "cc": "", "bcc": "", "subject": "My subject", "body": "My long text"} | changed
+        browser.press("send", **fields)
+        assert browser.status == 400, fields
+        assert sentence in browser.text
+        assert "The letter is not in the bag yet" in browser.text
+        for name, value in fields.items():
+            assert written(browser, name) == value
+    assert numbers(box) == 0
+
+
+def test_the_same_form_sent_twice_makes_one_letter(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    form = dict(browser.fields("/email/new").fields) | {"to": "ruth@example.com", "body": "Hello", "do": "send"}
+    browser.post("/email/new", form)
+    assert browser.address == "/email/outbox"
+    browser.post("/email/new", form)
+    assert browser.address == "/email/outbox"
+    assert numbers(box) == 1
+
+
+def test_a_form_that_failed_can_be_sent_after_its_mistake_is_mended(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("send", to="jeanne", body="Hello").press("send", to="ruth@example.com")
+    assert browser.address == "/email/outbox"
+    assert numbers(box) == 1
+
+
+def test_the_editor_of_the_script_may_send_markup_and_it_is_cleaned(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    markup = "<div><b>Good</b> <i>day</i> <u>to you</u><ul><li>one</ul><ol><li>two</ol><script>evil()</script><img src=x onerror=evil()></div>"
+    browser.press("send", to="mireille", subject="Markup", body=markup, format="html")
+    browser.open("/email/1/body")
+    for kept in ("<b>Good</b>", "<i>day</i>", "<u>to you</u>", "<ul><li>one", "<ol><li>two"):
+        assert kept in browser.html
+    assert "evil" not in browser.html
+
+
+def test_markup_of_a_form_that_failed_comes_back_clean(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("send", to="jeanne", body="<b>Good</b><img src=x onerror=evil()>", format="html")
+    assert written(browser, "body").startswith("<b>Good</b>")
+    assert written(browser, "format") == "html"
+    assert "evil" not in browser.html
+
+
+def test_text_keeps_its_first_empty_lines_over_a_round(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write").press("send", to="jeanne", body="\n\nHello")
+    assert written(browser, "body").replace("\r", "") == "\n\nHello"
+
+
+def test_a_letter_without_subject_and_text_may_be_sent(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write").press("send", to="ruth@example.com", subject="", body="")
+    assert "(no subject)" in browser.text
+
+
+def test_an_answer_goes_to_the_sender_and_quotes(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    no = box.letter(
+        "mireille",
+        "Photos",
+        "<p>Everyone <b>smiled</b></p>",
+        message_id="<1@example.com>",
+        references=("<0@example.com>",),
+    )
+    browser.open(f"/email/{no}").follow("Answer")
+    assert written(browser, "to") == "ruth@example.com"
+    assert written(browser, "subject") == "Re: Photos"
+    assert "Everyone smiled" in browser.text
+    browser.press("send", body="Thank you")
+    with box.ports.database.read() as tx:
+        sent = letters.read_email(tx, box.tenant, no + 1).email
+    assert sent.in_reply_to == "<1@example.com>"
+    assert sent.references == ("<0@example.com>", "<1@example.com>")
+    assert "On Monday 23 November, 10:00, Ruth Namatovu wrote:" in sent.body
+    assert "<blockquote><p>Everyone <b>smiled</b></p></blockquote>" in sent.body.replace("\n", "")
+    assert sent.body.index("Thank you") < sent.body.index("wrote:")
+
+
+def test_an_answer_without_the_letter_it_answers(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    no = box.letter("mireille")
+    browser.open(f"/email/new?action=reply&uid={no}")
+    browser.press("send", body="Thank you", quote=[])
+    with box.ports.database.read() as tx:
+        assert "wrote:" not in letters.read_email(tx, box.tenant, no + 1).email.body
+
+
+def test_an_answer_goes_where_the_sender_wants_it(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    no = box.letter("mireille", "Re: Photos", reply_to=(Contact("office@example.com"),))
+    browser.open(f"/email/new?action=reply&uid={no}")
+    assert written(browser, "to") == "office@example.com"
+    assert written(browser, "subject") == "Re: Photos"
+
+
+def test_an_answer_to_all_leaves_oneself_out(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    everybody = (Contact(f"Mireille@{DOMAIN}"), Contact("joseph@example.com", "Joseph"), Contact("ruth@example.com"))
+    no = box.letter("mireille", to=everybody, cc=(Contact("jeanne@example.com"), Contact("joseph@example.com")))
+    browser.open(f"/email/{no}").follow("Answer all")
+    assert written(browser, "to") == "ruth@example.com"
+    assert written(browser, "cc") == "joseph@example.com, jeanne@example.com"
+
+
+def test_an_answer_to_an_own_letter_goes_where_that_went(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    browser.follow("Write").press("send", to="ruth@example.com", subject="News", body="Hello")
+    browser.open("/email/new?action=reply&uid=1")
+    assert written(browser, "to") == "ruth@example.com"
+
+
+def test_a_letter_is_passed_on_with_the_files_that_are_ticked(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    files = (Attachment("a.pdf", b"first", "application/pdf"), Attachment("b.pdf", b"second", "application/pdf"))
+    no = box.letter("mireille", "Photos", attachments=files)
+    kept_before = list(box.ports.blobs.list())
+    browser.open(f"/email/{no}").follow("Pass on")
+    assert written(browser, "subject") == "Fwd: Photos"
+    tokens = [value for name, value in browser.fields("/email/new").fields if name == "file"]
+    assert len(tokens) == 2
+    browser.press("send", to="joseph@example.com", body="Look", file=tokens[1:])
+    with box.ports.database.read() as tx:
+        sent = letters.read_email(tx, box.tenant, no + 1)
+    assert [one.filename for one in sent.attachments] == ["b.pdf"]
+    assert list(box.ports.blobs.list()) == kept_before
+    for part in ("<b>From:</b> Ruth Namatovu &lt;ruth@example.com&gt;", "<b>Subject:</b> Photos", "Good morning"):
+        assert part in sent.email.body
+
+
+def test_nobody_quotes_or_passes_on_what_they_do_not_have(box: Box) -> None:
+    box.person("mireille")
+    no = box.letter("mireille", attachments=(Attachment("a.pdf", b"first", "application/pdf"),))
+    other = box.signed_in("joseph")
+    for action in ("reply", "reply_all", "forward", "again"):
+        assert other.open(f"/email/new?action={action}&uid={no}").status == 404
+    other.open("/email/new")
+    form = dict(other.fields("/email/new").fields) | {"action": "forward", "uid": no, "to": "joseph", "do": "send"}
+    assert other.post("/email/new", form).status == 404
+
+
+def test_a_file_of_somebody_elses_form_is_worth_nothing(box: Box) -> None:
+    browser, other = box.signed_in("mireille"), box.signed_in("joseph")
+    browser.open("/email/new").press("attach", files=[("a.txt", b"secret", "text/plain")])
+    token = next(value for name, value in browser.fields("/email/new").fields if name == "file")
+    other.open("/email/new")
+    form = dict(other.fields("/email/new").fields) | {"to": "joseph", "do": "send", "file": token}
+    assert other.post("/email/new", form).status == 400
+    form["file"] = token[:-2] + "xx"
+    assert other.post("/email/new", form).status == 400
+    assert numbers(box) == 0
+
+
+def test_files_come_in_several_rounds_and_text_stays(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("attach", [("one.txt", b"1" * 1200, "text/plain")], to="ruth@example.com", body="My text")
+    assert "one.txt 1 kB" in browser.text
+    browser.press("attach", [("two.txt", b"2", "text/plain"), ("three.txt", b"3", "text/plain")])
+    assert written(browser, "body") == "My text"
+    browser.press("send", [("four.txt", b"4", "text/plain")])
+    with box.ports.database.read() as tx:
+        stored = letters.read_email(tx, box.tenant, 1)
+    assert [one.filename for one in stored.attachments] == ["one.txt", "two.txt", "three.txt", "four.txt"]
+
+
+def test_files_survive_a_mistake_elsewhere_in_the_form(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("send", [("one.txt", b"1", "text/plain")], to="jeanne", body="My text")
+    assert "one.txt" in browser.text
+    browser.press("send", to="ruth@example.com")
+    with box.ports.database.read() as tx:
+        assert [one.filename for one in letters.read_email(tx, box.tenant, 1).attachments] == ["one.txt"]
+
+
+def test_photos_are_made_smaller_and_what_cannot_be_opened_travels_as_it_is(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    files = [
+        ("photo.jpg", JPEG, "image/jpeg"),
+        ("odd.heic", b"what is this", "image/heic"),
+        ("x.svg", b"<svg/>", "image/svg+xml"),
+    ]
+    browser.press("send", files, to="ruth@example.com", body="Look")
+    with box.ports.database.read() as tx:
+        stored = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+    assert [(one.filename, one.type, one.content) for one in stored.attachments] == [
+        ("photo.webp", "image/webp", b"RIFFsmaWEBP"),
+        ("odd.heic", "image/heic", b"what is this"),
+        ("x.svg", "image/svg+xml", b"<svg/>"),
+    ]
+
+
+def test_names_of_files_lose_their_folders_and_control_characters(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("attach", [("C:/photos/a\u202eb.txt", b"1", "text/plain; evil")])
+    assert "ab.txt" in browser.text
+    assert "photos" not in browser.text
+
+
+def test_too_much_is_said_and_the_text_stays(make_box: Callable[..., Box]) -> None:
+    box = make_box(max_upload_bytes=10_000)
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("attach", [("a.txt", b"x" * 8_000, "text/plain")], to="ruth@example.com", body="My text")
+    assert "8 kB of 10 kB used." in browser.text
+    browser.press("send", [("b.txt", b"x" * 3_000, "text/plain")])
+    assert browser.status == 413
+    assert "a letter carries up to 10 kB" in browser.text
+    assert written(browser, "body") == "My text"
+    assert "a.txt" in browser.text
+    assert "b.txt" not in browser.text
+    browser.press("send", [("c.txt", b"x" * 40_000, "text/plain")])
+    assert browser.status == 413
+    assert "This is too large" in browser.text
+    assert numbers(box) == 0
+
+
+def test_a_long_letter_is_not_cut_off(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("send", to="mireille", subject="Long", body="word " * 300_000)
+    assert browser.status == 200, browser.text[:300]
+    assert browser.open("/email/1/body").html.count("word ") >= 299_999
+
+
+def test_a_full_store_is_said_and_the_text_stays(make_box: Callable[..., Box]) -> None:
+    class Full(MemoryBlobStore):
+        def put(self, key: str, content: bytes | Iterable[bytes]) -> bool:
+            raise Temporary("the disk is full")
+
+    box = make_box(blobs=Full())
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("send", [("a.txt", b"1", "text/plain")], to="ruth@example.com", body="My text")
+    assert browser.status == 503
+    assert "its memory is full. Your text is kept." in browser.text
+    assert written(browser, "body") == "My text"
+    assert numbers(box) == 0
+
+
+def test_who_wrote_last_is_suggested_and_added_without_scripts(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    box.letter("mireille")
+    browser.open("/email/new").press("Ruth Namatovu", body="My text")
+    assert written(browser, "to") == "ruth@example.com"
+    assert written(browser, "body") == "My text"
+    assert numbers(box) == 1
+
+
+def test_the_key_enter_in_a_field_sends_nothing(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    box.letter("mireille")
+    first = browser.open("/email/new").fields("/email/new").buttons[0]
+    assert (first.name, first.value) == ("do", "check")
+    form: dict[str, Any] = dict(browser.fields("/email/new").fields) | {"to": "ruth@example.com", "do": "check"}
+    browser.post("/email/new", form)
+    assert browser.status == 200
+    assert numbers(box) == 1
+
+
+def test_somebody_is_written_to_from_the_list_of_people(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    box.person("joseph")
+    browser.open("/users").follow("Write to joseph")
+    assert written(browser, "to") == f"joseph@{DOMAIN}"
+
+
+def test_too_many_letters_an_hour_are_held_back_and_stay_typed(make_box: Callable[..., Box]) -> None:
+    box = make_box(letters="2 per hour")
+    browser = box.signed_in("mireille")
+    for _ in range(2):
+        browser.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+        assert browser.address == "/email/outbox"
+    browser.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    assert browser.status == 429
+    assert numbers(box) == 2
+    assert written(browser, "body") == "Hello"
+    box.later(hours=2)
+    browser.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    assert numbers(box) == 3
