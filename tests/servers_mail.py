@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -202,25 +203,25 @@ def _dovecot_settings(program: str, folder: Path, server: Dovecot) -> str:
 
 
 @contextmanager
-def dovecot(folder: Path) -> Iterator[Dovecot]:
-    """A Dovecot whose files are below ``folder`` (made when missing, readable for its own users)."""
+def dovecot() -> Iterator[Dovecot]:
+    """A Dovecot with a folder and ports of its own."""
     _need_root("Dovecot")
     program = _program("dovecot")
-    (folder / "mail").mkdir(parents=True)
-    (folder / "run").mkdir()
-    _open_to_others(folder)
-    shutil.chown(folder / "mail", "mail", "mail")
-    server = Dovecot(imap_port=free_port(), lmtp_port=free_port())
-    settings = folder / "dovecot.conf"
-    settings.write_text(_dovecot_settings(program, folder, server))
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen([program, "-F", "-c", settings], stdout=out, stderr=out)
-    try:
-        wait_for_port(server.imap_port, process)
-        wait_for_port(server.lmtp_port, process)
-        yield server
-    finally:
-        stop(process)
+    with _folder_for_others("dovecot") as folder:
+        for name in ("mail", "run"):
+            (folder / name).mkdir()
+        shutil.chown(folder / "mail", "mail", "mail")
+        server = Dovecot(imap_port=free_port(), lmtp_port=free_port())
+        settings = folder / "dovecot.conf"
+        settings.write_text(_dovecot_settings(program, folder, server))
+        with (folder / "out").open("wb") as out:
+            process = subprocess.Popen([program, "-F", "-c", settings], stdout=out, stderr=out)
+        try:
+            wait_for_port(server.imap_port, process)
+            wait_for_port(server.lmtp_port, process)
+            yield server
+        finally:
+            stop(process)
 
 
 # Postfix
@@ -318,38 +319,41 @@ scache unix - - n - 1 scache
 
 
 @contextmanager
-def postfix(folder: Path, *, mailboxes: Mapping[str, int], relays: Mapping[str, int]) -> Iterator[Postfix]:
-    """A Postfix whose files are below ``folder``.
+def postfix(*, mailboxes: Mapping[str, int], relays: Mapping[str, int]) -> Iterator[Postfix]:
+    """A Postfix with a folder and a port of its own.
 
     ``mailboxes`` names the domains it hands over by LMTP and the port of each (one port for all),
     ``relays`` those it hands on by SMTP, with the port of the server that takes them.
     """
     _need_root("Postfix")
     program = _program("postfix")
-    server = Postfix(smtp_port=free_port(), folder=folder)
-    for name in ("etc", "spool", "data"):
-        (folder / name).mkdir(parents=True)
-    _open_to_others(folder)
-    shutil.chown(folder / "data", "postfix", "root")
-    transports = " ".join(f"{{ {domain} = smtp:[127.0.0.1]:{port} }}" for domain, port in relays.items())
-    (server.settings / "main.cf").write_text(
-        _MAIN_CF.format(
-            folder=folder,
-            mailbox_domains=" ".join(mailboxes),
-            lmtp_port=next(iter(mailboxes.values()), 0),
-            relay_domains=" ".join(relays),
-            transports=transports,
+    with _folder_for_others("postfix") as folder:
+        server = Postfix(smtp_port=free_port(), folder=folder)
+        for name in ("etc", "spool", "data"):
+            (folder / name).mkdir()
+        shutil.chown(folder / "data", "postfix", "root")
+        transports = " ".join(f"{{ {domain} = smtp:[127.0.0.1]:{port} }}" for domain, port in relays.items())
+        (server.settings / "main.cf").write_text(
+            _MAIN_CF.format(
+                folder=folder,
+                mailbox_domains=" ".join(mailboxes),
+                lmtp_port=next(iter(mailboxes.values()), 0),
+                relay_domains=" ".join(relays),
+                transports=transports,
+            )
         )
-    )
-    (server.settings / "master.cf").write_text(_MASTER_CF.format(port=f"127.0.0.1:{server.smtp_port}"))
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen([program, "-c", server.settings, "start-fg"], stdout=out, stderr=out)
-    try:
-        wait_for_port(server.smtp_port, process)
-        yield server
-    finally:
-        subprocess.run([program, "-c", server.settings, "stop"], capture_output=True, check=False)
-        stop(process)
+        (server.settings / "master.cf").write_text(_MASTER_CF.format(port=f"127.0.0.1:{server.smtp_port}"))
+        with (folder / "out").open("wb") as out:
+            process = subprocess.Popen([program, "-c", server.settings, "start-fg"], stdout=out, stderr=out)
+        try:
+            wait_for_port(server.smtp_port, process)
+            yield server
+        except RuntimeError as error:
+            error.add_note(server.log())
+            raise
+        finally:
+            subprocess.run([program, "-c", server.settings, "stop"], capture_output=True, check=False)
+            stop(process)
 
 
 # Chromium
@@ -371,10 +375,10 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def _open_to_others(folder: Path) -> None:
-    """Servers that run as users of their own have to reach ``folder``, which a test's temporary folder forbids."""
-    for place in (folder, *folder.parents):
-        if place == place.parent or place.stat().st_mode & 0o005 == 0o005:
-            continue
-        place.chmod(place.stat().st_mode | 0o011)
-    folder.chmod(0o755)
+@contextmanager
+def _folder_for_others(name: str) -> Iterator[Path]:
+    """A folder that servers with users of their own can reach, which pytest's own are not: it closes them to others again and again."""
+    with tempfile.TemporaryDirectory(prefix=f"lokole-{name}-", ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        yield folder

@@ -76,7 +76,8 @@ def _village() -> tuple[str, list[str], list[str]] | None:
                 if not record["html"]:
                     texts.append(record["body"])
                 subjects.append(record["subject"] or "(no subject)")
-                senders.append(record["from"])
+                if record["from"]:
+                    senders.append(record["from"])
     return "\n\n".join(texts), subjects, senders
 
 

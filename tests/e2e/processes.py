@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -113,23 +113,24 @@ class Server:
 
     def register(self, domain: str, *, seconds: float = 30) -> dict[str, Any]:
         """Register ``domain`` through the API and return its details, among them the one-time ``code``."""
-        line = Line(self.http_port)
         secret = base64.b64encode(":".join(REGISTRATION).encode()).decode()
         headers = {"Authorization": f"Basic {secret}", "Content-Type": "application/json"}
-        made = line("POST", "/api/email/register/", json.dumps({"domain": domain}).encode(), headers)
-        assert made.status == 201, (made.status, made.body)
-        deadline = time.monotonic() + seconds
-        while True:
-            answer = line("GET", f"/api/email/register/{domain}", headers=headers)
-            if answer.status == 200:
-                details: dict[str, Any] = answer.json()
-                return details
-            assert time.monotonic() < deadline, (answer.status, answer.body)
-            time.sleep(0.1)
+        with closing(Line(self.http_port)) as line:
+            made = line("POST", "/api/email/register/", json.dumps({"domain": domain}).encode(), headers)
+            assert made.status == 201, (made.status, made.body)
+            deadline = time.monotonic() + seconds
+            while True:
+                answer = line("GET", f"/api/email/register/{domain}", headers=headers)
+                if answer.status == 200:
+                    details: dict[str, Any] = answer.json()
+                    return details
+                assert time.monotonic() < deadline, (answer.status, answer.body)
+                time.sleep(0.1)
 
     def pending(self, domain: str) -> int:
         """How many letters wait for the box of ``domain``, as the metrics of the API tell."""
-        answer = Line(self.http_port)("GET", f"/api/email/metrics/pending/{domain}")
+        with closing(Line(self.http_port)) as line:
+            answer = line("GET", f"/api/email/metrics/pending/{domain}")
         assert answer.status == 200, (answer.status, answer.body)
         count: int = answer.json()["pending_emails"]
         return count
@@ -205,7 +206,8 @@ class Device:
         with process("device", settings=self.settings, log=self.log) as started:
             self.process = started
             _wait(started, self.port, self.log)
-            yield Visitor(self.port)
+            with closing(Visitor(self.port)) as visitor:
+                yield visitor
         self.process = None
 
 
@@ -230,6 +232,9 @@ class Visitor:
 
     def get(self, path: str) -> Answer:
         return self._ask("GET", path)
+
+    def close(self) -> None:
+        self._line.close()
 
     def post(
         self,

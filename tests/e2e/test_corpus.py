@@ -118,7 +118,8 @@ def _goes_by_webhook(message: Message) -> bool:
 
 def _sign_up(box: Device) -> None:
     for name in PEOPLE:
-        answer = Visitor(box.port).post("/user/register", {"name": name, "password": f"{name} likes mangoes"})
+        with closing(Visitor(box.port)) as visitor:
+            answer = visitor.post("/user/register", {"name": name, "password": f"{name} likes mangoes"})
         assert answer.status in (302, 303), answer.body
 
 
