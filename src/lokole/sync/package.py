@@ -1,4 +1,4 @@
-"""A package: an archive of records, read and written as a stream (protocol 3).
+"""A package: an archive of records, read and written as a stream (protocol 2).
 
 Layout: a tar archive, compressed or not, with ``emails.jsonl``, ``zattachments.jsonl`` when there are any, ``zzusers.jsonl``;
 one record a line, as ``sync/version1.py`` writes it.

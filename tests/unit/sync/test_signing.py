@@ -11,16 +11,17 @@ from lokole.sync import signing
 
 SEED = bytes(range(32))
 DEVICE = "6f1c1a52-6f0c-4d5e-9d43-5b6a7b8c9d0e"
+TYPE = "application/vnd.lokole.package.v1+tar.zstd"
 REQUEST: dict[str, Any] = {
     "method": "PUT",
     "path_and_query": "/api/exchange/packages/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "body_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "headers": {"Lokole-Epoch": "7", "Lokole-Seq": "1"},
+    "headers": {"Content-Type": TYPE, "Lokole-Epoch": "7", "Lokole-Seq": "1"},
 }
 
 PUT_VECTOR = (
     "Lokole device=6f1c1a52-6f0c-4d5e-9d43-5b6a7b8c9d0e,counter=41,"
-    "signature=Mq0B-HOeEWuTv917lji2KQTfAwfr2Lcqk9b8u6G-Qf-rtCFZlKUSmQcYevKhH0yTC2xS_Cb1WtJ-IhN7b__LAA"
+    "signature=l3i0CCAzN2Z2eZsUlnc0Jn4I9U9mczPKXRQGmxF4nyrGRezSer4VDklO1rrufqxxqQHmGeOIThaDECao4c3ABQ"
 )
 GET_VECTOR = (
     "Lokole device=6f1c1a52-6f0c-4d5e-9d43-5b6a7b8c9d0e,counter=42,"
@@ -41,7 +42,9 @@ def test_a_signed_request_is_verified() -> None:
     signed = signing.parse_authorization(sign())
     assert (signed.device_id, signed.counter) == (DEVICE, 41)
     assert verified(sign())
-    assert verified(sign(method="put"), method="Put", headers={"LOKOLE-SEQ": "1 ", "lokole-epoch": "7"})
+    assert verified(
+        sign(method="put"), method="Put", headers={"LOKOLE-SEQ": "1 ", "lokole-epoch": "7", "content-type": TYPE}
+    )
     assert verified(sign(headers=None), headers={})
 
 
@@ -53,8 +56,8 @@ def test_a_signed_request_is_verified() -> None:
         {"path_and_query": REQUEST["path_and_query"] + "?"},
         {"body_sha256": signing.EMPTY_BODY_SHA256},
         {"headers": {}},
-        {"headers": {"Lokole-Epoch": "7", "Lokole-Seq": "2"}},
-        {"headers": {"Lokole-Epoch": "7", "Lokole-Seq": "1", "More": "x"}},
+        {"headers": REQUEST["headers"] | {"Lokole-Seq": "2"}},
+        {"headers": REQUEST["headers"] | {"More": "x"}},
         {"key": signing.public_key(bytes(32))},
         {"key": b"short"},
         {"body_sha256": "with\nline"},
