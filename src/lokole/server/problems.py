@@ -28,7 +28,7 @@ _STATUS_OF_CODE = {
     "exists": 409,
     "key": 409,
     "counter": 409,
-    "sequence": 409,
+    "seq": 409,
     "too-large": 413,
     "media-type": 415,
     "range": 416,

@@ -1,4 +1,4 @@
-"""Boxes of the first Lokole, served as far as their protocol can be mended (protocol 5).
+"""Boxes of the first Lokole, served as far as their protocol can be mended (protocol 3).
 
 Such a box puts its package into a storage of its own kind and names it; what it names is copied into our store and read
 like every other package. It asks for a package and is given a name in that storage. It never acknowledges, so:

@@ -1,4 +1,4 @@
-"""Boxes of the first Lokole: its two calls, in its words (protocol 5)."""
+"""Boxes of the first Lokole: its two calls, in its words (protocol 3)."""
 
 from __future__ import annotations
 
