@@ -196,9 +196,7 @@ def test_a_letter_written_twice_under_one_id_is_one_letter(world: World) -> None
 
 def test_a_written_letter_carries_date_and_message_id(world: World) -> None:
     with world.database.write() as tx:
-        no = letters.write_letter(
-            tx, world.tenant, world.ann, email_from("x", to=("a@example.org",)), id=ID, now=START
-        )
+        no = letters.write_letter(tx, world.tenant, world.ann, email_from("x", to=("a@example.org",)), id=ID, now=START)
         stored = letters.read_email(tx, world.tenant, no).email
     assert stored.sent_at == START
     assert stored.message_id == f"<{ID.hex()}@{DOMAIN}>"
@@ -207,9 +205,7 @@ def test_a_written_letter_carries_date_and_message_id(world: World) -> None:
 def test_one_recipient_named_twice_gets_one_delivery_state(world: World) -> None:
     with world.database.write() as tx:
         no = world.written(tx, world.ann, to=("Out@example.org",), cc=("out@EXAMPLE.org",), bcc=("out@example.org",))
-        assert recipients.deliveries(tx, world.tenant, no) == [
-            Delivery("out@example.org", "to", DeliveryState.WAITING)
-        ]
+        assert recipients.deliveries(tx, world.tenant, no) == [Delivery("out@example.org", "to", DeliveryState.WAITING)]
 
 
 _MAY = {
