@@ -121,10 +121,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(path, archive(iter([LETTER]), len(LETTER)), "zstd")
 
 
-@pytest.mark.parametrize("codec", ["gz", "zstd", "bz2", "xz"])
-@pytest.mark.parametrize("what", [b"x", b"\n", b"{}\n", LETTER, b"["])
+@pytest.mark.parametrize(
+    ("codec", "what"),
+    [(codec, what) for codec in ("gz", "zstd") for what in (b"x", b"\n", b"{}\n", LETTER, b"[")]
+    + [(codec, what) for codec in ("bz2", "xz") for what in (b"x", b"\n")],
+)
 def test_a_bomb_is_refused_in_bounded_memory(codec: str, what: bytes, tmp_path: Path, small: Path) -> None:
-    size = 150 * MIB
+    size = 80 * MIB
     content = (piece for part in (iter([LETTER]), repeated(what, size)) for piece in part)
     path = write(tmp_path / "bomb", archive(content, size + len(LETTER)), codec)
     assert path.stat().st_size < MIB
