@@ -15,6 +15,7 @@ from flask import Flask, abort, g, redirect, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
+from lokole.mail.errors import Temporary
 from lokole.mail.model import Account, EmailNo
 from lokole.mailbox import lists, sessions
 from lokole.mailbox.database import Connection
@@ -111,15 +112,20 @@ def own_path(text: str | None) -> str | None:
 
 def _load(token: str) -> Person | None:
     ports, settings = parts().ports, parts().settings
+    if g.get("lokole_failing"):
+        return None  # the page that says so asks who is there once more
     now = ports.clock()
     last = session.get("shared")
     if last is not None:
         if now.timestamp() - last > settings.shared_minutes * 60:
-            g.lokole_shared_over = True
             return None
         session["shared"] = int(now.timestamp())
-    with ports.database.read() as tx:
-        found = sessions.find_session(tx, token, now)
+    try:
+        with ports.database.read() as tx:
+            found = sessions.find_session(tx, token, now)
+    except Temporary:
+        g.lokole_failing = True
+        raise
     return Person(found, token) if found is not None and not found.suspended else None
 
 

@@ -1,7 +1,7 @@
 """Style, pictures and scripts: a few small files, held in memory with their gzip form.
 
 Their address carries a digest of their content, so that a browser keeps them for ever and still sees a new release at once.
-The picture sheet ``icons.svg`` is one request for all icons and all drum names; pages refer to it by ``<use>``.
+The picture sheet ``i.svg`` is one request for all icons and all drum names; pages refer to it by ``<use>``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lokole.webmail import drum
 _TYPES = {
     "style.css": "text/css; charset=utf-8",
     "letter.css": "text/css; charset=utf-8",
-    "icons.svg": "image/svg+xml",
+    "i.svg": "image/svg+xml",
     "favicon.png": "image/png",
     "lokole.js": "text/javascript; charset=utf-8",
     "write.js": "text/javascript; charset=utf-8",
@@ -43,9 +43,9 @@ def load() -> dict[str, Asset]:
             content = folder.joinpath(name).read_bytes()
         except OSError as error:
             raise RuntimeError(f"this installation lacks {name}") from error
-        if name == "icons.svg":
+        if name == "i.svg":
             content = content.replace(b"</svg>", drum.symbols().encode() + b"</svg>")
         small = gzip.compress(content, 9, mtime=0) if name != "favicon.png" else None
-        digest = hashlib.sha256(content).hexdigest()[:8]
+        digest = hashlib.sha256(content).hexdigest()[:7]
         found[name] = Asset(name, type_, digest, content, small)
     return found

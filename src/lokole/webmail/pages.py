@@ -52,15 +52,16 @@ def install(app: Flask) -> None:
         address: str = getattr(g, key)
         return address
 
-    def icon(name: str, look: str = "") -> Markup:
+    def icon(name: str, look: str = "", bare: bool = False) -> Markup:
         classes = f'"i {look}"' if look else "i"
-        return Markup(f'<svg class={classes} aria-hidden=true><use href="{asset("icons.svg")}#{name}"/></svg>')  # noqa: S704
+        hidden = "" if bare else " aria-hidden=true"  # bare: within a button whose label says it all
+        return Markup(f'<svg class={classes}{hidden}><use href="{asset("i.svg")}#{name}"/></svg>')  # noqa: S704
 
     def tile(name: str, address: str, framed: bool = False) -> Markup:
         letter = Markup.escape(drum.first_letter(name, address))
         box = ' viewBox="0 0 44 48"' if framed else ""
-        use = f"{asset('icons.svg')}#d{drum.pattern(address)}"
-        return Markup(f'<svg class=tile{box} aria-hidden=true><text x=22 y=24>{letter}</text><use href="{use}"/></svg>')  # noqa: S704
+        use = f"{asset('i.svg')}#d{drum.pattern(address)}"
+        return Markup(f'<svg class=tile{box} aria-hidden=true><text>{letter}</text><use href="{use}"/></svg>')  # noqa: S704
 
     app.jinja_env.globals.update(
         asset=asset,

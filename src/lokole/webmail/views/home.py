@@ -54,7 +54,7 @@ def favicon() -> Response:
     return _send(_files()["favicon.png"])
 
 
-@blueprint.get("/static/<digest>/<name>")
+@blueprint.get("/s/<digest>/<name>")
 def asset(digest: str, name: str) -> Response:
     """One file, kept by the browser for ever; an old digest gets the file of today, but not for ever."""
     found = _files().get(name)

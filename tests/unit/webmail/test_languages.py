@@ -1,0 +1,140 @@
+"""French pages are French from end to end, and the catalogues are complete."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from lokole.mail.model import DeliveryState
+from lokole.mailbox import quarantine, recipients, visits
+from lokole.webmail import language, translate
+from tests.unit.webmail.conftest import PASSWORD, Box
+from tests.unit.webmail.test_access import addresses
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_catalogues_are_complete_and_fresh() -> None:
+    assert translate.check(ROOT) == []
+
+
+def test_a_catalogue_with_a_hole_an_unsure_or_a_damaged_sentence_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "translations"
+    shutil.copytree(translate._FOLDER, folder)
+    monkeypatch.setattr(translate, "_FOLDER", folder)
+    path = folder / "fr" / "LC_MESSAGES" / "messages.po"
+    whole = path.read_text()
+    for before, after, problem in (
+        ('msgstr "hier"', 'msgstr ""', "fr: missing: yesterday"),
+        ('msgid "yesterday"', '#, fuzzy\nmsgid "yesterday"', "fr: unsure: yesterday"),
+        ('msgid "yesterday"', 'msgid "the day before"', "fr: no longer used: the day before"),
+        ('msgstr "demain à %(time)s"', 'msgstr "demain à %(heure)s"', "fr: place-holders differ: tomorrow at %(time)s"),
+    ):
+        assert before in whole
+        path.write_text(whole.replace(before, after, 1))
+        assert problem in translate.check(ROOT)
+    path.write_text(whole.replace('msgstr "hier"', 'msgstr "la veille"', 1))
+    assert any("messages.mo is out of date" in problem for problem in translate.check(ROOT))
+
+
+def english() -> set[str]:
+    """Whole English sentences of the catalogue that are no French."""
+    with (ROOT / "babel.pot").open("rb") as file:
+        ids = [message.id for message in read_po(file) if message.id]
+    with translate._po("fr").open("rb") as file:
+        same = {message.id for message in read_po(file) if message.id == message.string}
+    plain = {one if isinstance(one, str) else one[1] for one in ids} - same
+    return {text for text in plain if len(text) > 3 and "%(" not in text}
+
+
+def test_french_pages_hold_no_english(box: Box) -> None:
+    browser = box.signed_in("mireille", "fr", is_admin=True)
+    box.person("joseph")
+    no = box.letter("mireille", "Sujet", "<p>Texte")
+    browser.open("/email/new").press("send", to="ruth@example.com, jeanne@example.com", subject="Sujet", body="Texte")
+    with box.ports.database.write() as tx:
+        recipients.set_recipient_state(tx, box.tenant, no + 1, "jeanne@example.com", DeliveryState.REFUSED, "pleine", 1)
+        quarantine.quarantine(
+            tx, tenant=box.tenant, kind="x", source="x", reason="x", raw_ref=None, key="k", now=box.clock[0]
+        )
+        visit = visits.start_visit(tx, box.tenant, box.clock[0])
+        visits.end_visit(tx, box.tenant, visit, box.clock[0], result="no-link")
+    forbidden = english()
+    assert len(forbidden) > 150
+    outside = box.browser("fr")
+    every = [address for found in addresses(box, "GET", no, 2).values() for address in found]
+    every += [f"/email/new?action={action}&uid={no}" for action in ("reply", "reply_all", "forward")]
+    every += ["/email/search?query=rien", "/nothing"]
+    for address in every:
+        for looks in (browser, outside):
+            looks.open(address)
+            if "text/html" not in looks.response.content_type or "/body" in address:
+                continue
+            assert "lang=fr" in looks.html
+            words = {piece.strip() for piece in re.split(r"<[^>]*>", looks.html) if piece.strip()}
+            spoken = set(re.findall(r'(?:aria-label|title|placeholder|alt)="([^"]+)"', looks.html))
+            assert not (words | spoken) & forbidden, address
+
+
+def test_mistakes_are_said_in_french(box: Box) -> None:
+    browser = box.browser("fr").open("/user/login").press("Entrer", name="x", password="y")
+    assert "Ce n’est pas le bon." in browser.text
+    browser.open("/user/register").press("Prendre cette adresse", name="postmaster", password=PASSWORD)
+    assert "Ce nom est réservé à Lokole." in browser.text
+    browser.press("Prendre cette adresse", name="mireille", password=PASSWORD)
+    assert "Bienvenue. Voici vos lettres reçues." in browser.text
+    assert "Bienvenue dans Lokole" in browser.text
+    browser.open("/email/new").press("send", to="personne", body="Bonjour")
+    assert "Personne ici ne s’appelle « personne »" in browser.text
+    box.letter("mireille")
+    box.later(days=1)
+    assert "hier" in browser.open("/email/inbox").text
+    assert "lundi 23 novembre" in browser.open("/email/2").text
+    assert "cette nuit" in box.signed_in("joseph", "fr").open("/email/inbox").text or box.departs[0] is None
+
+
+def test_the_choice_of_a_language_is_kept_with_the_person(box: Box) -> None:
+    box.person("mireille")
+    browser = box.browser().open("/user/login").press("Français")
+    assert browser.address.startswith("/user/login")
+    assert "Quel est votre nom" in browser.text
+    browser.press("Entrer", name="mireille", password=PASSWORD)
+    # what she chose before entering counts while she is here; her own choice counts from then on
+    browser.open("/more").press("Français")
+    assert "Plus" in browser.text
+    other = box.enter("mireille")
+    assert "Reçues" in other.text
+    other.press("Quitter")
+    assert "Quel est votre nom" in other.text
+
+
+def test_only_complete_languages_are_offered_each_named_in_itself(box: Box) -> None:
+    browser = box.browser().open("/")
+    for name in language.OFFERED.values():
+        assert name in browser.text
+    for name in language.DRAFTS.values():
+        assert name not in browser.text
+    token = browser.token()
+    for code in ("ln", "xx", "../fr"):
+        assert browser.post(f"/user/language/{code}", {"csrf_token": token}).status == 404
+
+
+def test_the_browser_is_asked_and_english_is_the_last_resort(box: Box) -> None:
+    for asked, said in (
+        ("fr-CD,fr;q=0.9,en;q=0.5", "Bonjour."),
+        ("ln,sw;q=0.9", "Hello."),
+        ("de", "Hello."),
+        ("", "Hello."),
+    ):
+        assert said in box.browser(asked).open("/user/login").text, asked
+
+
+def test_numbers_are_written_as_the_language_writes_them(box: Box) -> None:
+    for code, said in (("en", "10.5 MB"), ("fr", "10,5 Mo")):
+        assert said in box.signed_in("p" + code, code).open("/email/new").text
