@@ -203,7 +203,7 @@ def mail_parse(file: IO[bytes]) -> None:
         raw = file.read()
         parsed = parse_email(raw, sanitise=False)
         record = EmailRecord(uid=hashlib.sha256(raw).hexdigest(), email=parsed.email)
-        click.get_binary_stream("stdout").write(write_email_line(record, own_box=True).rstrip(b"\n") + b"\n")
+        sys.stdout.buffer.write(write_email_line(record, own_box=True).rstrip(b"\n") + b"\n")
 
 
 @main.group()
@@ -218,7 +218,7 @@ def package_read(file: BinaryIO) -> None:
     with _sentences():
         from lokole.sync.lines import record_lines
 
-        out = click.get_binary_stream("stdout")
+        out = sys.stdout.buffer
         for line in record_lines(file):
             out.write(line)
 
@@ -231,7 +231,7 @@ def package_write(out: Path, form: str | None) -> None:
     with _sentences():
         from lokole.sync.lines import write_from_lines
 
-        written = write_from_lines(click.get_binary_stream("stdin"), out, form or _format_of(out))
+        written = write_from_lines(sys.stdin.buffer, out, form or _format_of(out))
         if written.quarantined:
             click.echo(f"Left out {written.quarantined} quarantined lines.", err=True)
 

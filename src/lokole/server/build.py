@@ -138,7 +138,7 @@ def build_ports(
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    url = _database_url(settings)
+    url = database_url(settings)
     if not is_current(url):
         migrate(url)
     database = Database(url)
@@ -198,7 +198,8 @@ def run_worker(settings: ServerSettings) -> None:
 # --- adapters ------------------------------------------------------------------------------------
 
 
-def _database_url(settings: ServerSettings) -> str:
+def database_url(settings: ServerSettings) -> str:
+    """The database with its password, as SQLAlchemy writes it."""
     if settings.database_password is None:
         return settings.database_url
     return (

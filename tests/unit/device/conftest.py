@@ -10,16 +10,7 @@ import pytest
 
 from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device.box import Box
-from lokole.mailbox.migrate import migrate
 from lokole.testing import FrozenClock, make_box
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of this release, made once."""
-    path = tmp_path_factory.mktemp("template") / "lokole.db"
-    migrate(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture(autouse=True)
