@@ -42,13 +42,14 @@ class Postgres:
     port: int
     _numbers: Iterator[int]
 
-    def new_database(self) -> str:
-        """The URL of a fresh, empty database."""
+    def new_database(self, template: str | None = None) -> str:
+        """The URL of a fresh database: empty, or a copy of the one at ``template`` (to which nobody may be connected)."""
         import psycopg
 
         name = f"lokole_{next(self._numbers)}"
+        source = "template0" if template is None else template.rpartition("/")[2]
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"'.encode())
         return self._url(name)
 
     def _url(self, name: str) -> str:
