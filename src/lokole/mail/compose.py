@@ -74,6 +74,8 @@ def _one_line(text: str) -> str:
 def _unstructured(name: str, value: str) -> str:
     """A field of free text: folded at blanks while it is plain ASCII, in encoded words otherwise."""
     text = _one_line(value)
+    if not text:
+        return f"{name}:"
     if text.isascii() and "=?" not in text and all(len(word) <= 70 for word in text.split()):
         return _folded(f"{name}:", text.split(" "))
     return _folded(f"{name}:", _encoded_words(text, 74 - len(name) - 2))

@@ -30,7 +30,7 @@ _BRACKET = re.compile(r"\\.|[()]", re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
 _PARAM = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _SECTION = re.compile(r"(.+?)\*(?:(\d{1,3})(\*)?)?")
-_BARE_ADDRESS = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
+_NOT_IN_ADDRESS = re.compile(r"[\s@,;<>\"]")
 _MAX_FIELD = 2_000_000
 
 
@@ -218,10 +218,13 @@ def _bare(text: str, comment: str) -> list[Contact]:
     text = text.strip()
     if not text:
         return []
-    match = _BARE_ADDRESS.search(text)
-    if match:
-        rest = (text[: match.start()] + " " + text[match.end() :]).strip()
-        return [_contact(match[0], rest or comment)]
+    at = text.find("@")
+    if at >= 0:
+        # No pattern is searched for here: one that begins with "anything but" costs the square of the field's length.
+        local = _NOT_IN_ADDRESS.split(text[max(0, at - 320) : at])[-1]
+        domain = _NOT_IN_ADDRESS.split(text[at + 1 : at + 321])[0]
+        rest = f"{text[: at - len(local)]} {text[at + 1 + len(domain) :]}".strip()
+        return [_contact(f"{local}@{domain}", rest or comment)]
     if " " in text or "=?" in text:
         return [_contact("", text)]
     return [_contact(text, comment)]

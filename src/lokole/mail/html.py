@@ -30,6 +30,7 @@ _TAGS = _words(
 #: dropped together with what is inside.
 _DROPPED = _words("script style noscript template svg math title textarea xmp iframe noembed noframes plaintext")
 _ATTRIBUTES = {
+    "*": set[str](),  # without this line nh3 allows lang and title everywhere
     "a": {"href", "title"},
     "img": {"src", "alt", "width", "height"},
     "td": {"colspan", "rowspan"},
@@ -39,9 +40,9 @@ _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _SIZE = re.compile(r"\d{1,4}%?")
 _SPAN = re.compile(r"\d{1,2}")
 _IMG = re.compile(r'<img((?: [a-z]+="[^"]*")*)>')
-_BARE_LINK = re.compile(r'(<a href="(?:https?://|mailto:|tel:)([^"/?#]+)[^"]*"[^<>]*>)\s*</a>')
 _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 _PRE = re.compile(r"(<pre>.*?</pre>)", re.DOTALL)
+_PRE_START = re.compile(r"<pre>\n+")
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 # A tag, or a comment; an unquoted "<" ends the attempt, so that hostile input costs no more than its length.
 _TAG = re.compile(
@@ -67,8 +68,7 @@ def make_safe(html: str) -> str:
     """Markup from anybody as markup that is safe to show; never raises, and making it safe twice changes nothing."""
     if "<" not in html and "&" not in html:
         return _collapse(entities.escape(html, quote=False))
-    safe = _IMG.sub(_own_picture, _cleaner().clean(_shallow(html)))
-    return _collapse(_BARE_LINK.sub(_named_link, safe))
+    return _collapse(_IMG.sub(_own_picture, _cleaner().clean(_shallow(html))))
 
 
 @cache
@@ -102,14 +102,13 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 def _own_picture(match: re.Match[str]) -> str:
     """A picture that the letter carries as it is; of any other its alternative text."""
     attributes = dict(_ATTRIBUTE.findall(match[1]))
-    if attributes.get("src"):
-        return match[0]
-    return entities.escape(entities.unescape(attributes.get("alt", "")).strip(), quote=False)
+    return match[0] if attributes.get("src") else _instead(attributes)
 
 
-def _named_link(match: re.Match[str]) -> str:
-    """A link whose picture is gone shows where it leads, so that it can still be followed."""
-    return f"{match[1]}{entities.escape(entities.unescape(match[2])[:100], quote=False)}</a>"
+def _instead(attributes: dict[str, str]) -> str:
+    """The alternative text of a picture that is not shown, apart from the words around it."""
+    text = entities.escape(entities.unescape(attributes.get("alt", "")).strip(), quote=False)
+    return f" {text} " if text else " "
 
 
 def _shallow(html: str) -> str:
@@ -144,9 +143,11 @@ def _shallow(html: str) -> str:
 
 def _collapse(html: str) -> str:
     """White space outside ``<pre>`` as one blank: the same on a page, fewer bytes on the way."""
+    html = html.replace("&nbsp;", "\u00a0")
     if "<pre>" not in html:
         return _BLANKS.sub(" ", html).strip(" ")
-    pieces = _PRE.split(html)
+    # A line end directly after <pre> is dropped by whoever reads it next, one at a time.
+    pieces = _PRE.split(_PRE_START.sub("<pre>", html))
     pieces[::2] = [_BLANKS.sub(" ", piece) for piece in pieces[::2]]
     return "".join(pieces).strip()
 
@@ -162,7 +163,7 @@ def rewrite_cids(html: str, resolve: Callable[[str], str | None]) -> str:
         source = entities.unescape(attributes.get("src", ""))
         url = resolve(unquote(source[4:]).strip("<>")) if source[:4].lower() == "cid:" else None
         if url is None:
-            return entities.escape(entities.unescape(attributes.get("alt", "")).strip(), quote=False)
+            return _instead(attributes)
         attributes["src"] = entities.escape(url)
         return "<img" + "".join(f' {name}="{value}"' for name, value in attributes.items()) + ">"
 
@@ -186,7 +187,7 @@ def text_to_html(text: str) -> str:
     escaped = escaped.replace("  ", " \u00a0").replace("\n ", "\n\u00a0")
     if escaped.startswith(" "):
         escaped = "\u00a0" + escaped[1:]
-    return escaped.strip("\n").replace("\n", "<br>")
+    return escaped.strip("\n").rstrip(" \n").replace("\n", "<br>")
 
 
 def html_to_text(html: str) -> str:
@@ -204,7 +205,7 @@ class _Writer:
         self.lines: list[str] = []
         self.line = ""
         self.blank_wanted = False
-        self.quote = 0
+        self.quote = self.last_quote = 0
         self.lists: list[int | None] = []
         self.links: list[tuple[str, int]] = []
         self.pre = 0
@@ -246,8 +247,9 @@ class _Writer:
             return
         prefix = "> " * min(self.quote, 20)
         if self.blank_wanted and self.lines:
-            self.lines.append(prefix.rstrip())
+            self.lines.append(("> " * min(self.quote, self.last_quote, 20)).rstrip())
         self.blank_wanted = False
+        self.last_quote = self.quote
         self.lines.append((prefix + line).rstrip(" ") if line else prefix.rstrip())
 
     def tag(self, name: str, attributes: str, *, closing: bool) -> None:

@@ -30,7 +30,7 @@ class SubprocessShrink:
     def __init__(
         self,
         *,
-        max_memory_mb: int = 512,
+        max_memory_mb: int = 384,
         cpu_seconds: int = 10,
         timeout: float = 30.0,
         idle_seconds: int = 20,
