@@ -321,7 +321,7 @@ def _quote(draft: Draft) -> str:
         ]
         if email.cc:
             lines.append((gettext("Copy to"), ", ".join(str(contact) for contact in email.cc)))
-        head = "<br>".join(f"<b>{escape(word)}:</b> {escape(value)}" for word, value in lines)
+        head = "<br>".join(f"<b>{escape(gettext('%(word)s:', word=word))}</b> {escape(value)}" for word, value in lines)
         return f"<hr><p>{head}</p>{text}"
     head = gettext("On %(when)s, %(who)s wrote:", when=when, who=email.sender.name or email.sender.address)
     return f"<p>{escape(head)}</p><blockquote>{text}</blockquote>"

@@ -128,7 +128,7 @@ def folder_values(tx: Connection, person: Account, folder: FolderName, chosen: i
         title, endpoint = gettext("Sent letters"), "mailbox.sent"
         empty = ("pen", gettext("No letter sent yet"), gettext("What you write is kept here."))
     else:
-        title, endpoint = gettext("Inbox"), "mailbox.inbox"
+        title, endpoint = gettext("Letters received"), "mailbox.inbox"
         empty = ("in", gettext("No letter yet"), gettext("Letters come at night. Look again tomorrow morning."))
     values = _list_values(found, endpoint)
     return {
