@@ -18,7 +18,8 @@ from sqlalchemy.exc import OperationalError
 from lokole.mail.errors import Temporary
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-BUSY_TIMEOUT_MS = 30_000
+#: how long a writer waits for another one (SQLite)
+BUSY_TIMEOUT = timedelta(seconds=30)
 
 
 def to_micros(moment: datetime) -> int:
@@ -34,14 +35,14 @@ def from_micros(micros: int) -> datetime:
 class Database:
     """One database; safe to share between threads. ``url`` as SQLAlchemy writes it: ``sqlite:////path`` or ``postgresql://…``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> None:
         self.url = url
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self.engine = create_engine(
                 parsed,
-                connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
+                connect_args={"timeout": busy_timeout.total_seconds(), "check_same_thread": False},
                 hide_parameters=True,  # an error's text may reach a log, and parameters are somebody's letter
             )
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -93,7 +94,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.close()
 
 

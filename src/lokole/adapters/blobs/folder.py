@@ -12,13 +12,14 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lokole.adapters.blobs.keys import checked
-from lokole.mail.errors import NotFound, Refused, Temporary
+from lokole.adapters.blobs.keys import checked, folder_of
+from lokole.mail.errors import NotFound, Temporary
 
 _NEW = ".new-"
 
@@ -64,7 +65,10 @@ class FolderBlobStore:
 
     def size(self, key: str) -> int:
         with _reading():
-            return self._path(key).stat().st_size
+            found = self._path(key).stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise NotFound("no such blob")
+        return found.st_size
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -74,11 +78,10 @@ class FolderBlobStore:
                 _flush_folder(path.parent)
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        within = prefix.rpartition("/")[0]
-        try:
-            base = self.root / checked(within) if within else self.root
-        except Refused:
+        within = folder_of(prefix)
+        if within is None:
             return iter(())
+        base = self.root / within
         with _writing():
             found = [
                 path.relative_to(self.root).as_posix()

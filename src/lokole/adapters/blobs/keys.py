@@ -16,3 +16,12 @@ def checked(key: str) -> str:
     if len(key) > _MAX_KEY or not all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in segments):
         raise Refused("this is not the key of a blob", code="key")
     return key
+
+
+def folder_of(prefix: str) -> str | None:
+    """The whole segments of ``prefix`` ("" without any); None when no key can begin with it."""
+    folder = prefix.rpartition("/")[0]
+    try:
+        return checked(folder) if "/" in prefix else ""
+    except Refused:
+        return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from lokole.adapters.blobs.keys import checked
+from lokole.adapters.blobs.keys import checked, folder_of
 from lokole.mail.errors import NotFound, Temporary
 
 if TYPE_CHECKING:
@@ -84,8 +84,9 @@ class ObjectBlobStore:
             return
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        # obstore's own prefix ends at a slash
-        folder = prefix.rpartition("/")[0]
+        folder = folder_of(prefix)  # obstore's own prefix is whole segments
+        if folder is None:
+            return iter(())
         found: list[str] = []
         with _translated():
             for batch in obstore.list(self._store, folder or None, chunk_size=1000):
