@@ -35,6 +35,7 @@ from lokole.mailbox.identity import get_secret
 from lokole.mailbox.migrate import is_current
 from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.tenants import TenantRow
+from lokole.ports.callables import Shrink
 from lokole.ports.sync_peer import SyncPeer
 from lokole.ports.uplink import Uplink
 
@@ -56,18 +57,20 @@ def open_box(settings: DeviceSettings) -> Iterator[Box]:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     bring_up_to_date(settings.database_url)
     database = Database(settings.database_url)
+    shrink = SubprocessShrink()
     try:
         yield Box(
-            device_ports(settings, database),
+            device_ports(settings, database, shrink),
             settings,
             zone=time_zone(settings),
             lock=OneAtATime(settings.data / "exchange.lock"),
         )
     finally:
+        shrink.close()
         database.close()
 
 
-def device_ports(settings: DeviceSettings, database: Database) -> DevicePorts:
+def device_ports(settings: DeviceSettings, database: Database, shrink: Shrink) -> DevicePorts:
     """The adapters that ``settings`` choose."""
     spool = settings.data / "spool"
     spool.mkdir(parents=True, exist_ok=True)
@@ -77,7 +80,7 @@ def device_ports(settings: DeviceSettings, database: Database) -> DevicePorts:
         blobs=open_blobs(settings.blobs_url),
         clock=lambda: datetime.now(UTC),
         entropy=os.urandom,
-        shrink=SubprocessShrink(),
+        shrink=shrink,
         uplink=uplinks[settings.uplink],
         peer=_http_peer,
         claim=lambda url, code, key: http.claim(url, code=code, public_key=key),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,14 +56,16 @@ def _write_to_them(box: Box, world: World) -> None:
     if box.sync().result != "ok":  # the server learns who lives here
         return
     try:
-        world.write(
+        _write(
+            world,
             sender="claire@example.org",
             to=f"{PEOPLE[0]}@{domain}",
             subject="The road to the coast",
             text="Dear Amina,\n\nthe road is open again and the bus runs on Tuesdays. Shall I bring the books?\n\nClaire",
         )
         box.sync()
-        world.write(
+        _write(
+            world,
             sender="henri@example.org",
             to=f"{PEOPLE[0]}@{domain}, {PEOPLE[1]}@{domain}",
             subject="A letter that waits",
@@ -70,6 +73,17 @@ def _write_to_them(box: Box, world: World) -> None:
         )
     except (Refused, Temporary):
         return
+
+
+def _write(world: World, *, sender: str, to: str, subject: str, text: str) -> None:
+    """Write as soon as the server knows the people, which it learns behind the exchange."""
+    for attempt in range(20):
+        try:
+            return world.write(sender=sender, to=to, subject=subject, text=text)
+        except Temporary:
+            if attempt == 19:
+                raise
+            time.sleep(0.25)
 
 
 def _keep(path: Path, passwords: dict[str, str]) -> None:
