@@ -120,6 +120,8 @@ def _make_api(ports: ServerPorts, document: Mapping[str, Any]) -> AsyncApp:
     app = AsyncApp(__name__)
     app.add_error_handler(ProblemException, _answer_connexion)
     app.add_error_handler(HTTPException, _answer_connexion_http)
+    for ours in (Problem, LokoleError):
+        app.add_error_handler(ours, _answer_connexion_ours)
     app.add_api(
         _without_streamed(document),
         resolver=Resolver(lambda name: _answering(operations[name])),
@@ -167,7 +169,11 @@ def _answer_connexion_http(_request: ConnexionRequest, error: Exception) -> Conn
     return _as_connexion(Problem(error.status_code, error.detail, headers=dict(error.headers or {})))
 
 
-def _as_connexion(problem: Problem) -> ConnexionResponse:
+def _answer_connexion_ours(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    return _as_connexion(problem_of(error))
+
+
+def _as_connexion(problem: Problem | Words) -> ConnexionResponse:
     response = problem.response()
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     return ConnexionResponse(

@@ -111,9 +111,12 @@ def revoke_keys(ports: ServerPorts, caller: Caller, domain: str) -> Details:
 def claim(ports: ServerPorts, code: str, public_key: str) -> TenantRow:
     """Give the row that waits under ``code`` to the box with ``public_key`` (base64).
 
-    Raises NotFound (no such code, or used up) and Refused with code ``key``.
+    Raises NotFound (no such code, or used up) and Refused with code ``public-key`` (it is none) or ``key`` (another box has it).
     """
-    key = decode_key(public_key)
+    try:
+        key = decode_key(public_key)
+    except Refused as error:
+        raise Refused(str(error), code="public-key", field="public_key") from error
     with ports.database.write() as tx:
         return tenants.claim_tenant(tx, normal_code(code), key, ports.clock())
 

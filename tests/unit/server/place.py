@@ -1,0 +1,283 @@
+"""A whole server in this process: inline work, a clock that stands still, blobs in memory, letters out in a list.
+
+:class:`Place` is the server with its operator, :class:`BoxAtPlace` a box of ours that signs its requests.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import io
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.testclient import TestClient
+
+from lokole.adapters.blobs.memory import MemoryBlobStore
+from lokole.adapters.identity.static import StaticIdentity
+from lokole.adapters.mail_out.recorder import RecorderMailOut
+from lokole.config import Url
+from lokole.mail.errors import Permanent, Temporary
+from lokole.mailbox import jobs, packages, quarantine, tenants
+from lokole.mailbox.migrate import migrate
+from lokole.mailbox.quarantine import Quarantined
+from lokole.mailbox.tenants import TenantRow
+from lokole.server.build import Server, build_server
+from lokole.server.settings import ServerSettings
+from lokole.sync.package import Compression, read_package, write_package
+from lokole.sync.records import AccountRecord, EmailRecord, Record
+from lokole.sync.signing import body_sha256, encode_key, new_key, public_key, sign_request
+
+OPERATOR = ("operator", "correct horse battery")
+#: Somebody who may register domains, and touch no others.
+NEIGHBOUR = "a-token-of-the-neighbour"
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Stands still until it is told to move."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **duration: float) -> None:
+        """Let time pass, in the words of ``timedelta``."""
+        self.now += timedelta(**duration)
+
+
+class WorldMailOut(RecorderMailOut):
+    """Keeps letters like the recorder; ``troubles`` are raised first, one for each attempt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.troubles: list[Temporary | Permanent] = []
+        self.attempts: list[bytes] = []
+
+    def send(self, *, sender: str, recipient: str, message: bytes) -> None:
+        self.attempts.append(message)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        super().send(sender=sender, recipient=recipient, message=message)
+
+
+class Place:
+    """The server, seen from outside by HTTP and from inside through its ports."""
+
+    def __init__(self, server: Server, client: TestClient, clock: Clock, world: WorldMailOut) -> None:
+        self.server = server
+        self.ports = server.ports
+        self.client = client
+        self.clock = clock
+        self.world = world
+
+    def register(self, domain: str) -> dict[str, Any]:
+        """Register ``domain`` as the operator does; its details."""
+        answer = self.client.post("/api/email/register/", json={"domain": domain}, auth=OPERATOR)
+        assert answer.status_code == 201, answer.text
+        details: dict[str, Any] = self.client.get(f"/api/email/register/{domain}", auth=OPERATOR).json()
+        return details
+
+    def box(self, domain: str, people: Sequence[str] = ()) -> BoxAtPlace:
+        """A claimed box; ``people`` have signed up and it has visited once."""
+        details = self.register(domain)
+        box = BoxAtPlace(self, domain, details["webhook"])
+        box.claim(details["code"])
+        if people:
+            box.put([AccountRecord(f"{name}@{domain}", language="en", version=1) for name in people])
+        return box
+
+    def row(self, domain: str) -> TenantRow:
+        with self.ports.database.read() as tx:
+            row = tenants.find_tenant(tx, domain=domain)
+        assert row is not None
+        return row
+
+    def work(self) -> int:
+        """Do what is due by now."""
+        return self.server.worker.work_off()
+
+    def quarantined(self) -> list[Quarantined]:
+        with self.ports.database.read() as tx:
+            return quarantine.list_quarantine(tx, everybody=True)
+
+    def pending(self, domain: str) -> int:
+        with self.ports.database.read() as tx:
+            return packages.count_waiting(tx, self.row(domain).no, "down")
+
+    def jobs(self, state: str, kind: str | None = None) -> int:
+        with self.ports.database.read() as tx:
+            return jobs.count_jobs(tx, state, kind)
+
+    def webhook(
+        self, secret: str, raw: bytes, to: Sequence[str] | None = None, sender: str = "bob@example.org", **fields: str
+    ) -> httpx.Response:
+        """Post a raw message as SendGrid does; without ``to`` there is no envelope."""
+        form = {name: (None, value.encode()) for name, value in fields.items()}
+        form["email"] = (None, raw)
+        if to is not None:
+            form["envelope"] = (None, json.dumps({"to": list(to), "from": sender}).encode())
+        return self.client.post(f"/api/email/sendgrid/{secret}", files=form)
+
+
+class BoxAtPlace:
+    """A box with a key of its own."""
+
+    def __init__(self, place: Place, domain: str, webhook: str) -> None:
+        self.place = place
+        self.domain = domain
+        self.webhook = webhook
+        self.seed = new_key(place.ports.entropy)
+        self.counter = 0
+        self.epoch = 7
+        self.seq = 0
+        self.device_id = place.row(domain).device_id
+
+    def claim(self, code: str) -> None:
+        key = encode_key(public_key(self.seed))
+        answer = self.place.client.post("/api/exchange/claim", json={"code": code, "public_key": key})
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == {"device_id": self.device_id, "domain": self.domain}
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        signing: dict[str, Any] | None = None,
+    ) -> httpx.Response:
+        """One signed request; ``signing`` overrides what is signed."""
+        self.counter += 1
+        headers = headers or {}
+        signed = {
+            "device_id": self.device_id,
+            "method": method,
+            "path_and_query": path,
+            "body_sha256": body_sha256(body),
+            "counter": self.counter,
+            "headers": headers if method == "PUT" else None,
+        } | (signing or {})
+        authorization = sign_request(signed.pop("seed", self.seed), **signed)
+        return self.place.client.request(
+            method, path, content=body, headers={**headers, "Authorization": authorization}
+        )
+
+    def put(self, records: Sequence[Record], *, seq: int | None = None, expect: int = 201) -> httpx.Response:
+        """Pack ``records`` and hand them over."""
+        if seq is None:
+            self.seq += 1
+            seq = self.seq
+        return self.put_bytes(packed(records), seq=seq, expect=expect)
+
+    def put_bytes(self, content: bytes, *, seq: int, expect: int = 201) -> httpx.Response:
+        digest = body_sha256(content)
+        answer = self.call("PUT", f"/api/exchange/packages/{digest}", content, self.upload_headers(seq))
+        assert answer.status_code == expect, answer.text
+        return answer
+
+    def upload_headers(self, seq: int) -> dict[str, str]:
+        return {
+            "Content-Type": Compression.ZSTD.content_type,
+            "Lokole-Epoch": str(self.epoch),
+            "Lokole-Seq": str(seq),
+        }
+
+    def offers(self, after: int = 0) -> list[dict[str, Any]]:
+        answer = self.call("GET", f"/api/exchange/packages?after={after}")
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["packages"]
+        return found
+
+    def get(self, offered: dict[str, Any]) -> list[Record]:
+        answer = self.call("GET", f"/api/exchange/packages/{offered['sha256']}")
+        assert answer.status_code == 200, answer.text
+        assert body_sha256(answer.content) == offered["sha256"]
+        assert len(answer.content) == offered["size"]
+        return list(read_package(io.BytesIO(answer.content)))
+
+    def acknowledge(self, epoch: int, seq: int, beyond: Sequence[int] = ()) -> int:
+        body = json.dumps({"epoch": epoch, "seq": seq, "beyond": list(beyond)}).encode()
+        answer = self.call("POST", "/api/exchange/ack", body, {"Content-Type": "application/json"})
+        assert answer.status_code == 200, answer.text
+        delivered: int = answer.json()["delivered"]
+        return delivered
+
+    def fetch(self) -> list[EmailRecord]:
+        """Take home and acknowledge everything that waits."""
+        letters: list[EmailRecord] = []
+        for offered in self.offers():
+            letters += [record for record in self.get(offered) if isinstance(record, EmailRecord)]
+            self.acknowledge(offered["epoch"], 0, [offered["seq"]])
+        return letters
+
+
+def packed(records: Sequence[Record], *, own_box: bool = True, compression: Compression = Compression.ZSTD) -> bytes:
+    buffer = io.BytesIO()
+    write_package(buffer, records, compression=compression, own_box=own_box)
+    return buffer.getvalue()
+
+
+def message(to: str = "ann@a.lokole.test", subject: str = "hello", text: str = "hello there", extra: str = "") -> bytes:
+    """A small message as it comes over the wire."""
+    head = f"From: Bob <bob@example.org>\r\nTo: {to}\r\nSubject: {subject}\r\n{extra}"
+    return f"{head}Date: Sun, 01 Mar 2026 11:00:00 +0000\r\n\r\n{text}\r\n".encode()
+
+
+def settings_for(folder: Path, **changes: Any) -> ServerSettings:
+    plain = ServerSettings(
+        registration_username=OPERATOR[0],
+        registration_password=OPERATOR[1],
+        mail_out=Url("recorder:"),
+        data=folder,
+        jobs=Url("inline:"),
+        smtp_listen="off",
+        console=True,
+    )
+    return replace(plain, **changes)
+
+
+@functools.cache
+def _empty_database() -> Path:
+    """Alembic takes most of a second, so it runs once for all tests of a process."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    migrate(f"sqlite:///{folder / 'empty.db'}")
+    return folder / "empty.db"
+
+
+@contextmanager
+def place_in(
+    folder: Path, *, clock: Clock | None = None, seed: int = 1, web: bool = False, **changes: Any
+) -> Iterator[Place]:
+    """A place whose data is in ``folder``; ``changes`` are settings."""
+    clock = clock or Clock()
+    world = WorldMailOut()
+    if "database" not in changes and not (folder / "lokole.db").exists():
+        shutil.copy(_empty_database(), folder / "lokole.db")
+    server = build_server(
+        settings_for(folder, **changes),
+        clock=clock,
+        entropy=random.Random(seed).randbytes,
+        mail_out=world,
+        shrink=lambda content, limits: None,
+        blobs=MemoryBlobStore(),
+        identity=StaticIdentity(*OPERATOR, tokens=((NEIGHBOUR, "neighbour"),)),
+        web=web,
+    )
+    try:
+        with TestClient(server.app, raise_server_exceptions=False) as client:
+            yield Place(server, client, clock, world)
+    finally:
+        server.ports.database.close()

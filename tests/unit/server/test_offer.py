@@ -1,0 +1,143 @@
+"""What waits for a box becomes packages, and is forgotten only when the box says so."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lokole.mail.model import Attachment
+from lokole.mailbox import packages
+from lokole.server import offer, receive
+from lokole.sync.records import EmailRecord
+from tests.unit.server.place import BoxAtPlace, Place, message
+
+
+@pytest.fixture
+def box(place: Place) -> BoxAtPlace:
+    return place.box("a.lokole.test", ["ann"])
+
+
+def arrive(place: Place, *subjects: str) -> None:
+    for subject in subjects:
+        receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=subject))
+
+
+def subjects(records: list[object]) -> list[str]:
+    return [record.email.subject for record in records if isinstance(record, EmailRecord)]
+
+
+def test_nothing_waiting_is_no_package(place: Place, box: BoxAtPlace) -> None:
+    assert box.offers() == []
+
+
+def test_looking_and_downloading_change_nothing(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, "one")
+    first = box.offers()
+    for _ in range(3):
+        assert box.offers() == first
+        assert subjects(list(box.get(first[0]))) == ["one"]
+    assert place.pending("a.lokole.test") == 1
+
+
+def test_a_letter_waits_until_it_is_acknowledged(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, "one")
+    (offered,) = box.offers()
+    assert box.acknowledge(offered["epoch"], offered["seq"]) == 1
+    assert place.pending("a.lokole.test") == 0
+    assert box.offers() == []
+    assert box.acknowledge(offered["epoch"], offered["seq"]) == 0
+    assert subjects(list(box.get(offered))) == ["one"]  # kept for the time of the retention
+
+
+def test_a_later_letter_comes_in_a_package_of_its_own(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, "one")
+    (first,) = box.offers()
+    arrive(place, "two")
+    again, second = box.offers()
+    assert again == first
+    assert (first["seq"], second["seq"]) == (1, 2)
+    assert box.offers(after=1) == [first, second]  # nothing of this epoch was acknowledged yet
+    assert box.acknowledge(second["epoch"], 0, [2]) == 1
+    assert box.offers(after=0) == [first]
+    assert box.offers(after=1) == []
+    assert box.acknowledge(first["epoch"], 2) == 1
+
+
+def test_an_acknowledgement_of_another_epoch_or_number_has_no_effect(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, "one")
+    (offered,) = box.offers()
+    assert box.acknowledge(offered["epoch"] + 1, 5) == 0
+    assert box.acknowledge(offered["epoch"], 0, [7, 8]) == 0
+    assert place.pending("a.lokole.test") == 1
+
+
+def test_builders_at_once_make_one_package(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, *(f"{n}" for n in range(20)))
+    row = place.row("a.lokole.test")
+    gate = threading.Barrier(4)
+
+    def build() -> None:
+        gate.wait()
+        offer.build_pending(place.ports, row)
+
+    threads = [threading.Thread(target=build) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with place.ports.database.read() as tx:
+        (built,) = packages.packages_after(tx, row.no, "down", 0)
+    assert built.letters == 20
+
+
+def test_builders_of_two_processes_make_one_package(
+    place: Place, box: BoxAtPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the lock of the process, the rows keep them apart."""
+    arrive(place, *(f"{n}" for n in range(5)))
+    row = place.row("a.lokole.test")
+    with place.ports.database.read() as tx:
+        pending = list(packages.waiting_rows(tx, row.no, "down"))
+    assert offer.build_pending(place.ports, row) == 1
+    with place.ports.database.write() as tx:
+        assert not offer.still_waiting(tx, row, pending)
+    assert offer.build_pending(place.ports, row) == 0
+
+
+def test_a_long_queue_is_cut_into_packages(place: Place, box: BoxAtPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offer, "MAX_CONTENT", 100)
+    arrive(place, *(f"{n}" for n in range(30)))
+    offered = box.offers()
+    assert len(offered) >= 3
+    assert [one["seq"] for one in offered] == list(range(1, len(offered) + 1))
+    got = [subject for one in offered for subject in subjects(list(box.get(one)))]
+    assert got == [f"{n}" for n in range(len(got))]
+
+
+def test_a_file_that_no_box_can_take_is_named_instead_and_the_others_travel(place: Place, box: BoxAtPlace) -> None:
+    from lokole.mail.mime import parse_email
+    from lokole.mailbox.identity import next_email_id
+    from lokole.mailbox.letters import put_attachments, store_email
+    from lokole.mailbox.recipients import set_envelope
+    from lokole.sync.ids import SERVER_ORIGIN
+
+    row = place.row("a.lokole.test")
+    files = [Attachment("film.mp4", b"x" * 20_000_000), Attachment("photo.jpg", b"y" * 1000)]
+    stored = put_attachments(place.ports.blobs, row.domain, files)
+    with place.ports.database.write() as tx:
+        no, _ = store_email(
+            tx,
+            row.no,
+            parse_email(message()).email,
+            id=next_email_id(tx, SERVER_ORIGIN),
+            received_at=place.clock(),
+            attachments=stored,
+        )
+        set_envelope(tx, row.no, no, {"ann@a.lokole.test": "delivered"})
+        packages.add_waiting(tx, row.no, no, "down")
+    (letter,) = box.fetch()
+    film, photo = letter.email.attachments
+    assert film.filename == "film.mp4.txt"
+    assert b"20000000 bytes" in film.content
+    assert photo == Attachment("photo.jpg", b"y" * 1000)

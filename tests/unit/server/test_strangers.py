@@ -1,0 +1,176 @@
+"""People whom the server does not know yet, at a box it knows."""
+
+from __future__ import annotations
+
+import email
+from email.policy import default
+
+import pytest
+
+from lokole.server.build import REPLIES
+from lokole.server.strangers import Verdict, decide
+from lokole.sync.records import AccountRecord
+from tests.unit.server.place import BoxAtPlace, Place, message
+
+BOB, ZOE = "bob@example.org", "zoe@a.lokole.test"
+
+
+@pytest.fixture
+def box(place: Place) -> BoxAtPlace:
+    return place.box("a.lokole.test", ["ann"])
+
+
+def asked(place: Place, recipient: str = ZOE, sender: str = BOB) -> int:
+    return REPLIES[decide(place.ports, sender, recipient)].code
+
+
+def test_a_known_person_is_taken(place: Place, box: BoxAtPlace) -> None:
+    assert asked(place, "Ann@A.lokole.test") == 250
+
+
+@pytest.mark.parametrize(
+    "recipient", ["x@elsewhere.test", "x@lokole.test", "x@a.lokole.test.evil.test", "x@sub.a.lokole.test"]
+)
+def test_a_domain_that_no_box_has_is_refused(place: Place, box: BoxAtPlace, recipient: str) -> None:
+    assert asked(place, recipient) == 550
+    assert decide(place.ports, BOB, recipient) is Verdict.NO_DOMAIN
+
+
+@pytest.mark.parametrize(
+    "recipient", ["", "x", "x@", "@a.lokole.test", '"x y"@a.lokole.test', "x@a.lokole.test\r\n.", "x@[127.0.0.1]"]
+)
+def test_what_is_no_address_is_refused(place: Place, box: BoxAtPlace, recipient: str) -> None:
+    assert asked(place, recipient) == 553
+
+
+def test_a_stranger_is_asked_again_until_the_box_was_here_once_more(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    assert asked(place) == 450
+    place.clock.pass_by(hours=1)
+    assert asked(place) == 450
+    box.offers()
+    place.clock.pass_by(minutes=1)
+    assert asked(place) == 550
+    # the next letter asks anew: the person may have signed up since
+    assert asked(place) == 450
+
+
+def test_a_stranger_who_signed_up_meanwhile_is_taken(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    assert asked(place) == 450
+    place.clock.pass_by(hours=1)
+    box.put([AccountRecord(ZOE, version=1)])
+    assert asked(place) == 250
+
+
+def test_one_senders_question_is_not_anothers_answer(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    assert asked(place) == 450
+    place.clock.pass_by(hours=1)
+    box.offers()
+    place.clock.pass_by(hours=1)
+    assert asked(place, sender="eve@example.org") == 450
+    assert asked(place) == 550
+
+
+def test_a_domain_whose_box_has_not_come_yet_asks_to_come_again(place: Place) -> None:
+    place.register("new.lokole.test")
+    assert asked(place, "x@new.lokole.test") == 450
+    place.clock.pass_by(days=3)
+    assert asked(place, "x@new.lokole.test") == 450
+
+
+@pytest.mark.parametrize("name", ["postmaster", "Postmaster", "abuse"])
+def test_names_that_must_answer_everywhere_do(place: Place, box: BoxAtPlace, name: str) -> None:
+    assert asked(place, f"{name}@a.lokole.test") == 250
+
+
+def test_over_a_webhook_the_letter_waits_and_goes_to_whoever_signs_up(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(to=f"ann@a.lokole.test, {ZOE}"), ["ann@a.lokole.test", ZOE])
+    (first,) = box.fetch()
+    assert [str(one) for one in first.email.recipients] == ["ann@a.lokole.test"]
+    place.clock.pass_by(hours=1)
+    box.put([AccountRecord(ZOE, version=1)])
+    (second,) = box.fetch()
+    assert [str(one) for one in second.email.recipients] == [ZOE]
+    assert second.uid != first.uid
+    assert place.quarantined() == []
+    assert place.jobs("ready") == 0
+
+
+def test_a_stranger_that_appears_before_the_letter_was_packed_gets_it_once(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(to=f"ann@a.lokole.test, {ZOE}"), ["ann@a.lokole.test", ZOE])
+    place.clock.pass_by(hours=1)
+    box.put([AccountRecord(ZOE, version=1)])
+    assert sorted([str(one) for one in record.email.recipients] for record in box.fetch()) == [
+        ["ann@a.lokole.test"],
+        [ZOE],
+    ]
+
+
+def test_a_proved_sender_of_a_letter_to_nobody_is_told_with_the_null_sender(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(to=ZOE), [ZOE], SPF="pass")
+    assert place.world.sent == []
+    place.clock.pass_by(hours=1)
+    box.offers()
+    (notice,) = place.world.sent
+    assert (notice.sender, notice.recipient) == ("", BOB)
+    read = email.message_from_bytes(notice.message, policy=default)
+    assert read["auto-submitted"] == "auto-replied"
+    assert read["from"] == "Lokole <postmaster@a.lokole.test>"
+    assert place.quarantined() == []
+    place.clock.pass_by(hours=1)
+    box.offers()
+    assert len(place.world.sent) == 1
+
+
+def test_dkim_of_the_senders_domain_proves_it_too(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(to=ZOE), [ZOE], SPF="fail", dkim="{@example.org : pass}")
+    place.clock.pass_by(hours=1)
+    box.offers()
+    assert [one.recipient for one in place.world.sent] == [BOB]
+
+
+@pytest.mark.parametrize(
+    ("fields", "extra", "sender"),
+    [
+        ({}, "", BOB),
+        ({"SPF": "softfail"}, "", BOB),
+        ({"dkim": "{@other.example : pass}"}, "", BOB),
+        ({"dkim": "{@example.org : fail}"}, "", BOB),
+        ({"SPF": "pass"}, "", ""),
+        ({"SPF": "pass"}, "Auto-Submitted: auto-generated\r\n", BOB),
+        ({"SPF": "pass"}, "Precedence: bulk\r\n", BOB),
+        ({"SPF": "pass"}, "List-Id: <x.example.org>\r\n", BOB),
+    ],
+)
+def test_nobody_is_told_who_may_not_be_the_sender_or_is_a_machine(
+    place: Place, box: BoxAtPlace, fields: dict[str, str], extra: str, sender: str
+) -> None:
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(to=ZOE, extra=extra), [ZOE], sender, **fields)
+    place.clock.pass_by(hours=1)
+    box.offers()
+    assert place.world.sent == []
+    (apart,) = place.quarantined()
+    assert (apart.kind, apart.reason) == ("dead-letter", "nobody has this name at the box")
+    assert apart.raw_ref is not None
+    assert place.ports.blobs.read(apart.raw_ref) == message(to=ZOE, extra=extra)
+
+
+def test_a_box_that_never_comes_lets_a_strangers_letter_wait_a_month(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(to=ZOE), [ZOE], SPF="pass")
+    for _ in range(29):
+        place.clock.pass_by(days=1)
+        place.work()
+    assert place.quarantined() == []
+    for _ in range(3):
+        place.clock.pass_by(days=1)
+        place.work()
+    assert [one.kind for one in place.quarantined()] == ["dead-letter"]
+    assert place.world.sent == []

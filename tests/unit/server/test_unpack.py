@@ -1,0 +1,210 @@
+"""What a box hands over: taken once, whatever comes how often, and nothing in another's name."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from lokole.mail.model import Attachment, Contact, Email
+from lokole.mailbox.accounts import list_accounts
+from lokole.mailbox.lists import list_folder
+from lokole.mailbox.schema import account as account_table
+from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
+from tests.unit.server.place import BoxAtPlace, Place, packed
+
+
+@pytest.fixture
+def box(place: Place) -> BoxAtPlace:
+    return place.box("a.lokole.test", ["ann"])
+
+
+def line(
+    uid: str = "u", sender: Any = "ann@a.lokole.test", to: Sequence[str] = ("bob@example.org",), **more: Any
+) -> dict[str, Any]:
+    fields = {"_uid": uid, "from": sender, "to": list(to), "subject": uid, "body": "<p>hi</p>", "attachments": []}
+    return fields | more
+
+
+def archive(lines: Sequence[bytes | dict[str, Any]], users: Sequence[dict[str, Any]] = ()) -> bytes:
+    """A package as anybody may write it, gzip-compressed."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w|gz") as tar:
+        for name, content in (("emails.jsonl", lines), ("zzusers.jsonl", users)):
+            data = b"".join((one if isinstance(one, bytes) else json.dumps(one).encode()) + b"\n" for one in content)
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def subjects(place: Place) -> list[str]:
+    found = []
+    for one in place.world.sent:
+        head = one.message.partition(b"\r\n\r\n")[0]
+        found += [text[9:].decode() for text in head.split(b"\r\n") if text.startswith(b"Subject: ")]
+    return found
+
+
+def test_one_bad_line_does_not_stop_its_neighbours(place: Place, box: BoxAtPlace) -> None:
+    bad: list[bytes | dict[str, Any]] = [
+        b"{not json",
+        b'{"_uid": 1',
+        line("foreign", sender="ann@b.lokole.test"),
+        line("no-sender", sender=None),
+        line("typed", to="bob@example.org", subject=7),  # type: ignore[arg-type]
+        b"[]",
+        b"\xff\xfe",
+    ]
+    lines: list[bytes | dict[str, Any]] = []
+    for n, one in enumerate(bad):
+        lines += [line(f"good-{n}"), one]
+    box.put_bytes(archive([*lines, line("last")]), seq=2)
+    assert subjects(place) == [*(f"good-{n}" for n in range(len(bad))), "last"]
+    apart = place.quarantined()
+    assert len(apart) == len(bad)
+    assert all(one.reason and one.raw_ref for one in apart)
+    for one in apart:
+        assert one.raw_ref is not None
+        assert place.ports.blobs.size(one.raw_ref) > 0
+        assert "bob" not in one.reason and "ann" not in one.reason
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "ann@b.lokole.test",
+        "ann@lokole.test",
+        "ann@evil-a.lokole.test",
+        "ann@a.lokole.test.evil.test",
+        "ann@sub.a.lokole.test",
+        "Ann <ann@a.lokole.test>, eve@example.org",
+        "ann@a.lokole.test@b.lokole.test",
+        "ann@b.lokole.test\r\nFrom: ann@a.lokole.test",
+        "@a.lokole.test",
+        "ann@",
+        "",
+        "ann@а.lokole.test",  # a Cyrillic letter
+    ],
+)
+def test_a_box_sends_as_its_own_domain_only(place: Place, box: BoxAtPlace, sender: str) -> None:
+    place.box("b.lokole.test", ["ann"])
+    box.put_bytes(archive([line(sender=sender)]), seq=2)
+    assert place.world.attempts == []
+    assert [one.kind for one in place.quarantined()] == ["record"]
+
+
+def test_the_sender_may_be_written_in_any_case(place: Place, box: BoxAtPlace) -> None:
+    box.put_bytes(archive([line(sender="Ann@A.LOKOLE.test.")]), seq=2)
+    assert [one.sender for one in place.world.sent] == ["Ann@a.lokole.test"]
+
+
+def test_answers_are_asked_for_at_the_own_domain_only(place: Place, box: BoxAtPlace) -> None:
+    box.put_bytes(archive([line(reply_to=["eve@example.org", "carl@a.lokole.test"])]), seq=2)
+    head = place.world.sent[0].message.partition(b"\r\n\r\n")[0]
+    assert b"Reply-To: carl@a.lokole.test" in head
+    assert b"eve@example.org" not in head
+
+
+def test_people_of_another_domain_are_kept_apart(place: Place, box: BoxAtPlace) -> None:
+    other = place.box("b.lokole.test", ["bob"])
+    hashed = "$2b$12$" + "x" * 53
+    box.put(
+        [
+            AccountRecord("bob@b.lokole.test", password_hash=hashed, version=9),
+            AccountRecord("zoe@a.lokole.test", version=1),
+        ]
+    )
+    with place.ports.database.read() as tx:
+        hashes = tx.execute(select(account_table.c.password_hash)).scalars().all()
+        assert [one.name for one in list_accounts(tx, place.row("a.lokole.test").no)] == ["ann", "zoe"]
+    assert set(hashes) == {None}
+    assert [one.kind for one in place.quarantined()] == ["record"]
+    assert other.fetch() == []
+
+
+def test_a_password_hash_comes_and_goes_with_roaming(place: Place, box: BoxAtPlace) -> None:
+    hashed = "$2b$12$" + "x" * 53
+
+    def known() -> list[str | None]:
+        with place.ports.database.read() as tx:
+            return list(tx.execute(select(account_table.c.password_hash)).scalars())
+
+    box.put([AccountRecord("ann@a.lokole.test", password_hash=hashed, version=2)])
+    assert known() == [hashed]
+    box.put([AccountRecord("ann@a.lokole.test", version=3)])
+    assert known() == [None]
+    # an older word that comes late does not undo the newer one
+    box.put([AccountRecord("ann@a.lokole.test", password_hash=hashed, language="fr", version=2)])
+    assert known() == [None]
+
+
+def test_a_package_that_breaks_off_keeps_what_came_before(place: Place, box: BoxAtPlace) -> None:
+    whole = archive([line(f"u{n}", body="<p>" + "x" * 20_000 + "</p>") for n in range(50)])
+    plain = gzip.decompress(whole)
+    broken = gzip.compress(plain[: len(plain) // 2])
+    box.put_bytes(broken, seq=2)
+    assert 20 < len(place.world.sent) < 50
+    (apart,) = place.quarantined()
+    assert apart.kind == "package"
+    assert apart.raw_ref is not None
+    assert place.ports.blobs.read(apart.raw_ref) == broken
+    box.put_bytes(whole, seq=3)
+    assert len(place.world.sent) == 50
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of ours", b"\x28\xb5\x2f\xfd\x00", gzip.compress(b"\0" * 100_000)])
+def test_what_is_no_package_is_kept_apart_and_answered_all_the_same(
+    place: Place, box: BoxAtPlace, content: bytes
+) -> None:
+    box.put_bytes(content, seq=2)
+    assert [one.kind for one in place.quarantined()] == ["package"]
+    box.put_bytes(archive([line()]), seq=3)
+    assert len(place.world.sent) == 1
+
+
+def test_a_file_that_follows_its_letter_travels_with_it(place: Place, box: BoxAtPlace) -> None:
+    letter = EmailRecord(
+        "u1", Email(sender=Contact("ann@a.lokole.test"), to=(Contact("bob@example.org"),), subject="s")
+    )
+    box.put([letter, AttachmentRecord("f1", Attachment("late.txt", b"late words", "text/plain"), ("u1",))])
+    (sent,) = place.world.sent
+    assert b"late.txt" in sent.message
+
+
+def test_a_letter_stands_among_the_sent_letters_of_its_writer(place: Place, box: BoxAtPlace) -> None:
+    box.put_bytes(
+        archive([line("u1", to=("bob@example.org", "carl@a.lokole.test"))], [{"email": "carl@a.lokole.test"}]), seq=2
+    )
+    row = place.row("a.lokole.test")
+    with place.ports.database.read() as tx:
+        ann = next(one for one in list_accounts(tx, row.no) if one.name == "ann")
+        assert [one.subject for one in list_folder(tx, ann, "sent").rows] == ["u1"]
+        assert not list_folder(tx, ann, "inbox").rows
+
+
+def test_a_worker_that_dies_in_the_middle_sends_each_letter_once(place: Place, box: BoxAtPlace) -> None:
+    """The package is read a second time from its beginning, as after a power cut."""
+    from sqlalchemy import update
+
+    from lokole.mailbox.schema import job as job_table
+    from lokole.mailbox.schema import package as package_table
+
+    content = packed(
+        [
+            EmailRecord(f"u{n}", Email(sender=Contact("ann@a.lokole.test"), to=(Contact("bob@example.org"),)))
+            for n in range(5)
+        ]
+    )
+    box.put_bytes(content, seq=2)
+    with place.ports.database.write() as tx:
+        tx.execute(update(package_table).where(package_table.c.direction == "up").values(state="held"))
+        tx.execute(update(job_table).where(job_table.c.kind == "unpack").values(state="ready", attempts=0))
+    assert place.work() >= 1
+    assert len(place.world.sent) == 5
