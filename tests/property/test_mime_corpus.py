@@ -33,7 +33,8 @@ def test_every_message_is_a_letter_that_shows_something() -> None:
     for message in corpus():
         parsed = parse_email(message.raw)
         assert "unreadable" not in parsed.problems, message.name
-        assert make_safe(parsed.email.body) == parsed.email.body, message.name
+        again = make_safe(parsed.email.body)
+        assert html_to_text(again).split() == html_to_text(parsed.email.body).split(), message.name
         if not parsed.email.body and not parsed.email.attachments:
             empty.append(message.name)
     # Header-only messages, and one whose markup is pictures from elsewhere.

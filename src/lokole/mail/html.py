@@ -65,7 +65,7 @@ _BETWEEN = re.compile(r"[\s/]+")
 
 
 def make_safe(html: str) -> str:
-    """Markup from anybody as markup that is safe to show; never raises, and making it safe twice changes nothing."""
+    """Markup from anybody as markup that is safe to show; never raises, and making it safe twice shows the same."""
     if "<" not in html and "&" not in html:
         return _collapse(entities.escape(html, quote=False))
     return _collapse(_IMG.sub(_own_picture, _cleaner().clean(_shallow(html))))
