@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -93,14 +94,18 @@ def test_every_decision_record_has_its_three_parts_and_its_number() -> None:
         assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequence"]
 
 
+def is_prose(line: str) -> bool:
+    """Whether a line is a sentence of a paragraph: no heading, list, table, quotation or link definition."""
+    return re.match(r"\s*([#|>-]|\d+\.|$|Status: |\[)", line) is None and not line.startswith("  ")
+
+
 def test_a_sentence_does_not_go_on_on_the_next_line() -> None:
-    """Prose lines end with the end of a sentence, so that a change shows as a change of that sentence."""
+    """So that a change shows as a change of that sentence."""
     found = []
     for path in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md"]:
-        for line in without_fences(path.read_text()).splitlines():
-            if re.match(r"\s*([#|>-]|\d+\.|$|Status: |\[)", line) or line.startswith("  "):
-                continue
-            if not re.search(r"[.:!?;)`*]$", line.strip()):
+        lines = without_fences(path.read_text()).splitlines()
+        for line, following in pairwise(lines):
+            if is_prose(line) and is_prose(following) and not re.search(r"[.:!?;)`*]$", line.strip()):
                 found.append(f"{path.relative_to(ROOT)}: {line}")
     assert found == []
 
