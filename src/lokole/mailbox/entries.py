@@ -16,7 +16,7 @@ from lokole.mail.errors import NotFound
 from lokole.mail.model import Account, FolderName
 from lokole.mailbox.database import Connection
 from lokole.mailbox.fulltext import add_holder, remove_holder
-from lokole.mailbox.identity import next_lamport
+from lokole.mailbox.identity import next_lamport, observe_lamport
 from lokole.mailbox.schema import entry, folder_count
 from lokole.mailbox.upsert import insert_new, insert_or_update
 
@@ -117,6 +117,8 @@ def merge_flag(
     if row is None:
         raise NotFound("no such letter")
     known = dict(row._mapping)
+    # what this person does next is later than all that was seen
+    observe_lamport(tx, lamport)
     if (lamport, origin) <= (known[f"{flag}_lamport"], known[f"{flag}_origin"]):
         return False
     _change(tx, known, flag, value, lamport, origin)

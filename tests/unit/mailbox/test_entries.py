@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from lokole.mail.errors import NotFound
-from lokole.mailbox import entries, fulltext, identity, lists
+from lokole.mailbox import entries, fulltext, lists
 from lokole.mailbox.database import Connection
 from tests.mailbox_world import World
 
@@ -56,7 +56,7 @@ def test_changes_of_both_ends_merge_to_the_same_in_any_order(world: World) -> No
 def test_what_a_person_does_here_beats_everything_seen_before(world: World) -> None:
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])
-        identity.observe_lamport(tx, 41)
+        entries.merge_flag(tx, world.tenant, world.ann.no, no, "starred", True, 41, "server")
         lists.set_flag(tx, world.ann, no, "folder", "archive", "device-1")
         assert not entries.merge_flag(tx, world.tenant, world.ann.no, no, "folder", "inbox", 41, "server")
         assert entries.merge_flag(tx, world.tenant, world.ann.no, no, "folder", "inbox", 43, "server")
