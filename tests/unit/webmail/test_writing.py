@@ -10,7 +10,7 @@ from lokole.mail.errors import Temporary
 from lokole.mail.model import Attachment, Contact, DeliveryState
 from lokole.mailbox import letters, packages, recipients
 from tests.unit.webmail.browser import Browser
-from tests.unit.webmail.conftest import DOMAIN, Box
+from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box
 
 JPEG = b"\xff\xd8\xff a photo of three megabytes" * 100
 
@@ -355,3 +355,27 @@ def test_too_many_letters_an_hour_are_held_back_and_stay_typed(make_box: Callabl
     box.later(hours=2)
     browser.open("/email/new").press("send", to="ruth@example.com", body="Hello")
     assert numbers(box) == 3
+
+
+def test_a_letter_survives_signing_in_anew_while_it_was_written(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/email/new")
+    old = dict(browser.fields("/email/new").fields) | {"to": "ruth@example.com", "body": "My long text", "do": "send"}
+    box.later(days=20)
+    browser.post("/email/new", old)
+    assert browser.status == 401
+    assert "Please sign in again" in browser.text
+    browser.open("/user/login").press("Enter", name="mireille", password=PASSWORD)
+    browser.post("/email/new", old)
+    assert browser.status == 400
+    assert "Lokole did not recognise this form. Your text is kept" in browser.text
+    assert numbers(box) == 0
+    browser.press("send")
+    assert browser.address == "/email/outbox"
+    assert numbers(box) == 1
+
+
+def test_the_form_may_be_kept_by_the_browser_unless_the_telephone_is_shared(box: Box) -> None:
+    own = box.signed_in("mireille").open("/email/new")
+    assert own.response.headers["Cache-Control"] == "private, no-cache"
+    shared = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD, shared="y")
+    assert shared.open("/email/new").response.headers["Cache-Control"] == "private, no-store"

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flask import Blueprint, flash, redirect, request, url_for
+from flask import Blueprint, flash, redirect, request, session, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 from markupsafe import escape
 from werkzeug.datastructures import FileStorage
@@ -131,6 +131,29 @@ def send() -> str | Response | tuple[str, int]:
     here = any(state.value == "local" for state in ways)
     flash("bag-and-here" if outside and here else "in-bag" if outside else "arrived-here")
     return redirect(url_for("mailbox.outbox") if outside else url_for("letter.show", no=no), 303)
+
+
+@blueprint.after_request
+def keep_for_going_back(response: Response) -> Response:
+    """A browser may keep the form, so that going back after a failure finds what was typed; not on a shared telephone."""
+    if "shared" not in session:
+        response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def unrecognised() -> tuple[str, int] | None:
+    """The form once more with what was typed, for somebody who has signed in anew since it was shown; sends and keeps nothing.
+
+    None when nobody is signed in or the form is none of ours.
+    """
+    person = access.signed_in()
+    if person is None or "nonce" not in request.form:
+        return None
+    with parts().ports.database.read() as tx:
+        draft = _submitted(tx, person)
+    return _again(
+        draft, gettext("Lokole did not recognise this form. Your text is kept: press the button once more."), 400
+    )
 
 
 # --- beginning -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from lokole.mail.errors import NotFound, Refused, Temporary
 from lokole.webmail.headers import from_elsewhere
 from lokole.webmail.limits import TooOften
 from lokole.webmail.pages import page
+from lokole.webmail.views import compose
 from lokole.webmail.words import gettext
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ def _own_forms_only() -> tuple[str, int] | None:
 
 
 def _forged(_error: object) -> tuple[str, int]:
+    if request.endpoint == "compose.send" and not from_elsewhere(request):
+        again = compose.unrecognised()
+        if again is not None:
+            return again
     return failure(
         400,
         gettext("Lokole did not recognise this form"),
