@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lokole.adapters.mail_out.recorder import RecorderMailOut
     from lokole.device.box import Box
     from lokole.ports.blobs import BlobStore
     from lokole.ports.sync_peer import SyncPeer
+    from lokole.server.build import Server
 
 
 def shared_dir() -> Path | None:
@@ -109,3 +116,126 @@ def make_box(
             tx.execute(update(schema.tenant).where(schema.tenant.c.no == box.tenant).values(state="claimed"))
             set_option(tx, box.tenant, SERVER_OPTION, "http://in-process.invalid")
     return box
+
+
+@dataclass
+class Village:
+    """A server and one registered box of it in this process, on one clock that a test moves.
+
+    ``outside`` recorded what left for the world. Nothing works by itself: the server's work is done at the end of every call,
+    the box leaves when :meth:`let_pass` says that time has passed, or at ``box.sync()``.
+    """
+
+    server: Server
+    box: Box
+    clock: FrozenClock
+    outside: RecorderMailOut
+    url: str
+
+    def let_pass(self, *, minutes: int, step: int = 15) -> int:
+        """Let time pass in steps of ``step`` minutes, asking the box each time whether it is due; returns how often it left."""
+        left = 0
+        for _ in range(0, minutes, step):
+            self.clock.advance(minutes=step)
+            left += self.box.timetable.tick()
+        return left
+
+    def write_from_outside(self, raw: bytes, *, sender: str, recipients: list[str]) -> None:
+        """A message reaches the server by SMTP's use case; durable when it returns, and worked off."""
+        from lokole.server.receive import accept
+
+        accept(self.server.ports, sender, tuple(recipients), raw)
+
+
+@contextmanager
+def village(
+    folder: Path,
+    *,
+    clock: FrozenClock | None = None,
+    entropy: CountedEntropy | None = None,
+    domain: str = "village.lokole.test",
+    zone: tzinfo = UTC,
+) -> Iterator[Village]:
+    """A :class:`Village` in ``folder``; box and server speak over loopback, everything else is injected.
+
+    The same folder again is the same village after a restart.
+    """
+    import uvicorn
+
+    from lokole.adapters.blobs.folder import FolderBlobStore
+    from lokole.adapters.mail_out.recorder import RecorderMailOut
+    from lokole.adapters.sync_peer import http
+    from lokole.adapters.uplink.always import AlwaysUplink
+    from lokole.config import Url
+    from lokole.device.box import Box, DevicePorts
+    from lokole.device.register import register
+    from lokole.device.settings import DeviceSettings
+    from lokole.mailbox.database import Database
+    from lokole.mailbox.migrate import migrate
+    from lokole.ports.identity import Caller
+    from lokole.server import devices
+    from lokole.server.build import build_server
+    from lokole.server.settings import ServerSettings
+
+    clock, entropy = clock or FrozenClock(), entropy or CountedEntropy()
+    outside = RecorderMailOut()
+    server = build_server(
+        ServerSettings(
+            registration_username="operator",
+            registration_password="a password of nobody",  # noqa: S106  # guards nothing: loopback, in a test
+            mail_out=Url("recorder:"),
+            data=folder / "server",
+            smtp_listen="off",
+            jobs=Url("inline:"),
+        ),
+        clock=clock,
+        entropy=entropy,
+        mail_out=outside,
+        shrink=lambda content, limits: None,
+        web=False,
+    )
+    with socket.socket() as listener, ExitStack() as parts:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        runner = uvicorn.Server(uvicorn.Config(server.app, log_config=None, access_log=False, lifespan="on"))
+        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+
+        def end() -> None:
+            runner.should_exit = True
+            thread.join(10)
+            server.ports.database.close()
+
+        parts.callback(end)
+        while not runner.started and thread.is_alive():
+            time.sleep(0.01)
+
+        settings = DeviceSettings(data=folder / "box", domain="lokole.local")
+        (folder / "box").mkdir(parents=True, exist_ok=True)
+        migrate(settings.database_url)
+        database = Database(settings.database_url)
+        parts.callback(database.close)
+        box = Box(
+            DevicePorts(
+                database=database,
+                blobs=FolderBlobStore(folder / "box" / "blobs"),
+                clock=clock,
+                entropy=entropy,
+                shrink=lambda content, limits: None,
+                uplink=AlwaysUplink(),
+                peer=lambda to, row, seed, counter: http.HttpSyncPeer(
+                    url, device_id=row.device_id, seed=seed, counter=counter, on_twin=counter.twin_seen
+                ),
+                claim=lambda to, code, key: http.claim(url, code=code, public_key=key),
+                spool=folder / "box",
+            ),
+            settings,
+            zone=zone,
+        )
+        if box.row().state != "claimed":
+            operator = Caller("operator", may_override=True)
+            devices.register(server.ports, operator, domain)
+            code = devices.details(server.ports, operator, domain).code
+            assert code is not None
+            register(box, code, server_url=url)
+        yield Village(server, box, clock, outside, url)

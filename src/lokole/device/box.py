@@ -61,7 +61,7 @@ class Box:
         self.zone = zone
         self.lock = lock or OneAtATime(None)
         with ports.database.write() as tx:
-            self.epoch = ensure_identity(tx, ports.entropy)
+            ensure_identity(tx, ports.entropy)
             self.seed = device_seed(tx, ports.entropy)
             self.tenant: TenantNo = self._first_tenant(tx)
         self.timetable = Timetable(
@@ -93,7 +93,7 @@ class Box:
             )
         try:
             with self.lock.held():
-                counter = RequestCounter(self.ports.database, self.tenant, self.ports.clock)
+                counter = RequestCounter(self.ports.database, self.tenant, self.ports.clock, self.ports.entropy)
                 return run_sync(
                     database=self.ports.database,
                     blobs=self.ports.blobs,
@@ -101,7 +101,7 @@ class Box:
                     uplink=self.ports.uplink,
                     peer=self.ports.peer(url, row, self.seed, counter),
                     tenant=row,
-                    epoch=self.epoch,
+                    entropy=self.ports.entropy,
                     compression=Compression(self.settings.compression.value),
                     spool=self.ports.spool,
                 )

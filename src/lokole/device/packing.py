@@ -18,10 +18,12 @@ from typing import IO, cast
 from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import accounts, letters, packages
 from lokole.mailbox.database import Database
+from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.options import set_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
+from lokole.ports.callables import Entropy
 from lokole.sync.compression import Compression
 from lokole.sync.package import write_package
 from lokole.sync.records import AccountRecord, EmailRecord, Record
@@ -54,7 +56,7 @@ def build_package(
     database: Database,
     blobs: BlobStore,
     tenant: TenantRow,
-    epoch: int,
+    entropy: Entropy,
     compression: Compression,
     now: datetime,
     spool: Path | None,
@@ -95,6 +97,7 @@ def build_package(
         out.seek(0)
         blobs.put(blob, iter(lambda: out.read(_CHUNK), b""))
     with database.write() as tx:
+        epoch = ensure_identity(tx, entropy)
         seq = packages.next_seq(tx, tenant.no, epoch, UP)
         no = packages.add_package(
             tx,

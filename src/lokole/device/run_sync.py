@@ -26,7 +26,7 @@ from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.recipients import move_waiting
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
-from lokole.ports.callables import Clock
+from lokole.ports.callables import Clock, Entropy
 from lokole.ports.sync_peer import Offered, SyncPeer
 from lokole.ports.uplink import Uplink
 from lokole.sync.compression import Compression
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 DOWN = "down"
 #: the server's words for a package whose bytes are not what their name says, or whose number is taken: it is packed anew
 SPOILT = frozenset({"digest", "seq"})
+#: so many in a row, and something else is wrong
+MOST_SPOILT = 3
 #: how many packages one acknowledgement may name beside the contiguous ones (protocol, "acknowledge")
 MOST_NUMBERS = 1000
 
@@ -66,7 +68,7 @@ def run_sync(
     uplink: Uplink,
     peer: SyncPeer,
     tenant: TenantRow,
-    epoch: int,
+    entropy: Entropy,
     compression: Compression = Compression.ZSTD,
     spool: Path | None = None,
     enough_bytes: int = packing.ENOUGH_BYTES,
@@ -83,7 +85,7 @@ def run_sync(
     try:
         with uplink.up():
             try:
-                _up(meeting, database, blobs, clock, peer, tenant, epoch, compression, spool, enough_bytes)
+                _up(meeting, database, blobs, clock, peer, tenant, entropy, compression, spool, enough_bytes)
             except Temporary:
                 raise
             except LokoleError as error:
@@ -128,17 +130,18 @@ def _up(
     clock: Clock,
     peer: SyncPeer,
     tenant: TenantRow,
-    epoch: int,
+    entropy: Entropy,
     compression: Compression,
     spool: Path | None,
     enough_bytes: int,
 ) -> None:
+    spoilt = 0
     while True:
         package = packing.unsent_package(database, tenant.no) or packing.build_package(
             database=database,
             blobs=blobs,
             tenant=tenant,
-            epoch=epoch,
+            entropy=entropy,
             compression=compression,
             now=clock(),
             spool=spool,
@@ -157,9 +160,14 @@ def _up(
                     content=content,
                 )
         except (NotFound, Refused) as error:
-            if isinstance(error, NotFound) or error.code in SPOILT:
-                packing.withdraw(database, blobs, package, clock())
-            raise
+            if isinstance(error, Refused) and error.code not in SPOILT:
+                raise
+            packing.withdraw(database, blobs, package, clock())
+            spoilt += 1
+            if spoilt == MOST_SPOILT:
+                raise
+            log.warning("a package is packed anew: %s", error)
+            continue
         meeting.letters_up += _gone(database, tenant, package, clock())
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import delete, update
 
 from lokole.mail.model import TenantNo
 from lokole.mailbox.database import Connection, Database, to_micros
-from lokole.mailbox.identity import get_secret
+from lokole.mailbox.identity import get_secret, renew_epoch
 from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.schema import secret
 from lokole.ports.callables import Clock, Entropy
@@ -43,10 +43,11 @@ def replace_seed(tx: Connection, seed: Seed) -> None:
 class RequestCounter:
     """The counter of signed requests; durable before :meth:`next` returns."""
 
-    def __init__(self, database: Database, tenant: TenantNo, clock: Clock) -> None:
+    def __init__(self, database: Database, tenant: TenantNo, clock: Clock, entropy: Entropy) -> None:
         self._database = database
         self._tenant = tenant
         self._clock = clock
+        self._entropy = entropy
 
     def next(self) -> int:
         """A number higher than every one before."""
@@ -58,8 +59,13 @@ class RequestCounter:
             self._raise_to(at_least)
 
     def twin_seen(self) -> None:
-        """Write down that somebody else seems to use this box's key."""
+        """Write down that somebody else seems to use this box's key, and share no number with them from now on.
+
+        Whether this database is the copy or the original, both count letters and packages from the same number:
+        a new epoch keeps them apart.
+        """
         with self._database.write() as tx:
+            renew_epoch(tx, self._entropy)
             set_option(tx, self._tenant, TWIN_OPTION, to_micros(self._clock()))
 
     def _raise_to(self, at_least: int) -> int:

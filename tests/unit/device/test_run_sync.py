@@ -151,7 +151,6 @@ def test_a_package_spoilt_on_the_disk_is_packed_anew(tmp_path: Path) -> None:
     (blob,) = (tmp_path / "blobs").rglob("pkg-*")
     blob.chmod(0o600)
     blob.write_bytes(b"spoilt" + blob.read_bytes()[6:])
-    assert box.sync().result == "digest"
     report = box.sync()
     assert (report.result, report.letters_up, report.waiting) == ("ok", 1, 0)
     box.ports.database.close()
