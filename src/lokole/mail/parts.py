@@ -21,7 +21,7 @@ class MimeLimits:
     """How much of a message is taken apart; ``max_bytes`` is of the whole message, ``max_body_chars`` of one shown part."""
 
     max_bytes: int = 40_000_000
-    max_lines: int = 1_500_000
+    max_lines: int = 1_000_000
     max_depth: int = 50
     max_parts: int = 1000
     max_headers: int = 2000

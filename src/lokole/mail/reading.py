@@ -136,6 +136,8 @@ class Reader:
         content = self.content(part)
         charset = values.get("charset")
         markup = kind in ("text/html", "text/x-amp-html", "text/watch-html")
+        if not markup:
+            content = content[: self.limits.max_body_chars * 4 + 4]  # enough to see that it is too long
         text, problem = decode_text(content, charset or (_meta_charset(content) if markup else None))
         if problem:
             self.problems[problem] = None
