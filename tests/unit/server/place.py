@@ -265,6 +265,7 @@ def place_in(
     clock = clock or Clock()
     world = WorldMailOut()
     if "database" not in changes and not (folder / "lokole.db").exists():
+        folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(_empty_database(), folder / "lokole.db")
     server = build_server(
         settings_for(folder, **changes),

@@ -1,0 +1,267 @@
+"""The OpenAPI document is what the server answers: every operation, the console, and generated requests (Schemathesis)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.checks import (
+    CheckContext,
+    CheckFunction,
+)
+from schemathesis.core.transport import Response as CheckedResponse
+from schemathesis.generation.case import Case
+from schemathesis.specs.openapi import checks
+from starlette.routing import Route
+
+from lokole.config import Url
+from lokole.mailbox import schema as tables
+from lokole.server.api import exchange, intake
+from lokole.server.app import read_document, streamed_operations
+from lokole.sync.package import Compression
+from tests.unit.server.place import NEIGHBOUR, OPERATOR, BoxAtPlace, Place, message, place_in
+
+DOCUMENT = read_document()
+METHODS = ("get", "put", "post", "delete")
+OPERATIONS = [
+    (method.upper(), path, item[method])
+    for path, item in DOCUMENT["paths"].items()
+    for method in METHODS
+    if method in item
+]
+
+
+def test_the_document_is_served_whole_and_the_console_reads_it(place: Place) -> None:
+    served = place.client.get("/openapi.json")
+    assert served.json() == DOCUMENT
+    assert DOCUMENT["openapi"] == "3.0.3"
+    console = place.client.get("/ui/")
+    assert console.status_code == 200
+    assert "/openapi.json" in console.text
+
+
+def test_below_each_path_of_the_api_ui_leads_to_the_console(place: Place) -> None:
+    prefixes = {path.rpartition("/{")[0] or path for path in DOCUMENT["paths"]}
+    for prefix in {one.rstrip("/") for one in prefixes if one.startswith(("/api/email", "/api/exchange"))}:
+        if prefix.endswith(("claim", "packages", "ack", "trouble", "pending", "users", "{domain}")):
+            continue  # below an operation there is nothing
+        answer = place.client.get(f"{prefix}/ui", follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (307, "/ui/"), prefix
+        assert place.client.get(f"{prefix}/ui/").status_code == 200
+
+
+def test_the_console_is_off_unless_it_is_switched_on(tmp_path: Path) -> None:
+    with place_in(tmp_path, console=False) as place:
+        for path in ("/ui", "/ui/", "/api/email/upload/ui", "/healthcheck/ui", "/api/ui"):
+            assert place.client.get(path, follow_redirects=False).status_code in (404, 405), path
+        assert place.client.get("/api/email/register/ui", auth=OPERATOR).status_code == 404
+        assert "/ui/" not in place.client.get("/").text
+
+
+def test_routes_of_our_own_are_exactly_those_that_the_document_marks(place: Place) -> None:
+    ours = {
+        (method, route.path)
+        for route in (*intake.routes(place.ports), *exchange.routes(place.ports))
+        if isinstance(route, Route)
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+    assert ours == streamed_operations(DOCUMENT)
+
+
+def test_every_error_is_a_problem_with_title_and_status(place: Place) -> None:
+    for method, path in (
+        ("GET", "/nothing"),
+        ("POST", "/healthcheck/ping"),
+        ("GET", "/api/exchange/claim"),
+        ("PATCH", "/api/exchange/packages"),
+    ):
+        answer = place.client.request(method, path)
+        assert answer.status_code in (404, 405)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == answer.status_code
+        assert answer.json()["title"]
+
+
+def test_a_plain_request_has_a_limit_whether_it_announces_its_size_or_not(place: Place) -> None:
+    body = b'{"domain": "' + b"a" * 1_100_000 + b'"}'
+    headers = {"Content-Type": "application/json"}
+    announced = place.client.post("/api/email/register/", content=body, headers=headers, auth=OPERATOR)
+
+    def pieces() -> Iterator[bytes]:
+        yield from (body[at : at + 65536] for at in range(0, len(body), 65536))
+
+    counted = place.client.post("/api/email/register/", content=pieces(), headers=headers, auth=OPERATOR)
+    assert announced.status_code == counted.status_code == 413
+
+
+def test_the_start_page_says_what_this_is_and_ping_may_be_asked_from_elsewhere(place: Place) -> None:
+    page = place.client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    for link in ("/ui/", "/openapi.json", "/healthcheck/ping"):
+        assert f'href="{link}"' in page.text
+    ping = place.client.get("/healthcheck/ping")
+    assert (ping.status_code, ping.headers["access-control-allow-origin"]) == (200, "*")
+    for path in ("/", "/openapi.json", "/api/email/metrics/users/x.test"):
+        assert (
+            "access-control-allow-origin" not in place.client.get(path, headers={"Origin": "https://evil.test"}).headers
+        )
+
+
+def test_the_web_pages_are_mounted(tmp_path: Path) -> None:
+    with place_in(tmp_path, web=True) as place:
+        page = place.client.get("/web/")
+        assert page.status_code == 200
+        assert "text/html" in page.headers["content-type"]
+        assert 'href="/web/' in place.client.get("/").text
+        assert place.client.get("/webx").status_code == 404
+
+
+# --- who reaches what ----------------------------------------------------------------------------
+
+#: What each operation answers to somebody who is not allowed: nobody, a foreign box, a foreign person.
+#: A new operation without a row fails the test below.
+FORBIDDEN: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {
+    ("GET", "/healthcheck/ping"): {},
+    ("GET", "/api/email/register/"): {"nobody": (401,), "box": (401,)},
+    ("POST", "/api/email/register/"): {"nobody": (401,), "box": (401,), "person": (409,)},
+    ("GET", "/api/email/register/{domain}"): {"nobody": (401,), "box": (401,), "person": (403,)},
+    ("DELETE", "/api/email/register/{domain}"): {"nobody": (401,), "box": (401,), "person": (403,)},
+    ("DELETE", "/api/email/register/{domain}/keys"): {"nobody": (401,), "box": (401,), "person": (403,)},
+    ("POST", "/api/email/upload/{client_id}"): {"nobody": (403,), "box": (403,), "person": (403,)},
+    ("GET", "/api/email/download/{client_id}"): {"nobody": (403,), "box": (403,), "person": (403,)},
+    ("POST", "/api/email/sendgrid/{client_id}"): {"nobody": (403,), "box": (403,), "person": (403,)},
+    ("GET", "/api/email/metrics/pending/{domain}"): {},  # numbers only, for the status page, as in the first Lokole
+    ("GET", "/api/email/metrics/users/{domain}"): {},
+    ("GET", "/api/email/metrics/trouble"): {"nobody": (401,), "box": (401,), "person": (403,)},
+    ("POST", "/api/exchange/claim"): {"nobody": (404, 409), "box": (404, 409), "person": (404, 409)},
+    ("GET", "/api/exchange/packages"): {"nobody": (401,), "person": (401,)},  # a box sees its own list
+    ("GET", "/api/exchange/packages/{sha256}"): {"nobody": (401,), "box": (404,), "person": (401,)},
+    ("PUT", "/api/exchange/packages/{sha256}"): {
+        "nobody": (401,),
+        "person": (401,),
+    },  # and keeps what it uploads to itself
+    ("POST", "/api/exchange/ack"): {"nobody": (401,), "person": (401,)},  # of its own packages only: test_exchange.py
+}
+
+
+def test_nobody_reaches_what_is_anothers_and_nothing_changes(tmp_path: Path) -> None:
+    assert set(FORBIDDEN) == {(method, path) for method, path, _ in OPERATIONS}, "an operation without a row"
+    with place_in(tmp_path) as place:
+        victim = place.box("victim.lokole.test", ["ann"])
+        place.webhook(victim.webhook, message(to="ann@victim.lokole.test"), ["ann@victim.lokole.test"])
+        (package,) = victim.offers()
+        other = place.box("other.lokole.test", ["eve"])
+        fill = {"domain": victim.domain, "client_id": victim.device_id, "sha256": package["sha256"]}
+        for (method, template), cells in FORBIDDEN.items():
+            path = template.format(**fill)
+            for who, allowed in cells.items():
+                before = _fingerprint(place)
+                answer = _ask(place, other, who, method, path, victim)
+                assert answer in allowed, (method, template, who, answer)
+                assert _fingerprint(place) == before, (method, template, who)
+            place.clock.pass_by(minutes=15)  # the limits on guessing are tested elsewhere
+
+
+def _ask(place: Place, other: BoxAtPlace, who: str, method: str, path: str, victim: BoxAtPlace) -> int:
+    body: bytes | None = None
+    headers: dict[str, str] = {}
+    if path.endswith("/register/"):
+        body, headers = json.dumps({"domain": victim.domain}).encode(), {"Content-Type": "application/json"}
+    elif "/upload/" in path:
+        body, headers = b'{"resource_id": "x.tar.gz"}', {"Content-Type": "application/json"}
+    elif path.endswith("/claim"):
+        said = {"code": "aaaa-bbbb-cccc-dddd", "public_key": "A" * 43}
+        body, headers = json.dumps(said).encode(), {"Content-Type": "application/json"}
+    elif "/sendgrid/" in path:
+        body, headers = b"email=x", {"Content-Type": "application/x-www-form-urlencoded"}
+    elif path.endswith("/ack"):
+        body, headers = b'{"epoch": 1, "seq": 1}', {"Content-Type": "application/json"}
+    elif method == "PUT":
+        body, headers = b"", other.upload_headers(1)
+    if who == "box":
+        return other.call(method, path, body or b"", headers).status_code
+    if who == "person":
+        headers["Authorization"] = f"Bearer {NEIGHBOUR}"
+    return place.client.request(method, path, content=body, headers=headers).status_code
+
+
+def _fingerprint(place: Place) -> str:
+    """Everything that is stored, but for what a request may leave behind: counters of boxes and of failures."""
+    found: dict[str, Any] = {}
+    with place.ports.database.read() as tx:
+        for table in tables.metadata.sorted_tables:
+            if table.name in ("credential", "limit_count"):
+                continue
+            found[table.name] = sorted(str(tuple(row)) for row in tx.execute(table.select()))
+    found["blobs"] = sorted(place.ports.blobs.list())
+    return json.dumps(found)
+
+
+# --- generated requests --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("generated")
+    with place_in(folder / "data", v1_boxes=True, exchange=Url(f"folder://{folder}/exchange")) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        place.webhook(box.webhook, message(), ["ann@a.lokole.test"])
+        place.register("old.lokole.test")
+        yield place
+
+
+@schemathesis.serializer(*(one.content_type for one in Compression))
+def as_bytes(_context: object, value: object) -> bytes:
+    """A generated body of a package is any bytes."""
+    return value.data if hasattr(value, "data") else str(value).encode()
+
+
+CHECKS: list[CheckFunction] = [
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+]
+
+
+def not_a_server_error(_context: CheckContext, response: CheckedResponse, case: Case) -> None:
+    assert response.status_code < 500, f"{case.method} {case.path}: {response.status_code}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "signed_in"),
+    [(method, path, False) for method, path, _ in OPERATIONS]
+    + [(method, path, True) for method, path, item in OPERATIONS if {"basic": []} in item.get("security", [])],
+)
+def test_generated_requests_are_answered_as_the_document_says(
+    generated: Place, method: str, path: str, signed_in: bool
+) -> None:
+    schema = schemathesis.openapi.from_asgi("/openapi.json", generated.server.app)
+    operation = schema[path][method]
+    real = itertools.cycle(["a.lokole.test", "old.lokole.test", "nothing.test"])
+
+    @hypothesis.given(case=operation.as_strategy())
+    @hypothesis.settings(
+        max_examples=12,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    def check(case: Case) -> None:
+        if "domain" in (case.path_parameters or {}) and method != "DELETE":
+            case.path_parameters["domain"] = next(real)
+        headers = {name: value for name, value in (case.headers or {}).items() if name.lower() != "authorization"}
+        case.headers = headers  # type: ignore[assignment]
+        auth = OPERATOR if signed_in else None
+        generated.clock.pass_by(minutes=15)
+        case.call_and_validate(auth=auth, checks=[not_a_server_error, *CHECKS])
+
+    check()
