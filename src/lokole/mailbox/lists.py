@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, false, func, literal, select, true, union_all
+from sqlalchemy import Row, Select, and_, bindparam, false, func, literal, or_, select, true, union_all
 
 from lokole.mail.model import Account, Contact, Delivery, DeliveryState, EmailId, EmailNo, FolderName
 from lokole.mailbox.database import Connection, from_micros
@@ -110,7 +110,8 @@ _SOME = _ROWS.where(entry.c.email.in_(bindparam("emails", expanding=True))).orde
 _IN_FOLDER = _ROWS.where(entry.c.folder == bindparam("folder"))
 # "folder || ''" keeps SQLite from walking the whole inbox for it: the index of written letters is the short one
 _AMONG_SENT = and_(
-    entry.c.written == true(), entry.c.folder.concat("").in_((FolderName.SENT.value, FolderName.INBOX.value))
+    entry.c.written == true(),
+    or_(*(entry.c.folder.concat("") == name.value for name in (FolderName.SENT, FolderName.INBOX))),
 )
 _WRITTEN = _ROWS.where(_AMONG_SENT)
 # the next columns of the same index, so that no row is looked at

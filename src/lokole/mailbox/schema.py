@@ -206,10 +206,15 @@ entry = Table(
     Column("deleted_origin", String(64), nullable=False),
     Index("ix_entry_list", "account", "deleted", "folder", "email"),
     Index(
+        # all that a list needs of the entry: SQLite takes a partial index before the table only when it need not look there
         "ix_entry_written",
         "account",
         "deleted",
+        "written",
         "email",
+        "folder",
+        "read",
+        "starred",
         sqlite_where=text("written = 1"),
         postgresql_where=text("written"),
     ),

@@ -170,6 +170,8 @@ def test_no_list_walks_a_whole_table_on_sqlite(world: World) -> None:
             # a subquery is capped, and the index of words is asked by its words
             walks = [step for step in steps if step.startswith("SCAN") and not re.search("VIRTUAL|anon_", step)]
             assert not walks, (query, steps)
+            if "entry.written" in query:
+                assert "ix_entry_written" in steps[0], steps
             if "entry.deleted" in query and "ORDER BY entry.email" in query:
                 assert not [step for step in steps if "TEMP B-TREE" in step], (query, steps)
         assert tx.execute(text("SELECT 1")).scalar() == 1

@@ -286,7 +286,7 @@ def _create_tables() -> None:
     op.create_index(
         "ix_entry_written",
         "entry",
-        ["account", "deleted", "email"],
+        ["account", "deleted", "written", "email", "folder", "read", "starred"],
         unique=False,
         sqlite_where=sa.text("written = 1"),
         postgresql_where=sa.text("written"),
