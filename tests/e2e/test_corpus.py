@@ -370,6 +370,8 @@ OTHER_TEXT = {
     "mime/spamscope/mail_test_14.eml": "a text that is there twice",
 }
 OTHER_FILES = {
+    "mail/modern-html-phishing-pot/pp-7013.eml": "a picture written into the markup becomes a file",
+    "mime/flanker/broken-ctype.eml": "a picture is one whatever its type says",
     "mail/sa-easy-ham-1/eh1-00062.eml": "an alternative form of the text is no file",
     "mail/sa-easy-ham-1/eh1-01040.eml": "a patch beside the text is a file",
     "mail/sa-easy-ham-1/eh1-01220.eml": "a patch beside the text is a file",
