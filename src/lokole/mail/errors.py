@@ -27,7 +27,14 @@ class Refused(LokoleError):
 
 
 class BadPackage(LokoleError):
-    """The peer's fault: a package, or one record of it, that cannot be read."""
+    """The peer's fault: a package, or one record of it, that cannot be read.
+
+    ``code`` is a stable word for programs; those of a sealed package stand in protocol 6.6.
+    """
+
+    def __init__(self, message: str = "", *, code: str = "unreadable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Temporary(LokoleError):

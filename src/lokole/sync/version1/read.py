@@ -82,14 +82,14 @@ def read_email(fields: dict[str, Any], *, digest: Callable[[], str]) -> tuple[Em
     ``digest`` names the line when it has no ``_uid`` of its own (protocol 2.4).
     Raises :class:`BadPackage` when a field is of the wrong type.
     """
-    head, notes = _read_head(fields)
-    uid = _uid(fields)
+    head, notes = read_head(fields)
+    uid = uid_of(fields)
     if not uid:
         uid = digest()
         notes.insert(0, "uid-derived")
     attachments: list[Attachment] = []
     bad: list[tuple[str, bytes]] = []
-    for n, item in enumerate(_attachment_list(fields), start=1):
+    for n, item in enumerate(attachment_list(fields), start=1):
         try:
             attachments.append(_attachment(item, n))
         except BadPackage as error:
@@ -123,8 +123,8 @@ def _evidence(uid: str, n: int, item: object) -> bytes:
 
 def read_attachment(fields: dict[str, Any]) -> AttachmentRecord:
     """The attachment that travels apart; raises :class:`BadPackage`."""
-    uid = _uid(fields)
-    emails = _texts(fields, "emails")
+    uid = uid_of(fields)
+    emails = texts_of(fields, "emails")
     if not uid:
         raise BadPackage("the attachment has no _uid")
     return AttachmentRecord(uid, _attachment(fields, 1), emails)
@@ -132,7 +132,7 @@ def read_attachment(fields: dict[str, Any]) -> AttachmentRecord:
 
 def read_account(fields: dict[str, Any]) -> AccountRecord:
     """The person; raises :class:`BadPackage`."""
-    address = _text(fields, "email")
+    address = text_of(fields, "email")
     if not address:
         raise BadPackage("the account has no email")
     version = fields.get("version")
@@ -142,13 +142,13 @@ def read_account(fields: dict[str, Any]) -> AccountRecord:
         raise BadPackage("version is not a counter")
     return AccountRecord(
         address,
-        password_hash=_text(fields, "password") or None,
-        language=_text(fields, "language") or None,
+        password_hash=text_of(fields, "password") or None,
+        language=text_of(fields, "language") or None,
         version=version,
     )
 
 
-def _read_head(fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def read_head(fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Everything of a letter but its attachments, as arguments of :class:`Email`, and the notes."""
     if _LETTER_KEYS.isdisjoint(fields):
         raise BadPackage("the object has no key of a letter")
@@ -156,14 +156,14 @@ def _read_head(fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     names = _names(fields)
 
     def contacts(key: str) -> tuple[Contact, ...]:
-        return tuple(Contact(address, names.get(address, "")) for address in _texts(fields, key))
+        return tuple(Contact(address, names.get(address, "")) for address in texts_of(fields, key))
 
-    sender = _text(fields, "from")
+    sender = text_of(fields, "from")
     sent_at, readable = _sent_at(fields.get("sent_at"))
     if not readable:
         notes.append("sent_at-unreadable")
     try:
-        recipients = tuple(Address.parse(address) for address in _texts(fields, "recipients"))
+        recipients = tuple(Address.parse(address) for address in texts_of(fields, "recipients"))
     except Refused:
         raise BadPackage("recipients holds something that is no address") from None
     head = {
@@ -172,13 +172,13 @@ def _read_head(fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         "cc": contacts("cc"),
         "bcc": contacts("bcc"),
         "reply_to": contacts("reply_to"),
-        "subject": _text(fields, "subject"),
-        "body": _text(fields, "body"),
+        "subject": text_of(fields, "subject"),
+        "body": text_of(fields, "body"),
         "sent_at": sent_at,
         "sent_at_doubtful": not readable,
-        "message_id": _text(fields, "message_id"),
-        "in_reply_to": _text(fields, "in_reply_to"),
-        "references": _texts(fields, "references"),
+        "message_id": text_of(fields, "message_id"),
+        "in_reply_to": text_of(fields, "in_reply_to"),
+        "references": texts_of(fields, "references"),
         "recipients": recipients,
     }
     return head, notes
@@ -197,12 +197,14 @@ def _sent_at(value: object) -> tuple[datetime | None, bool]:
         return None, False
 
 
-def _uid(fields: dict[str, Any]) -> str:
+def uid_of(fields: dict[str, Any]) -> str:
+    """The sender's name for the letter, empty when there is none that can be used."""
     value = fields.get("_uid")
     return jsontext.fit_text(value) if isinstance(value, str) and len(value) <= _MAX_UID else ""
 
 
-def _text(fields: dict[str, Any], key: str) -> str:
+def text_of(fields: dict[str, Any], key: str) -> str:
+    """Text, empty when absent or null; raises :class:`BadPackage`."""
     value = fields.get(key)
     if value is None:
         return ""
@@ -211,7 +213,8 @@ def _text(fields: dict[str, Any], key: str) -> str:
     return jsontext.fit_text(value)
 
 
-def _texts(fields: dict[str, Any], key: str) -> tuple[str, ...]:
+def texts_of(fields: dict[str, Any], key: str) -> tuple[str, ...]:
+    """A list of texts, empty when absent or null; raises :class:`BadPackage`."""
     value = fields.get(key)
     if value is None:
         return ()
@@ -231,7 +234,8 @@ def _names(fields: dict[str, Any]) -> dict[str, str]:
     return {jsontext.fit_text(address): jsontext.fit_text(name) for address, name in value.items()}
 
 
-def _attachment_list(fields: dict[str, Any]) -> list[Any]:
+def attachment_list(fields: dict[str, Any]) -> list[Any]:
+    """The attachments as they stand there, checked only to be a list; raises :class:`BadPackage`."""
     value = fields.get("attachments")
     if value is None:
         return []
@@ -244,10 +248,10 @@ def _attachment(item: object, n: int) -> Attachment:
     if not isinstance(item, dict):
         raise BadPackage("it is not an object")
     return Attachment(
-        filename=_text(item, "filename") or f"attachment-{n}",
+        filename=text_of(item, "filename") or f"attachment-{n}",
         content=_content(item.get("content")),
-        type=_text(item, "type") or "application/octet-stream",
-        cid=_text(item, "cid") or None,
+        type=text_of(item, "type") or "application/octet-stream",
+        cid=text_of(item, "cid") or None,
     )
 
 

@@ -22,7 +22,7 @@ def email_line_pieces(record: EmailRecord, *, own_box: bool, undated: datetime =
 
     A version 1 box (``own_box=False``) gets ``undated`` for a letter without a date; our own gets no ``sent_at`` then.
     """
-    fields = _email_fields(record.email, own_box=own_box, undated=undated)
+    fields = email_fields(record.email, own_box=own_box, undated=undated)
     if not record.email.attachments:
         yield jsontext.write({"_uid": record.uid, "attachments": [], **fields}) + b"\n"
         return
@@ -65,7 +65,7 @@ def what_does_not_fit(record: EmailRecord, *, own_box: bool, limits: Limits) -> 
     """
     attachments = record.email.attachments
     contents = [(len(attachment.content) + 2) // 3 * 4 for attachment in attachments]
-    text = len(jsontext.write(_email_fields(record.email, own_box=own_box, undated=NO_DATE))) + len(record.uid) + 100
+    text = len(jsontext.write(email_fields(record.email, own_box=own_box, undated=NO_DATE))) + len(record.uid) + 100
     text += sum(len(jsontext.write([item.filename, item.cid, item.type])) + 60 for item in attachments)
     # What is too short to be lifted out counts as text (sync/jsontext.py).
     if text + sum(size for size in contents if size < jsontext.LONG_CONTENT) > limits.max_text_bytes:
@@ -73,7 +73,8 @@ def what_does_not_fit(record: EmailRecord, *, own_box: bool, limits: Limits) -> 
     return "attachments" if text + sum(contents) > limits.max_line_bytes else None
 
 
-def _email_fields(email: Email, *, own_box: bool, undated: datetime) -> dict[str, object]:
+def email_fields(email: Email, *, own_box: bool, undated: datetime = NO_DATE) -> dict[str, object]:
+    """The keys of a letter but ``_uid`` and ``attachments``; see :func:`email_line_pieces`."""
     fields: dict[str, object] = {
         "from": email.sender.address,
         "to": _addresses(email.to),
