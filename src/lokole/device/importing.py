@@ -60,12 +60,12 @@ def import_package(
             importer.keep_apart("package", f"package {name[:12]}", str(error), f"package:{name}", None)
             break
         importer.take(n, record)
-    return importer.imported
+    return Imported(importer.letters, importer.repeated, importer.quarantined, importer.unknown)
 
 
 class _Importer:
     def __init__(self, name: str, database: Database, blobs: BlobStore, tenant: TenantRow, clock: Clock) -> None:
-        self.imported = Imported()
+        self.letters = self.repeated = self.quarantined = self.unknown = 0
         self._name = name
         self._database = database
         self._blobs = blobs
@@ -111,7 +111,7 @@ class _Importer:
                 now=self._clock(),
             )
         if new:
-            self.imported = replace(self.imported, quarantined=self.imported.quarantined + 1)
+            self.quarantined += 1
 
     def _letter(self, record: EmailRecord) -> None:
         tenant = self._tenant
@@ -137,13 +137,9 @@ class _Importer:
                 uid=record.uid,
             )
             set_envelope(tx, tenant.no, no, envelope)
-        imported = self.imported
-        self.imported = replace(
-            imported,
-            letters=imported.letters + created,
-            repeated=imported.repeated + (not created),
-            unknown=imported.unknown + sum(state == "unknown" for state in envelope.values()),
-        )
+        self.letters += created
+        self.repeated += not created
+        self.unknown += sum(state == "unknown" for state in envelope.values())
 
     def _attachment(self, record: AttachmentRecord) -> bool:
         (stored,) = letters.put_attachments(self._blobs, self._tenant.domain, (record.attachment,))

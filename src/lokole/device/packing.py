@@ -15,16 +15,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
 
-from lokole.mail.model import EmailNo, PackageRef, TenantNo
-from lokole.mailbox import accounts, letters, packages
-from lokole.mailbox.database import Database
+from lokole.mail.model import DeliveryState, EmailNo, PackageRef, TenantNo
+from lokole.mailbox import accounts, letters, packages, recipients
+from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.options import set_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
+from lokole.sync import version1
 from lokole.sync.compression import Compression
+from lokole.sync.limits import SERVER
 from lokole.sync.package import write_package
 from lokole.sync.records import AccountRecord, EmailRecord, Record
 
@@ -33,6 +35,8 @@ UP = "up"
 ENOUGH_BYTES = 8 * 1024 * 1024
 #: which versions of which people the package on its way carries
 CARRIED_OPTION = "accounts_on_the_way"
+#: what the writer of a letter reads that no package can carry
+TOO_LONG = "the letter is too long"
 _CHUNK = 64 * 1024
 
 
@@ -72,6 +76,7 @@ def build_package(
     if not waiting and not people:
         return None
     packed: list[EmailNo] = []
+    too_long: list[EmailNo] = []
 
     def records() -> Iterator[Record]:
         size = 0
@@ -82,8 +87,12 @@ def build_package(
                 stored.email, attachments=letters.load_attachments(blobs, tenant.domain, stored.attachments)
             )
             size += len(email.body) + sum(one.size for one in stored.attachments)
+            record = EmailRecord(uid=stored.id.hex(), email=email)
             packed.append(no)
-            yield EmailRecord(uid=stored.id.hex(), email=email)
+            if version1.what_does_not_fit(record, own_box=True, limits=SERVER) is not None:
+                too_long.append(no)
+                continue
+            yield record
             if size >= enough_bytes:
                 break
         yield from people
@@ -109,13 +118,21 @@ def build_package(
             size=size,
             type=compression.content_type,
             blob=blob,
-            letters=len(packed),
+            letters=len(packed) - len(too_long),
             state="built",
             now=now,
         )
         packages.mark_packed(tx, no, packed)
+        for letter in too_long:  # it waits no longer, and its writer is told
+            _refuse(tx, tenant.no, letter)
         set_option(tx, tenant.no, CARRIED_OPTION, {"seq": seq, "accounts": _versions(people)})
         return packages.get_package(tx, tenant.no, no)
+
+
+def _refuse(tx: Connection, tenant: TenantNo, letter: EmailNo) -> None:
+    for delivery in recipients.deliveries(tx, tenant, letter):
+        if delivery.state is DeliveryState.WAITING:
+            recipients.set_recipient_state(tx, tenant, letter, delivery.address, DeliveryState.REFUSED, TOO_LONG)
 
 
 def _versions(people: list[AccountRecord]) -> dict[str, int]:

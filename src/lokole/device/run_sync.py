@@ -168,18 +168,18 @@ def _up(
                 raise
             log.warning("a package is packed anew: %s", error)
             continue
-        meeting.letters_up += _gone(database, tenant, package, clock())
+        _gone(database, tenant, package, clock())
+        meeting.letters_up += package.letters
 
 
-def _gone(database: Database, tenant: TenantRow, package: PackageRow, now: datetime) -> int:
+def _gone(database: Database, tenant: TenantRow, package: PackageRow, now: datetime) -> None:
     """The server holds ``package`` for good: its letters wait no longer, its people are known there."""
     with database.write() as tx:
         carried_letters = [one.email for one in packages.emails_of(tx, package.no)]
         move_waiting(tx, tenant.no, carried_letters, DeliveryState.AT_SERVER)
-        delivered = packages.acknowledge(tx, tenant.no, package.epoch, packing.UP, 0, [package.seq], now)
+        packages.acknowledge(tx, tenant.no, package.epoch, packing.UP, 0, [package.seq], now)
         carried = packing.carried_accounts(get_option(tx, tenant.no, packing.CARRIED_OPTION, None), package.seq)
         accounts.mark_accounts_sent(tx, tenant.no, carried)
-        return delivered
 
 
 def _down(

@@ -25,7 +25,14 @@ def person(box: Box, name: str) -> Account:
         return found or accounts.create_account(tx, box.tenant, name, password_hash=None, now=box.ports.clock())
 
 
-def write(box: Box, name: str, to: str, subject: str = "Hello", attachments: tuple[Attachment, ...] = ()) -> EmailNo:
+def write(
+    box: Box,
+    name: str,
+    to: str,
+    subject: str = "Hello",
+    attachments: tuple[Attachment, ...] = (),
+    body: str = "<p>text</p>",
+) -> EmailNo:
     """``name`` sends a letter, as the pages do it."""
     writer = person(box, name)
     stored = letters.put_attachments(box.ports.blobs, writer.domain, attachments)
@@ -33,7 +40,7 @@ def write(box: Box, name: str, to: str, subject: str = "Hello", attachments: tup
         sender=Contact(str(writer.address)),
         to=tuple(Contact(part) for part in to.split(",")),
         subject=subject,
-        body="<p>text</p>",
+        body=body,
     )
     with box.ports.database.write() as tx:
         return letters.write_letter(

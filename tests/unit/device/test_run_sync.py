@@ -156,6 +156,16 @@ def test_a_package_spoilt_on_the_disk_is_packed_anew(tmp_path: Path) -> None:
     box.ports.database.close()
 
 
+def test_a_letter_that_no_package_can_carry_comes_back_to_its_writer(box: Box, peer: InProcessExchange) -> None:
+    long = write(box, "ann", "bob@example.org", "Far too long", body="é" * 2 * 2**20)
+    short = write(box, "ann", "bob@example.org", "Short")
+    report = box.sync()
+    assert (report.result, report.letters_up, report.waiting) == ("ok", 1, 0)
+    assert [subjects_of(package) for package in peer.uploaded] == [["Short"]]
+    assert states(box, long) == [DeliveryState.REFUSED]
+    assert states(box, short) == [DeliveryState.AT_SERVER]
+
+
 # --- down ----------------------------------------------------------------------------------------
 
 
