@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 from lokole.mail.errors import Permanent, Temporary
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+# nothing of what ends an address in a command (RFC 5321 section 4.1.2)
+_NOT_IN_A_PATH = re.compile(r"[\x00-\x20\x7f<>]")
 _DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
@@ -44,6 +46,8 @@ class SmtpMailOut:
 
     def send(self, *, sender: str, recipient: str, message: bytes) -> None:
         """Hand over one message, see ``ports.mail_out``; a 4xx answer and everything about the connection is Temporary, a 5xx answer Permanent."""
+        if _NOT_IN_A_PATH.search(sender) or _NOT_IN_A_PATH.search(recipient):
+            raise Permanent("this is not an address", reason="this is not an address")
         # A lone CR or LF could be read as the end of the letter by a careless relay: none leaves here.
         message = _LINE_END.sub(b"\r\n", message)
         try:
