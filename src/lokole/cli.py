@@ -42,7 +42,11 @@ def main() -> None:
 
 @main.command()
 @click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where everything is kept."
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".lokole/data"),
+    show_default=True,
+    help="Where everything is kept.",
 )
 @click.option("--device-port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="The box's pages.")
 @click.option("--server-port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="The server's API.")

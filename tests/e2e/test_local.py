@@ -295,7 +295,7 @@ def test_a_form_from_another_site_is_refused(local: Local) -> None:
 
 def test_the_folder_serves_again_and_a_second_user_of_it_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    first = start(folder, "--registration", "operator:a long enough one")
+    first = start(folder, "--registration", "operator:short")
     told = first.told
     sign_up(first, "ann")
     second = subprocess.run(
@@ -304,12 +304,16 @@ def test_the_folder_serves_again_and_a_second_user_of_it_is_told(tmp_path: Path)
     assert (second.returncode, second.stdout) == (1, "")
     assert second.stderr.count("\n") == 1
     assert "Another `lokole local` uses" in second.stderr
-    other = subprocess.run(
-        [sys.executable, "-m", "lokole", "local", "--data", str(tmp_path / "other"), "--device-port", told["device"].rstrip("/").rpartition(":")[2]],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert other.returncode == 1
-    assert "is taken; choose another with --device-port" in other.stderr
+    for option, taken in (
+        ("--device-port", told["device"].rstrip("/").rpartition(":")[2]),
+        ("--smtp-port", str(told["smtp_port"])),
+    ):
+        other = subprocess.run(
+            [sys.executable, "-m", "lokole", "local", "--data", str(tmp_path / "other"), "--device-port", "0", "--server-port", "0",
+             "--smtp-port", "0", "--world-port", "0", "--status-port", "0", option, taken],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (other.returncode, other.stderr) == (1, f"Port {taken} is taken; choose another with {option}.\n")
     assert stop(first, signal.SIGTERM)[0] == 0
 
     again = start(folder)

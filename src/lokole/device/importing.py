@@ -81,7 +81,10 @@ class _Importer:
                     self._letter(record)
                 except Temporary:
                     raise
-                except (Refused, ValueError, OverflowError) as error:
+                except MemoryError as error:
+                    raise Temporary("the letter is too large for the memory that is left") from error
+                except Exception as error:
+                    # whatever it is about this letter, its neighbours do not wait for it
                     self.keep_apart("record", source, type(error).__name__, key, _evidence(record))
             case AttachmentRecord():
                 if not self._attachment(record):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,7 +74,7 @@ def run_sync(
     spool: Path | None = None,
     enough_bytes: int = packing.ENOUGH_BYTES,
 ) -> SyncReport:
-    """Meet the server once; an error of the meeting is the ``result`` of the report, a stable word, and never raised.
+    """Meet the server once; what goes wrong is the ``result`` of the report, a stable word, and never raised.
 
     Only one may run at a time for a database: the caller sees to it (``device/lock.py``).
     """
@@ -93,6 +94,10 @@ def run_sync(
             _down(meeting, database, blobs, clock, peer, tenant)
     except LokoleError as error:
         meeting.failed(error)
+    except Exception as error:
+        # A fault of ours. Its text may quote a letter, so only its type and place are told.
+        log.error("the exchange broke: %s at %s", type(error).__name__, _place(error))
+        meeting.result, meeting.detail = "fault", f"{type(error).__name__} at {_place(error)}"
     finally:
         peer.close()
     with database.write() as tx:
@@ -270,3 +275,9 @@ def _word(error: LokoleError) -> str:
             return "refused"
         case _:
             return "failed"
+
+
+def _place(error: BaseException) -> str:
+    """Where ``error`` was raised, as file and line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"

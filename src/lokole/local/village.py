@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.config import Url
 from lokole.device.box import Box
@@ -129,7 +130,8 @@ def running(options: LocalOptions) -> Iterator[Village]:
                 (options.status_port, "--status-port"),
             )
         )
-        smtp_port = options.smtp_port or _free_port()
+        with _listening(options.smtp_port, "--smtp-port") as probe:
+            smtp_port = _port(probe)  # the server listens there itself
         ports = {"box": _port(device), "server": _port(api), "world": _port(pages), "status": _port(status)}
         links = _links(**ports)
         registration = _registration(data, options.registration)
@@ -139,7 +141,8 @@ def running(options: LocalOptions) -> Iterator[Village]:
         parts.callback(world.stop)
         server = parts.enter_context(
             _serving(
-                _server_settings(data, ports["server"], smtp_port, registration),
+                _server_settings(data, ports["server"], smtp_port),
+                registration,
                 world,
                 api,
                 _others(links, "The server"),
@@ -193,11 +196,20 @@ def running(options: LocalOptions) -> Iterator[Village]:
 
 @contextmanager
 def _serving(
-    settings: ServerSettings, world: World, listener: socket.socket, links: dict[str, str]
+    settings: ServerSettings,
+    registration: tuple[str, str],
+    world: World,
+    listener: socket.socket,
+    links: dict[str, str],
 ) -> Iterator[Server]:
     import uvicorn
 
-    server = build_server(settings, mail_out=SmtpMailOut(HOST, world.smtp_port, timeout=WORLD_PATIENCE), links=links)
+    server = build_server(
+        settings,
+        mail_out=SmtpMailOut(HOST, world.smtp_port, timeout=WORLD_PATIENCE),
+        identity=StaticIdentity(*registration),
+        links=links,
+    )
     config = uvicorn.Config(
         server.app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1, loop="asyncio"
     )
@@ -223,10 +235,11 @@ def _started(server: uvicorn.Server, thread: threading.Thread) -> bool:
     return server.started
 
 
-def _server_settings(data: Path, port: int, smtp_port: int, registration: tuple[str, str]) -> ServerSettings:
+def _server_settings(data: Path, port: int, smtp_port: int) -> ServerSettings:
     return ServerSettings(
-        registration_username=registration[0],
-        registration_password=registration[1],
+        # who may register is told to the server beside; nobody knows these two
+        registration_username=secrets.token_urlsafe(12),
+        registration_password=secrets.token_urlsafe(12),
         mail_out=Url("recorder:"),  # the world stands in for it
         data=data / "server",
         listen=f"{HOST}:{port}",
@@ -315,12 +328,6 @@ def _listening(port: int, option: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return _port(probe)
-
-
 def _port(listener: socket.socket) -> int:
     number: int = listener.getsockname()[1]
     return number
@@ -331,8 +338,8 @@ def _registration(data: Path, given: str | None) -> tuple[str, str]:
     path = data / "registration"
     text = given or (path.read_text("utf-8").strip() if path.exists() else f"operator:{secrets.token_urlsafe(12)}")
     user, colon, password = text.partition(":")
-    if not user or not colon or len(password) < 8:
-        raise Refused("--registration is USER:PASSWORD, the password at least 8 characters", code="registration")
+    if not user or not colon or not password:
+        raise Refused("--registration is USER:PASSWORD", code="registration")
     _write_private(path, f"{text}\n")
     return user, password
 
