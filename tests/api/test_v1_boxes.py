@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from lokole.config import Url
@@ -31,14 +31,14 @@ class OldBox:
         self.details = details
         self.folder = Path(details["storage_account"]) / details["resource_container"]
 
-    def upload(self, content: bytes, name: str = "6a4f2c1e-0d2b-4b7e-9c1d-0a1b2c3d4e5f.tar.zstd") -> httpx.Response:
+    def upload(self, content: bytes, name: str = "6a4f2c1e-0d2b-4b7e-9c1d-0a1b2c3d4e5f.tar.zstd") -> httpx2.Response:
         (self.folder / name).write_bytes(content)
         return self.call_upload({"resource_id": name})
 
-    def call_upload(self, body: object) -> httpx.Response:
+    def call_upload(self, body: object) -> httpx2.Response:
         return self.place.client.post(f"/api/email/upload/{self.details['client_id']}", json=body)
 
-    def call_download(self, query: str = "?compression=zstd") -> httpx.Response:
+    def call_download(self, query: str = "?compression=zstd") -> httpx2.Response:
         return self.place.client.get(f"/api/email/download/{self.details['client_id']}{query}")
 
     def ask(self, query: str = "?compression=zstd") -> str | None:

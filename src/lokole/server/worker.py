@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ from lokole.mailbox import jobs as rows
 from lokole.mailbox.jobs import Job, LeaseLost
 from lokole.mailbox.schema import job as job_table
 from lokole.server import logs
-from lokole.server.jobs import KINDS, retry_in
+from lokole.server.jobs import KINDS, Kind, retry_in
 from lokole.server.ports import ServerPorts
 from lokole.server.sweep import Sweeper
 
@@ -36,8 +36,9 @@ SWEEP_EVERY = timedelta(hours=1)
 class Worker:
     """The workers of one process. :meth:`work_off` does what is due in the calling thread, for tests and ``inline:``."""
 
-    def __init__(self, ports: ServerPorts, *, threads: int = 1) -> None:
+    def __init__(self, ports: ServerPorts, *, threads: int = 1, kinds: Mapping[str, Kind] = KINDS) -> None:
         self._ports = ports
+        self._kinds = kinds
         self._count = threads
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -94,7 +95,7 @@ class Worker:
         return self._ports.settings.lease.total_seconds()
 
     def _run(self, job: Job) -> None:
-        kind = KINDS.get(job.kind)
+        kind = self._kinds.get(job.kind)
         if kind is None:
             self._fail(job, None, "unknown kind")
             return

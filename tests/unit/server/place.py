@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from starlette.testclient import TestClient
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
@@ -122,7 +122,7 @@ class Place:
 
     def webhook(
         self, secret: str, raw: bytes, to: Sequence[str] | None = None, sender: str = "bob@example.org", **fields: str
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Post a raw message as SendGrid does; without ``to`` there is no envelope."""
         form = {name: (None, value.encode()) for name, value in fields.items()}
         form["email"] = (None, raw)
@@ -157,11 +157,11 @@ class BoxAtPlace:
         body: bytes = b"",
         headers: dict[str, str] | None = None,
         signing: dict[str, Any] | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """One signed request; ``signing`` overrides what is signed."""
         self.counter += 1
         headers = headers or {}
-        signed = {
+        signed: dict[str, Any] = {
             "device_id": self.device_id,
             "method": method,
             "path_and_query": path,
@@ -174,14 +174,14 @@ class BoxAtPlace:
             method, path, content=body, headers={**headers, "Authorization": authorization}
         )
 
-    def put(self, records: Sequence[Record], *, seq: int | None = None, expect: int = 201) -> httpx.Response:
+    def put(self, records: Sequence[Record], *, seq: int | None = None, expect: int = 201) -> httpx2.Response:
         """Pack ``records`` and hand them over."""
         if seq is None:
             self.seq += 1
             seq = self.seq
         return self.put_bytes(packed(records), seq=seq, expect=expect)
 
-    def put_bytes(self, content: bytes, *, seq: int, expect: int = 201) -> httpx.Response:
+    def put_bytes(self, content: bytes, *, seq: int, expect: int = 201) -> httpx2.Response:
         digest = body_sha256(content)
         answer = self.call("PUT", f"/api/exchange/packages/{digest}", content, self.upload_headers(seq))
         assert answer.status_code == expect, answer.text

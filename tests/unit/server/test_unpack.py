@@ -58,7 +58,7 @@ def test_one_bad_line_does_not_stop_its_neighbours(place: Place, box: BoxAtPlace
         b'{"_uid": 1',
         line("foreign", sender="ann@b.lokole.test"),
         line("no-sender", sender=None),
-        line("typed", to="bob@example.org", subject=7),  # type: ignore[arg-type]
+        line("typed", to="bob@example.org", subject=7),
         b"[]",
         b"\xff\xfe",
     ]
@@ -70,10 +70,10 @@ def test_one_bad_line_does_not_stop_its_neighbours(place: Place, box: BoxAtPlace
     apart = place.quarantined()
     assert len(apart) == len(bad)
     assert all(one.reason and one.raw_ref for one in apart)
-    for one in apart:
-        assert one.raw_ref is not None
-        assert place.ports.blobs.size(one.raw_ref) > 0
-        assert "bob" not in one.reason and "ann" not in one.reason
+    for row in apart:
+        assert row.raw_ref is not None
+        assert place.ports.blobs.size(row.raw_ref) > 0
+        assert "bob" not in row.reason and "ann" not in row.reason
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from lokole.mail.errors import LokoleError, Permanent, Temporary
 from lokole.mailbox import jobs
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.schema import job as job_table
-from lokole.server import receive, worker
+from lokole.server import receive
 from lokole.server.jobs import KINDS, MAX_FAULTS, Kind, retry_in
 from lokole.server.ports import ServerPorts
 from lokole.server.worker import MAX_DEATHS, Worker
-from tests.unit.server.place import Clock, Place, message, place_in
+from tests.unit.server.place import OPERATOR, Clock, Place, message, place_in
 
 
 class Script:
@@ -41,14 +42,18 @@ class Script:
     def on_dead(self, ports: ServerPorts, job: Job, told: str) -> None:
         self.dead.append(told)
 
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        gaps = (timedelta(seconds=10), timedelta(minutes=1))
+        return {"script": Kind(self.run, gaps, timedelta(hours=1), self.on_dead)}
+
+    def work(self, place: Place) -> int:
+        return Worker(place.ports, kinds=self.kinds).work_off()
+
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Script:
-    found = Script()
-    gaps = (timedelta(seconds=10), timedelta(minutes=1))
-    kinds = {**KINDS, "script": Kind(found.run, gaps, timedelta(hours=1), found.on_dead)}
-    monkeypatch.setattr(worker, "KINDS", kinds)
-    return found
+def script() -> Script:
+    return Script()
 
 
 def enqueue(place: Place, key: str = "k") -> None:
@@ -65,10 +70,10 @@ def row(place: Place) -> tuple[str, int, str]:
 def test_what_fails_for_now_is_tried_again_after_growing_gaps(place: Place, script: Script) -> None:
     script.outcomes = [Temporary("x")] * 3
     enqueue(place)
-    place.work()
+    script.work(place)
     for seconds, ran in ((9, 1), (1, 2), (59, 2), (1, 3), (60, 4)):
         place.clock.pass_by(seconds=seconds)
-        place.work()
+        script.work(place)
         assert script.ran == ran
     assert row(place)[0] == "done"
 
@@ -76,31 +81,31 @@ def test_what_fails_for_now_is_tried_again_after_growing_gaps(place: Place, scri
 def test_a_peer_that_names_a_time_is_left_alone_until_then(place: Place, script: Script) -> None:
     script.outcomes = [Temporary("x", retry_after=600)]
     enqueue(place)
-    place.work()
+    script.work(place)
     place.clock.pass_by(seconds=599)
-    assert place.work() == 0
+    assert script.work(place) == 0
     place.clock.pass_by(seconds=1)
-    assert place.work() == 1
+    assert script.work(place) == 1
 
 
 def test_after_its_time_it_is_dead_and_says_type_and_place_only(place: Place, script: Script) -> None:
     script.outcomes = [Temporary("ann@a.lokole.test wrote: hello")] * 1000
     enqueue(place)
     for _ in range(70):
-        place.work()
+        script.work(place)
         place.clock.pass_by(minutes=1)
     state, _, error = row(place)
     assert state == "dead"
     assert "Temporary at" in error and "ann" not in error and "hello" not in error
     assert len(script.dead) == 1
-    assert place.work() == 0
+    assert script.work(place) == 0
 
 
 @pytest.mark.parametrize("error", [Permanent("no"), LokoleError("no")])
 def test_a_no_is_final(place: Place, script: Script, error: Exception) -> None:
     script.outcomes = [error]
     enqueue(place)
-    place.work()
+    script.work(place)
     assert row(place)[0] == "dead"
     assert len(script.dead) == 1
 
@@ -109,7 +114,7 @@ def test_a_fault_of_ours_is_tried_a_few_times(place: Place, script: Script) -> N
     script.outcomes = [KeyError("ann")] * 100
     enqueue(place)
     for _ in range(20):
-        place.work()
+        script.work(place)
         place.clock.pass_by(minutes=2)
     assert script.ran == MAX_FAULTS
     assert row(place)[0] == "dead"
@@ -121,7 +126,7 @@ def test_a_row_that_takes_its_workers_down_is_given_up(place: Place, script: Scr
         with place.ports.database.write() as tx:
             assert jobs.lease(tx, now=place.clock(), lease_seconds=60, entropy=place.ports.entropy) is not None
         place.clock.pass_by(seconds=61)  # its worker was never heard of again
-    place.work()
+    script.work(place)
     assert script.ran == 0
     assert row(place)[0] == "dead"
     assert script.dead
@@ -131,7 +136,7 @@ def test_failures_that_were_noted_are_no_deaths(place: Place, script: Script) ->
     script.outcomes = [Temporary("x")] * (MAX_DEATHS + 3)
     enqueue(place)
     for _ in range(MAX_DEATHS + 4):
-        place.work()
+        script.work(place)
         place.clock.pass_by(minutes=2)
     assert row(place)[0] == "done"
     assert script.ran == MAX_DEATHS + 4
@@ -142,9 +147,9 @@ def test_a_lease_that_ran_out_goes_to_another_and_the_first_changes_nothing(plac
     with place.ports.database.write() as tx:
         first = jobs.lease(tx, now=place.clock(), lease_seconds=60, entropy=place.ports.entropy)
     assert first is not None
-    assert place.work() == 0
+    assert script.work(place) == 0
     place.clock.pass_by(seconds=61)
-    assert place.work() == 1
+    assert script.work(place) == 1
     with pytest.raises(jobs.LeaseLost), place.ports.database.write() as tx:
         jobs.finish(tx, first)
 
@@ -185,22 +190,24 @@ def test_a_long_wait_named_by_a_peer_is_cut_to_a_day() -> None:
 # --- threads -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def threaded(tmp_path: Path) -> Iterator[Place]:
-    """Work in two threads, as ``lokole server`` runs it."""
-    with place_in(tmp_path, jobs=Url("rows:"), workers=2) as place:
-        yield place
-
-
-def until(condition: object, seconds: float = 20.0) -> None:
-    assert callable(condition)
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
 
 
-def test_threads_wake_when_the_bell_rings_and_do_each_row_once(threaded: Place, script: Script) -> None:
+@contextmanager
+def working(place: Place, kinds: Mapping[str, Kind], threads: int = 2) -> Iterator[Worker]:
+    some = Worker(place.ports, threads=threads, kinds=kinds)
+    some.start()
+    try:
+        yield some
+    finally:
+        some.stop()
+
+
+def test_threads_wake_when_the_bell_rings_and_do_each_row_once(tmp_path: Path) -> None:
     seen: list[int] = []
     lock = threading.Lock()
 
@@ -209,25 +216,24 @@ def test_threads_wake_when_the_bell_rings_and_do_each_row_once(threaded: Place, 
             seen.append(job.no)
         return False
 
-    object.__setattr__(worker.KINDS["script"], "run", run)
-    for n in range(20):
-        enqueue(threaded, f"k{n}")
-    threaded.ports.bell.ring()
-    until(lambda: threaded.jobs("done", "script") == 20)
-    assert sorted(seen) == sorted(set(seen))
-    assert len(seen) == 20
+    kinds = {"script": Kind(run, (timedelta(seconds=1),), timedelta(hours=1))}
+    with place_in(tmp_path, jobs=Url("rows:"), workers=0) as place, working(place, kinds):
+        for n in range(20):
+            enqueue(place, f"k{n}")
+        place.ports.bell.ring()
+        until(lambda: place.jobs("done", "script") == 20)
+    assert len(seen) == len(set(seen)) == 20
 
 
-def test_a_letter_goes_its_way_in_threads(threaded: Place) -> None:
-    threaded.client.post(
-        "/api/email/register/", json={"domain": "a.lokole.test"}, auth=("operator", "correct horse battery")
-    )
-    until(lambda: threaded.row("a.lokole.test").state == "waiting")
-    receive.accept(threaded.ports, "bob@example.org", ["postmaster@a.lokole.test"], message())
-    until(lambda: len(threaded.quarantined()) == 1)
+def test_a_letter_goes_its_way_in_the_threads_of_the_server(tmp_path: Path) -> None:
+    with place_in(tmp_path, jobs=Url("rows:"), workers=2) as place:
+        place.client.post("/api/email/register/", json={"domain": "a.lokole.test"}, auth=OPERATOR)
+        until(lambda: place.row("a.lokole.test").state == "waiting")
+        receive.accept(place.ports, "bob@example.org", ["postmaster@a.lokole.test"], message())
+        until(lambda: len(place.quarantined()) == 1)
 
 
-def test_a_lease_at_work_is_renewed(tmp_path: Path, script: Script) -> None:
+def test_a_lease_at_work_is_renewed(tmp_path: Path) -> None:
     gate = threading.Event()
     begun = threading.Event()
 
@@ -236,8 +242,11 @@ def test_a_lease_at_work_is_renewed(tmp_path: Path, script: Script) -> None:
         gate.wait(20)
         return False
 
-    object.__setattr__(worker.KINDS["script"], "run", run)
-    with place_in(tmp_path, jobs=Url("rows:"), workers=1, lease=timedelta(seconds=1)) as place:
+    kinds = {"script": Kind(run, (timedelta(seconds=1),), timedelta(hours=1))}
+    with (
+        place_in(tmp_path, jobs=Url("rows:"), workers=0, lease=timedelta(seconds=1)) as place,
+        working(place, kinds, threads=1),
+    ):
         enqueue(place)
         place.ports.bell.ring()
         assert begun.wait(20)
@@ -254,13 +263,11 @@ def test_a_lease_at_work_is_renewed(tmp_path: Path, script: Script) -> None:
         until(lambda: place.jobs("done", "script") == 1)
 
 
-def test_stopping_finishes_what_is_at_work(tmp_path: Path, script: Script) -> None:
-    with place_in(tmp_path, workers=0) as place:
+def test_after_stopping_nothing_new_is_begun(tmp_path: Path, script: Script) -> None:
+    with place_in(tmp_path, jobs=Url("rows:"), workers=0) as place:
         enqueue(place)
-        some = Worker(place.ports, threads=2)
-        some.start()
-        until(lambda: place.jobs("done", "script") == 1)
-        some.stop()
+        with working(place, script.kinds):
+            until(lambda: place.jobs("done", "script") == 1)
         enqueue(place, "later")
         time.sleep(0.05)
         assert place.jobs("ready", "script") == 1
