@@ -80,6 +80,16 @@ def read_line(line: bytes | bytearray, *, limits: Limits) -> dict[str, Any]:
     return fields
 
 
+def read_whole(line: bytes, *, limits: Limits) -> dict[str, Any]:
+    """The object that ``line`` is, with every string as text: for what is bounded by ``limits.max_text_bytes`` and holds no files.
+
+    Raises :class:`BadPackage` with a reason that holds nothing of the content.
+    """
+    if len(line) > limits.max_text_bytes:
+        raise BadPackage("it holds too much text")
+    return read_object(_decode(line, limits.max_line_values))
+
+
 def _put_back(item: object, lifted: list[Lifted]) -> None:
     if isinstance(item, dict):
         n = item.get("content")

@@ -2,6 +2,7 @@
 
 Each line is the version 1 line of the record with a ``kind`` in front: ``email``, ``attachment`` or ``account``.
 A letter that was read with a concession says so in ``notes``.
+What only version 2 has is its body with its name in front, such as ``{"kind": "receipt", …}`` (protocol 7.13); it cannot be written here.
 What could not be read is ``{"kind": "quarantined", "member", "line", "reason", "raw"}`` with its bytes in base64.
 A line without ``kind`` is a letter, so that ``lokole mail parse FILE | lokole package write OUT`` works.
 """
@@ -18,11 +19,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lokole.mail.errors import BadPackage, Refused
-from lokole.sync import jsontext, version1
+from lokole.sync import bodies, jsontext, version1
 from lokole.sync.compression import Compression
 from lokole.sync.limits import SERVER, Limits
 from lokole.sync.package import read_package, write_jsonl_gz, write_package
-from lokole.sync.records import AccountRecord, AttachmentRecord, BadRecord, EmailRecord, Record
+from lokole.sync.payload2 import KIND_OF
+from lokole.sync.records import (
+    AccountRecord,
+    AnyRecord,
+    AttachmentRecord,
+    BadRecord,
+    EmailRecord,
+    HealthRecord,
+    Record,
+    RequestRecord,
+    UnknownRecord,
+)
 
 #: What ``write_from_lines`` calls the formats; ``jsonl.gz`` is the one without an archive.
 FORMATS = {
@@ -50,13 +62,15 @@ def record_lines(package: BinaryIO, *, limits: Limits = SERVER) -> Iterator[byte
         yield record_line(record)
 
 
-def record_line(record: Record) -> bytes:
+def record_line(record: AnyRecord) -> bytes:
     """``record`` as one line with its line end."""
     match record:
         case EmailRecord():
             line = version1.write_email_line(record, own_box=True)
-            notes = b',"notes":' + jsontext.write(list(record.notes)) + b"}" if record.notes else b"}"
-            return b'{"kind":"email",' + line[1:-1] + notes + b"\n"
+            notes = b',"notes":' + jsontext.write(list(record.notes)) if record.notes else b""
+            if record.entries:
+                notes += b',"entries":' + jsontext.write([bodies.entry_fields(one) for one in record.entries])
+            return b'{"kind":"email",' + line[1:-1] + notes + b"}\n"
         case AttachmentRecord():
             return b'{"kind":"attachment",' + b"".join(version1.attachment_line_pieces(record, own_box=True))[1:]
         case AccountRecord():
@@ -69,6 +83,17 @@ def record_line(record: Record) -> bytes:
                 "reason": record.reason,
             }
             return b'{"kind":"quarantined",' + jsontext.write(fields)[1:] + b"\n"
+        case UnknownRecord():
+            raw = base64.b64encode(record.raw).decode("ascii")
+            return b'{"kind":"unknown",' + jsontext.write({"number": record.kind, "raw": raw})[1:] + b"\n"
+        case _:
+            name = KIND_OF[type(record)].name.lower().encode("ascii")
+            fields = bodies.small_fields(record)
+            if isinstance(record, RequestRecord):
+                fields["request"] = fields.pop("kind")
+            elif isinstance(record, HealthRecord):
+                fields = {"body": fields}
+            return b'{"kind":"' + name + b'",' + jsontext.write(fields)[1:] + b"\n"
 
 
 def read_record_line(line: bytes, *, limits: Limits = SERVER) -> Record | None:

@@ -159,7 +159,7 @@ def read_head(fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         return tuple(Contact(address, names.get(address, "")) for address in texts_of(fields, key))
 
     sender = text_of(fields, "from")
-    sent_at, readable = _sent_at(fields.get("sent_at"))
+    sent_at, readable = read_moment(fields.get("sent_at"))
     if not readable:
         notes.append("sent_at-unreadable")
     try:
@@ -184,7 +184,7 @@ def read_head(fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return head, notes
 
 
-def _sent_at(value: object) -> tuple[datetime | None, bool]:
+def read_moment(value: object) -> tuple[datetime | None, bool]:
     """The moment, and whether what stood there could be read; a time without a zone is UTC."""
     if value is None or value == "":
         return None, True
