@@ -143,8 +143,11 @@ def worker() -> None:
 def sync(as_json: bool) -> None:
     """Meet the server once, now."""
     with _sentences("[device]"):
+        import logging
+
         from lokole.device.build import open_box
 
+        logging.getLogger("lokole").addHandler(logging.NullHandler())  # what went wrong is said once, below
         with open_box(_device_settings()) as box:
             report = box.sync()
         if as_json:
@@ -167,7 +170,7 @@ def sync(as_json: bool) -> None:
                 f"{report.bytes_up} bytes up, {report.bytes_down} bytes down in {report.seconds:.1f} seconds."
             )
         if report.result != "ok":
-            _stop(f"The exchange did not go through ({report.result}): {report.detail}", LATER)
+            _stop(_sentence(f"the exchange did not go through ({report.result}): {report.detail}"), LATER)
 
 
 @main.command()
@@ -326,8 +329,8 @@ def _sentences(extra: str | None = None) -> Iterator[None]:
         _stop(f"{where}{error.strerror or type(error).__name__}", FAILED)
 
 
-def _sentence(error: Exception) -> str:
-    text = str(error) or type(error).__name__
+def _sentence(said: Exception | str) -> str:
+    text = str(said) or type(said).__name__
     return text[0].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 

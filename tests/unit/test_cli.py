@@ -15,7 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lokole import __version__
+from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.cli import main
+from lokole.testing import make_box
 
 MESSAGE = b"""From: Claire <claire@example.org>\r
 To: ann@village.lokole.test\r
@@ -198,6 +200,14 @@ def test_an_exchange_of_a_box_without_a_place_reports_it(data: Path) -> None:
         "started", "seconds", "letters_up", "letters_down", "bytes_up", "bytes_down", "quarantined", "waiting", "result",
     ]  # fmt: skip
     assert report["result"] == "unregistered"
+    assert one_sentence(shown.stderr)
+
+
+def test_an_exchange_that_does_not_go_through_is_one_sentence_and_may_be_tried_again(data: Path) -> None:
+    make_box(data, peer=InProcessExchange()).ports.database.close()
+    shown = run("sync", "--json", LOKOLE_DATA=str(data), LOKOLE_SERVER_URL="http://127.0.0.1:9")
+    assert shown.exit_code == 75
+    assert json.loads(shown.stdout)["result"] == "no-connection"
     assert one_sentence(shown.stderr)
 
 
