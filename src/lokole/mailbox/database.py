@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from lokole.mail.errors import Temporary
 
@@ -57,7 +58,7 @@ class Database:
             self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         driver: Any = self.engine.dialect.loaded_dbapi
         # the driver's own too, for statements that went past Core (upsert.py)
-        self._out_of_reach = (OperationalError, driver.OperationalError)
+        self._out_of_reach = (OperationalError, PoolTimeout, driver.OperationalError)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

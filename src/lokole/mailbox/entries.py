@@ -138,8 +138,10 @@ def lists_of(folder: str, written: bool) -> tuple[str, ...]:
 
 def holders(tx: Connection, tenant_no: int, email_no: int) -> list[int]:
     """The numbers of the accounts that have the letter and have not deleted it."""
-    query = select(entry.c.account).where(
-        entry.c.tenant == tenant_no, entry.c.email == email_no, entry.c.deleted.is_(False)
+    query = (
+        select(entry.c.account)
+        .where(entry.c.tenant == tenant_no, entry.c.email == email_no, entry.c.deleted.is_(False))
+        .order_by(entry.c.account)
     )
     return [int(no) for no in tx.execute(query).scalars()]
 

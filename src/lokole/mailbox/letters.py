@@ -1,7 +1,7 @@
 """Letters: one copy of the content per tenant, whoever has it.
 
 A letter is stored once under (tenant, id); storing it again changes nothing, so that every repeat is harmless.
-Attachments are blobs under ``domain/sha256``, written before the transaction that names them (:func:`put_attachments`).
+Its files are ``attachments.py``'s.
 Bcc is not part of the content: it stands in ``recipient`` and is read only with ``private=True``,
 for the letter's writer and for the other end.
 """
@@ -16,14 +16,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import (
     Account,
     AccountNo,
     Address,
-    Attachment,
     Contact,
     Delivery,
     DeliveryState,
@@ -34,12 +33,21 @@ from lokole.mail.model import (
     TenantNo,
 )
 from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.attachments import (
+    StoredAttachment,
+    add_attachment_later,
+    attachments_of,
+    blob_key,
+    load_attachments,
+    note_attachments,
+    put_attachments,
+)
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.entries import deliver
-from lokole.mailbox.fulltext import add_words, index_letter, letter_text
+from lokole.mailbox.fulltext import index_letter, letter_text
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.recipients import envelope_of, set_recipients, written_recipients
-from lokole.mailbox.schema import address, attachment, email
+from lokole.mailbox.schema import address, email
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import plain_text, storable
 from lokole.ports.blobs import BlobStore
@@ -52,7 +60,6 @@ _INSERT = insert_new(
     email, [column.name for column in email.columns if column.name != "order_no"], returning="order_no"
 )
 _INSERT_ADDRESS = insert_new(address)
-_INSERT_ATTACHMENT = insert_new(attachment)
 _BY_ID = select(email.c.order_no).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
 _CONVERSATION = select(email.c.conversation).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
 _EMAIL = select(email).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
@@ -61,22 +68,6 @@ _ADDRESSES = (
     .where(address.c.tenant == bindparam("tenant"), address.c.email == bindparam("email"))
     .order_by(address.c.n)
 )
-_ATTACHMENTS = (
-    select(attachment)
-    .where(attachment.c.tenant == bindparam("tenant"), attachment.c.email == bindparam("email"))
-    .order_by(attachment.c.n)
-)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAttachment:
-    """A file of a letter without its bytes, which are the blob :func:`blob_key`; ``size`` in bytes."""
-
-    filename: str
-    type: str
-    cid: str | None
-    sha256: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +83,6 @@ class StoredEmail:
     conversation: str
     uid: str | None
     raw_ref: str | None
-
-
-def blob_key(domain: str, sha256: str) -> str:
-    """Where a tenant's file is kept, so that nothing tells one tenant what another holds."""
-    return f"{domain}/{sha256}"
-
-
-def put_attachments(blobs: BlobStore, domain: str, attachments: Iterable[Attachment]) -> list[StoredAttachment]:
-    """Make the files durable; call it before the transaction that stores their letter. May be repeated."""
-    stored = []
-    for one in attachments:
-        digest = hashlib.sha256(one.content).hexdigest()
-        blobs.put(blob_key(domain, digest), one.content)
-        stored.append(StoredAttachment(one.filename, one.type, one.cid, digest, len(one.content)))
-    return stored
 
 
 def store_email(
@@ -161,7 +137,7 @@ def store_email(
         return known, False
     _store_addresses(tx, tenant_no, no, letter)
     if attachments:
-        _INSERT_ATTACHMENT.run_many(tx, [_file_values(tenant_no, no, n, one) for n, one in enumerate(attachments)])
+        note_attachments(tx, tenant_no, no, attachments)
     for account_no in deliver_to:
         deliver(tx, tenant_no, no, account_no, folder=folder, read=read, written=written, indexed=True)
     content = letter_text(
@@ -172,25 +148,6 @@ def store_email(
     )
     index_letter(tx, no, content, dict.fromkeys(deliver_to))
     return EmailNo(no), True
-
-
-def add_attachment_later(tx: Connection, tenant_no: int, email_no: int, one: StoredAttachment) -> int:
-    """A file that came apart from its letter; returns its place. The same file under the same name is added once."""
-    known = tx.execute(_ATTACHMENTS, {"tenant": tenant_no, "email": email_no}).all()
-    for row in known:
-        if (row.sha256, row.filename, row.cid) == (one.sha256, storable(one.filename), one.cid):
-            return int(row.n)
-    n = max((row.n for row in known), default=-1) + 1
-    counted = (
-        update(email)
-        .where(email.c.tenant == tenant_no, email.c.order_no == email_no)
-        .values(attachment_count=email.c.attachment_count + 1)
-    )
-    if tx.execute(counted).rowcount != 1:
-        raise NotFound("no such letter")
-    _INSERT_ATTACHMENT.run(tx, _file_values(tenant_no, email_no, n, one))
-    add_words(tx, email_no, one.filename)
-    return n
 
 
 def write_letter(
@@ -236,9 +193,8 @@ def write_letter(
     )
     # to oneself: one entry, in the inbox and among the sent (entries.lists_of)
     to_self = writer.no in local
-    no, created = store_email(tx, tenant_no, whole, id=id, received_at=now, attachments=attachments)
-    if not created:
-        return no
+    # each step is harmless when it was done before
+    no, _ = store_email(tx, tenant_no, whole, id=id, received_at=now, attachments=attachments)
     folder = FolderName.INBOX if to_self else FolderName.SENT
     deliver(tx, tenant_no, no, writer.no, folder=folder, read=not to_self, written=True)
     for person in local:
@@ -306,19 +262,6 @@ def load_email(
     return replace(stored.email, attachments=load_attachments(blobs, domain, stored.attachments))
 
 
-def load_attachments(blobs: BlobStore, domain: str, attachments: Iterable[StoredAttachment]) -> tuple[Attachment, ...]:
-    """The files with their bytes; needs no transaction. Raises NotFound."""
-    return tuple(
-        Attachment(one.filename, blobs.read(blob_key(domain, one.sha256)), one.type, one.cid) for one in attachments
-    )
-
-
-def attachments_of(tx: Connection, tenant_no: int, email_no: int) -> tuple[StoredAttachment, ...]:
-    """The files of a letter, in order."""
-    rows = tx.execute(_ATTACHMENTS, {"tenant": tenant_no, "email": email_no})
-    return tuple(StoredAttachment(row.filename, row.type, row.cid, row.sha256, row.size) for row in rows)
-
-
 def find_email(tx: Connection, tenant_no: int, id: EmailId) -> EmailNo | None:
     """The number of the letter with this id, or None."""
     no = tx.execute(_BY_ID, {"tenant": tenant_no, "id": bytes(id)}).scalar()
@@ -364,19 +307,6 @@ def _store_addresses(tx: Connection, tenant_no: int, no: int, letter: Email) -> 
             for n, (role, contact) in enumerate(people)
         ],
     )
-
-
-def _file_values(tenant_no: int, email_no: int, n: int, one: StoredAttachment) -> dict[str, Any]:
-    return {
-        "tenant": tenant_no,
-        "email": email_no,
-        "n": n,
-        "filename": storable(one.filename),
-        "type": storable(one.type),
-        "cid": None if one.cid is None else storable(one.cid),
-        "sha256": one.sha256,
-        "size": one.size,
-    }
 
 
 def _conversation(tx: Connection, tenant_no: int, letter: Email, id: EmailId) -> str:

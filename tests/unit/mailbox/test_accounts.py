@@ -158,6 +158,15 @@ def test_a_new_password_and_a_suspension_end_every_session(world: World, what: s
         assert sessions.find_session(tx, token, world.now) is None
 
 
+def test_a_suspended_person_has_no_session_until_let_in_again(world: World) -> None:
+    with world.database.write() as tx:
+        accounts.set_suspended(tx, world.ann, True)
+        token = sessions.create_session(tx, world.ann, world.now, timedelta(days=1), world.entropy)
+        assert sessions.find_session(tx, token, world.now) is None
+        accounts.set_suspended(tx, world.ann, False)
+        assert sessions.find_session(tx, token, world.now) is not None
+
+
 def test_the_database_does_not_hold_the_token(world: World) -> None:
     with world.database.write() as tx:
         token = sessions.create_session(tx, world.ann, world.now, timedelta(days=1), world.entropy)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
+from sqlalchemy import text
 
 from lokole.mail.errors import NotFound
 from lokole.mailbox import entries, fulltext, lists
@@ -84,16 +85,31 @@ def test_forgotten_letters_leave_no_word_behind(world: World) -> None:
         first = world.incoming(tx, world.people, body="<p>Zebra crossing</p>")
         second = world.incoming(tx, [world.ann], body="<p>Zebra</p>")
         fulltext.forget_letters(tx, [first])
-        left = fulltext_rows(world, tx)
+        left = fulltext_rows(world, tx, "zebra", *(fulltext.holder_word(one.no) for one in world.people))
     assert left == [second]
 
 
-def fulltext_rows(world: World, tx: Connection) -> list[int]:
-    """The letters that the index still knows by the word "zebra" or any holder."""
-    from sqlalchemy import text
+def test_the_index_of_words_knows_who_holds_a_letter_at_each_moment(world: World) -> None:
+    with world.database.write() as tx:
+        no = world.incoming(tx, [world.ann])
 
+        def holds(word: str) -> list[int]:
+            return fulltext_rows(world, tx, word)
+
+        word = fulltext.holder_word(world.ann.no)
+        assert holds(word) == [no] and holds(fulltext.holder_word(world.bob.no)) == []
+        lists.set_flag(tx, world.ann, no, "deleted", True, "device-1")
+        assert holds(word) == []
+        lists.set_flag(tx, world.ann, no, "deleted", False, "device-1")
+        assert holds(word) == [no]
+        entries.deliver(tx, world.tenant, no, world.bob.no)
+        assert holds(fulltext.holder_word(world.bob.no)) == [no]
+
+
+def fulltext_rows(world: World, tx: Connection, *words: str) -> list[int]:
+    """The letters that the index of words itself knows by any of ``words``."""
     found: set[int] = set()
-    for word in ("zebra", *(fulltext.holder_word(one.no) for one in world.people)):
+    for word in words:
         if world.database.is_sqlite:
             query = text("SELECT rowid FROM letter_words WHERE letter_words MATCH :word")
             found.update(tx.execute(query, {"word": f'"{word}"'}).scalars())
