@@ -74,6 +74,8 @@ def take(
     content.seek(0)
     ports.blobs.put(key, iter(lambda: content.read(_CHUNK), b""))
     with ports.database.write() as tx:
+        # two uploads of one package at once: the second waits here for the first
+        packages.next_seq(tx, row.no, epoch, "up")
         if packages.find_package(tx, row.no, sha256, "up") is not None:
             return False
         no = packages.add_package(

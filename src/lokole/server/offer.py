@@ -46,7 +46,7 @@ def build_pending(ports: ServerPorts, row: TenantRow) -> int:
     """Put everything that waits for the box into packages; returns how many packages were made."""
     with builder_lock(ports, row):
         made = 0
-        while made < _PACKAGES_AT_ONCE and _build(ports, row):
+        while made < _PACKAGES_AT_ONCE and build_one(ports, row):
             made += 1
         return made
 
@@ -56,7 +56,8 @@ def builder_lock(ports: ServerPorts, row: TenantRow) -> threading.Lock:
     return _locks[id(ports.database), row.no]
 
 
-def _build(ports: ServerPorts, row: TenantRow) -> bool:
+def build_one(ports: ServerPorts, row: TenantRow) -> bool:
+    """Make one package of what waits; False when nothing does. Without a lock of its own: the rows keep builders apart."""
     with ports.database.read() as tx:
         pending = list(islice(packages.waiting_rows(tx, row.no, "down"), MAX_LETTERS))
     if not pending:
@@ -73,16 +74,18 @@ def _build(ports: ServerPorts, row: TenantRow) -> bool:
         spool.seek(0)
         ports.blobs.put(key, iter(lambda: spool.read(_CHUNK), b""))
     with ports.database.write() as tx:
+        epoch = ensure_identity(tx, ports.entropy)
+        # asking for the number is the lock; only behind it can be seen what another builder has done
+        seq = packages.next_seq(tx, row.no, epoch, "down")
         if not still_waiting(tx, row, taken):
             log.info("another process has packed these letters")
             return True  # look again: something else may wait
-        epoch = ensure_identity(tx, ports.entropy)
         no = packages.add_package(
             tx,
             row.no,
             epoch=epoch,
             direction="down",
-            seq=packages.next_seq(tx, row.no, epoch, "down"),
+            seq=seq,
             sha256=digest,
             size=size,
             type=Compression.ZSTD.content_type,

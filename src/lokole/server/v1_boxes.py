@@ -100,6 +100,7 @@ def _hold(ports: ServerPorts, row: TenantRow, storage: ExchangeStorage, name: st
         blob = f"{row.domain}/packages/{sha256}"
         ports.blobs.put(blob, _chunks(spool))
     with ports.database.write() as tx:
+        seq = packages.next_seq(tx, row.no, EPOCH, "up")
         if (
             not remember(tx, row.no, _UPLOADED, name, now)
             or packages.find_package(tx, row.no, sha256, "up") is not None
@@ -110,7 +111,7 @@ def _hold(ports: ServerPorts, row: TenantRow, storage: ExchangeStorage, name: st
             row.no,
             epoch=EPOCH,
             direction="up",
-            seq=packages.next_seq(tx, row.no, EPOCH, "up"),
+            seq=seq,
             sha256=sha256,
             size=size,
             type="application/octet-stream",
@@ -187,6 +188,7 @@ def _build(ports: ServerPorts, row: TenantRow, storage: ExchangeStorage, compres
         sha256 = hashlib.file_digest(spool, "sha256").hexdigest()
         storage.blobs.put(key, _chunks(spool))
     with ports.database.write() as tx:
+        seq = packages.next_seq(tx, row.no, EPOCH, "down")  # the lock, see offer.py
         if not still_waiting(tx, row, taken):
             storage.blobs.delete(key)
             return None
@@ -195,7 +197,7 @@ def _build(ports: ServerPorts, row: TenantRow, storage: ExchangeStorage, compres
             row.no,
             epoch=EPOCH,
             direction="down",
-            seq=packages.next_seq(tx, row.no, EPOCH, "down"),
+            seq=seq,
             sha256=sha256,
             size=size,
             type=compression.content_type,

@@ -1,0 +1,116 @@
+"""The server's way of a letter on a real PostgreSQL: registered, received, packed, acknowledged, sent, refused, forgotten."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+import pytest
+
+from lokole.config import Url
+from lokole.mail.errors import Permanent, Temporary
+from lokole.mail.model import Contact, Email
+from lokole.mailbox import packages
+from lokole.server import exchange, offer, receive
+from lokole.server.sweep import Sweeper
+from lokole.server.worker import Worker
+from lokole.sync.records import AccountRecord, EmailRecord
+from lokole.sync.signing import body_sha256
+from tests.servers import Postgres
+from tests.unit.server.place import OPERATOR, message, packed, place_in
+
+pytestmark = pytest.mark.e2e
+
+
+def letter(uid: str) -> EmailRecord:
+    return EmailRecord(uid, Email(sender=Contact("ann@a.lokole.test"), to=(Contact("bob@example.org"),), subject=uid))
+
+
+def test_a_letter_goes_out_and_in(tmp_path: Path, postgres_server: Postgres, postgres_template: str) -> None:
+    url = Url(postgres_server.new_database(postgres_template))
+    with place_in(tmp_path, database=url) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        place.world.troubles = [Temporary("busy"), Permanent("no", reason="550 no")]
+        box.put([letter("u1"), letter("u2")])
+        box.put([letter("u1")])
+        place.clock.pass_by(minutes=1)
+        place.work()
+        assert len(place.world.sent) == 1
+        for _ in range(3):
+            place.webhook(box.webhook, message(), ["ann@a.lokole.test", "zoe@a.lokole.test"])
+        arrived = box.fetch()
+        assert sorted(one.email.subject for one in arrived) == ["Your letter did not arrive: u2", "hello"]
+        place.clock.pass_by(hours=1)
+        box.put([AccountRecord("zoe@a.lokole.test", version=1)])
+        assert [[str(who) for who in one.email.recipients] for one in box.fetch()] == [["zoe@a.lokole.test"]]
+        box.put_bytes(b"nothing of ours", seq=9)
+        assert place.client.get("/api/email/metrics/trouble", auth=OPERATOR).json()["quarantined"] == {"package": 1}
+        place.clock.pass_by(days=40)
+        Sweeper(place.ports).sweep()
+        assert place.client.delete("/api/email/register/a.lokole.test", auth=OPERATOR).status_code == 200
+        assert list(place.ports.blobs.list()) == []
+
+
+def test_one_package_that_comes_twice_at_once_is_held_once(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    url = Url(postgres_server.new_database(postgres_template))
+    with place_in(tmp_path, database=url) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        row = place.row("a.lokole.test")
+        content = packed([letter("u1")])
+        gate = threading.Barrier(4)
+        made: list[bool] = []
+
+        def upload() -> None:
+            gate.wait()
+            made.append(
+                exchange.take(
+                    place.ports,
+                    row,
+                    io.BytesIO(content),
+                    sha256=body_sha256(content),
+                    size=len(content),
+                    epoch=box.epoch,
+                    seq=5,
+                    type="x",
+                )
+            )
+
+        threads = [threading.Thread(target=upload) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(made) == [False, False, False, True]
+        assert len(place.world.sent) == 1
+
+
+def test_workers_and_builders_at_once_keep_out_of_each_others_way(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    url = Url(postgres_server.new_database(postgres_template))
+    with place_in(tmp_path, database=url) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        place.ports.bell.work_inline(lambda: None)
+        for n in range(60):
+            receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=f"{n}"))
+        row = place.row("a.lokole.test")
+
+        def work() -> None:
+            Worker(place.ports).work_off()
+            # no lock of this process: as builders of several would
+            offer.build_one(place.ports, row)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert place.jobs("ready") == place.jobs("dead") == 0
+        offer.build_pending(place.ports, row)
+        with place.ports.database.read() as tx:
+            built = packages.packages_after(tx, row.no, "down", 0)
+        assert sum(one.letters for one in built) == 60
+        assert sorted(int(one.email.subject) for one in box.fetch()) == list(range(60))
