@@ -33,6 +33,9 @@ class Relay(socketserver.ThreadingTCPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up in the middle is what these tests are about."""
+
 
 class _Dialogue(socketserver.StreamRequestHandler):
     server: Relay
