@@ -46,6 +46,8 @@ def measure() -> Iterator[Figure]:
                 answer = visitor.get(path)
                 assert answer.status == 200, (path, answer.status)
             pids = process_tree(box.process.pid)
+            inbox_bytes = len(visitor.get("/email/inbox").body)
             yield Figure("box_pss_mib", pss_mib(pids), "MiB")
             yield Figure("box_fresh_pss_mib", fresh, "MiB")
             yield Figure("box_processes", len(pids), "processes")
+            yield Figure("box_inbox_html_bytes", inbox_bytes, "bytes")

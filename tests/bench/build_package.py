@@ -31,7 +31,7 @@ PERSON = "amina"
 
 
 def measure() -> Iterator[Figure]:
-    many, few = _cost(LETTERS), _cost(LETTERS // 5)
+    many, few = cost_of(LETTERS), cost_of(LETTERS // 5)
     yield Figure("package_5k_cpu_s", many["cpu_s"], "s")
     yield Figure("package_5k_peak_mib", many["peak_over_idle_mib"], "MiB")
     yield Figure("package_1k_peak_mib", few["peak_over_idle_mib"], "MiB")
@@ -40,7 +40,8 @@ def measure() -> Iterator[Figure]:
     yield Figure("wall_package_5k_s", many["wall_s"], "s")
 
 
-def _cost(count: int) -> dict[str, float]:
+def cost_of(count: int) -> dict[str, float]:
+    """What the server pays for a package of ``count`` letters."""
     with tempfile.TemporaryDirectory() as folder:
         settings = server_settings(Path(folder))
         _let_wait(settings, count)
