@@ -94,14 +94,12 @@ def inside(digests: Iterable[PackageDigest], windows: Sequence[Window]) -> Itera
 def summarise(digests: Iterable[PackageDigest], windows: Sequence[Window]) -> Summary:
     """The summary of what lies in ``windows``; a package named twice raises ``ValueError``."""
     rows = sorted(inside(digests, windows), key=_place)
+    if len({_place(one) for one in rows}) < len(rows):
+        raise ValueError("a package is there once")
     hashed = hashlib.sha256()
-    for one, following in zip(rows, [*rows[1:], None], strict=True):
-        if following is not None and _place(one) == _place(following):
-            raise ValueError("a package is there once")
+    for one in rows:
         hashed.update(bytes((one.direction == "down",)))
-        hashed.update(
-            one.epoch.to_bytes(8, "big") + one.seq.to_bytes(8, "big") + one.count.to_bytes(4, "big") + one.xor
-        )
+        hashed.update(one.epoch.to_bytes(8, "big") + one.seq.to_bytes(8, "big") + one.count.to_bytes(4, "big") + one.xor)
     return Summary(tuple(sorted(windows)), sum(one.count for one in rows), hashed.digest()[:16])
 
 
