@@ -82,17 +82,13 @@ def make_app(
             finally:
                 on_stop()
 
-    app = Starlette(
-        routes=routes,
-        lifespan=lifespan,
-        exception_handlers={
-            LokoleError: _answer_error,
-            Problem: _answer_error,
-            Words: _answer_error,
-            HTTPException: _answer_http,
-        },
-    )
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_answers())
     return _Guard(app)
+
+
+def make_streamed_app(ports: ServerPorts) -> ASGIApp:
+    """The operations marked ``x-streamed`` alone: all that boxes and providers call, without the reading of the document."""
+    return _Guard(Starlette(routes=[*intake.routes(ports), *exchange.routes(ports)], exception_handlers=_answers()))
 
 
 def read_document() -> dict[str, Any]:
@@ -229,6 +225,15 @@ def _console_routes(switched_on: bool) -> list[Route]:
     return [Route(f"{prefix}/ui{end}", to_console, methods=["GET"]) for prefix in prefixes for end in ("", "/")]
 
 
+def _answers() -> dict[Any, Callable[[Request, Any], Response]]:
+    return {
+        LokoleError: _answer_error,
+        Problem: _answer_error,
+        Words: _answer_error,
+        HTTPException: _answer_http,
+    }
+
+
 def _answer_error(_request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if isinstance(problem, Problem) and problem.status >= 500:
@@ -324,4 +329,4 @@ def _route(path: str) -> str:
     return "/".join(parts[:4]) if path.startswith(("/api/email", "/api/exchange")) else "/".join(parts[:2])
 
 
-__all__ = ["make_app", "read_document", "streamed_operations"]
+__all__ = ["make_app", "make_streamed_app", "read_document", "streamed_operations"]

@@ -48,7 +48,7 @@ class HttpSyncPeer:
     """Implements :class:`lokole.ports.sync_peer.SyncPeer` for the server at ``url`` (protocol, "exchange").
 
     ``seed`` is the box's Ed25519 seed. ``traffic`` counts bytes as they go over the connection, without TLS.
-    ``monotonic`` gives seconds, for deadlines only.
+    ``monotonic`` gives seconds, for deadlines only. ``line`` stands in for the connection to ``url``, in simulations.
     """
 
     def __init__(
@@ -62,8 +62,9 @@ class HttpSyncPeer:
         idle_seconds: float = IDLE_SECONDS,
         call_seconds: float = CALL_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
+        line: Line | None = None,
     ) -> None:
-        self._line = Line(url, idle_seconds=idle_seconds, monotonic=monotonic)
+        self._line = line or Line(url, idle_seconds=idle_seconds, monotonic=monotonic)
         self._device_id = device_id
         self._seed = seed
         self._counter = counter
