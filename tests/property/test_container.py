@@ -254,8 +254,31 @@ def test_any_bytes_in_frames_give_records_or_bad_package(data: bytes) -> None:
 
 
 more_keys = keys | st.sampled_from(
-    "address state code reason at account flag value lamport origin key body epoch seq beyond windows count hash packages package "
-    "record entries sent_at_doubtful".split()
+    [
+        "address",
+        "state",
+        "code",
+        "reason",
+        "at",
+        "account",
+        "flag",
+        "value",
+        "lamport",
+        "origin",
+        "key",
+        "body",
+        "epoch",
+        "seq",
+        "beyond",
+        "windows",
+        "count",
+        "hash",
+        "packages",
+        "package",
+        "record",
+        "entries",
+        "sent_at_doubtful",
+    ]
 )
 
 

@@ -155,17 +155,20 @@ def _read(stream: BinaryIO, expected: Compression, limits: Limits) -> Iterator[A
     if compression is not expected:
         raise BadPackage("the payload is not compressed as its header says")
 
-    def max_bytes(kind: int) -> int:
-        with_files = kind == Kind.FILE or kind not in Kind.__members__.values()
-        return limits.max_line_bytes if with_files else limits.max_text_bytes
-
     pending: _Pending | None = None
+
+    def max_bytes(kind: int) -> int:
+        if kind == Kind.FILE:
+            # what the letter before may still take: its files count together, and none is read to be thrown away
+            return limits.max_line_bytes - (pending.size if pending is not None else 0)
+        return limits.max_text_bytes if kind in Kind.__members__.values() else limits.max_line_bytes
+
     for frame in read_frames(pieces, max_bytes=max_bytes, limits=limits):
         if frame.kind == Kind.FILE:
             if pending is None:
                 yield BadRecord("file", frame.number, "it belongs to no letter that can be read", frame.body)
                 continue
-            pending.take(frame, limits)
+            pending.take(frame)
             if pending.complete:
                 yield from pending.records()
                 pending = None
@@ -212,7 +215,7 @@ def _record(frame: Frame, limits: Limits) -> AnyRecord | _Pending:
 
 @dataclass(slots=True)
 class _Pending:
-    """A letter, or a file apart, whose files are still to come."""
+    """A letter, or a file apart, whose files are still to come; ``size`` is what came, in bytes."""
 
     number: int
     record: EmailRecord | AttachmentRecord
@@ -225,16 +228,14 @@ class _Pending:
     def complete(self) -> bool:
         return len(self.taken) == len(self.files)
 
-    def take(self, frame: Frame, limits: Limits) -> None:
+    def take(self, frame: Frame) -> None:
         n = len(self.taken)
-        self.size += len(frame.body)
-        if frame.whole and self.size <= limits.max_line_bytes:
+        if frame.whole:
+            self.size += len(frame.body)
             self.taken.append(replace(self.files[n], content=frame.body))
-            return
-        self.size -= len(frame.body)
-        self.taken.append(None)
-        kept = frame.body[: limits.max_kept_of_long_line]
-        self.bad.append(BadRecord("file", frame.number, f"attachment {n + 1}: it is too long", kept))
+        else:
+            self.taken.append(None)
+            self.bad.append(BadRecord("file", frame.number, f"attachment {n + 1}: it is too long", frame.body))
 
     def records(self) -> Iterator[AnyRecord]:
         """The letter with the files that came, and what is wrong with the others."""
