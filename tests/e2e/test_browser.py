@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,19 +152,21 @@ def sign_up(made: Tab, village: Village, name: str, password: str) -> None:
 
 def sync(keeper: Tab, village: Village) -> None:
     """Press "Send now" and wait until the exchange is over."""
+    before = _exchanges(village)
     keeper.go(f"{village.device}/admin")
-    before = len(_exchanges(keeper))
     keeper.look("the-box")
     keeper.page.get_by_role("button", name="Send now").click()
     deadline = time.monotonic() + 30
-    while len(_exchanges(keeper)) <= before:
+    while _exchanges(village) <= before:
         assert time.monotonic() < deadline, "no exchange within 30 s"
-        keeper.go(f"{village.device}/admin")
+        time.sleep(0.1)
 
 
-def _exchanges(keeper: Tab) -> list[str]:
-    rows: list[str] = keeper.page.locator("table tbody tr").all_inner_texts()
-    return rows
+def _exchanges(village: Village) -> int:
+    """How many exchanges are over; the page shows only the last ones."""
+    with closing(sqlite3.connect(f"file:{village.data / 'box' / 'lokole.db'}?mode=ro", uri=True)) as database:
+        (count,) = database.execute("SELECT count(*) FROM visit WHERE ended_at IS NOT NULL").fetchone()
+    return int(count)
 
 
 def photo() -> bytes:
