@@ -188,6 +188,53 @@ def migrate(side: str, database: str | None) -> None:
         bring_up_to_date(database or _device_settings().database_url)
 
 
+@main.command()
+@click.option("--nights", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--boxes", type=click.IntRange(1, 50), default=3, show_default=True)
+@click.option("--seed", type=int, default=None, help="What all chance comes from; a fresh one when not given.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="So many simulations, from SEED on."
+)
+@click.option("--faults", default="all", show_default=True, help="all, none, or names with commas between.")
+@click.option(
+    "--trace", type=click.File("w", encoding="utf-8"), help="Write every event and the ledger into this file."
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Simulations at the same time.")
+def simulate(
+    nights: int, boxes: int, seed: int | None, seeds: int, faults: str, trace: IO[str] | None, jobs: int
+) -> None:
+    """Boxes and their server in one process, with faults, and a ledger of every letter.
+
+    Prints one line of JSON; ends with 1 when a letter was lost or doubled. A letter counts once for each recipient.
+    """
+    with _sentences("[device,server]"):
+        import time
+        from dataclasses import replace
+        from random import SystemRandom
+
+        from lokole.simulate import Figures, Options, simulate_seeds
+        from lokole.simulate.faults import kinds_of
+        from lokole.simulate.ledger import problems
+
+        try:
+            options = Options(nights=nights, boxes=boxes, faults=kinds_of(faults))
+        except ValueError as error:
+            _stop(_sentence(error), USAGE)
+        first = SystemRandom().randrange(10**9) if seed is None else seed
+        if seed is None:
+            click.echo(f"seed {first}", err=True)
+        figures, started = Figures(), time.monotonic()
+        for number, outcome in simulate_seeds(options, range(first, first + seeds), jobs=jobs):
+            figures = figures.and_also(outcome.figures)
+            for line in problems(outcome.trace):
+                click.echo(f"seed {number}: {line}", err=True)
+            if trace is not None:
+                trace.writelines(f"{line}\n" for line in (f"seed {number}", *outcome.trace))
+        _print_line(replace(figures, seconds=time.monotonic() - started).line())
+        if not figures.is_good:
+            sys.exit(FAILED)
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 

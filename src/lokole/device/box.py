@@ -107,6 +107,9 @@ class Box:
                 )
         except Refused as error:
             return SyncReport(started, result=error.code, detail=str(error))
+        except Temporary as error:
+            # this end's own database takes nothing, so that not even the visit could be written down
+            return SyncReport(started, result="storage", detail=str(error))
 
     def sync_in_background(self) -> str:
         """Begin an exchange and return at once: ``started``, or ``busy`` when one is under way."""
