@@ -137,7 +137,8 @@ def _shallow(html: str) -> str:
             work += depth  # looked for in vain
         many = len(match[3] or "") > 5_000 and len(_BETWEEN.split(_QUOTED.sub("", match[3]))) > 500
         if many or depth > _MAX_DEPTH or work > _MAX_WORK:
-            return text_to_html(" ".join(_TAG.sub(" ", html).replace("<", " ").split()))
+            words = _TAG.sub(" ", _HIDDEN.sub(" ", html))
+            return text_to_html(" ".join(words.replace("<", " ").split()))
     return html
 
 

@@ -176,6 +176,14 @@ def test_scripts_and_styles_are_not_read_out() -> None:
     assert html_to_text("<style>p {}</style><p>a</p><script>x</script><!-- c --><title>t</title>b") == "a\n\nb"
 
 
+def test_markup_too_deep_to_keep_loses_its_styles_and_scripts_with_its_tags() -> None:
+    deep = "<div>" * 600
+    shown = make_safe(
+        f"<style>p {{ color: red }}</style>{deep}<p>words</p><STYLE type=x>h4 {{}}</STYLE >last<script>run()"
+    )
+    assert shown == "words last"
+
+
 def test_preview_is_the_beginning_on_one_line() -> None:
     assert preview("<p>Hello,</p><p>the <b>market</b> is&nbsp;on&#32;Friday</p>") == "Hello, the market is on Friday"
     assert preview("<p>" + "word " * 100 + "</p>", 12) == "word word w…"
