@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from lokole.config import Url, setting
 from lokole.mail.model import PictureLimits
@@ -212,7 +212,7 @@ class ServerSettings:
     @property
     def blobs_url(self) -> str:
         """Where blobs are kept, as ``adapters.blobs`` reads it."""
-        return self.blobs or f"folder://{(self.data / 'blobs').absolute()}"
+        return self.blobs or f"folder://{quote(str((self.data / 'blobs').absolute()))}"
 
     @property
     def max_letter_bytes(self) -> int:

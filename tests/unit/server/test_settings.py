@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lokole.adapters.blobs.open import open_blobs
 from lokole.config import BadSettings, describe, load
 from lokole.server.settings import ServerSettings
 
@@ -20,6 +23,13 @@ def test_three_settings_are_enough() -> None:
     assert settings.blobs_url == "folder:///var/lib/lokole-server/blobs"
     assert settings.max_letter_bytes == 30 * 2**20
     assert not settings.console and not settings.v1_boxes
+
+
+def test_a_folder_of_any_name_holds_the_blobs(tmp_path: Path) -> None:
+    data = tmp_path / "50% of #1 ?"
+    settings = load(ServerSettings, NEEDED | {"LOKOLE_DATA": str(data)})
+    open_blobs(settings.blobs_url).put("a.test/x", b"content")
+    assert (data / "blobs/a.test/x").read_bytes() == b"content"
 
 
 @pytest.mark.parametrize("name", NEEDED)
