@@ -73,7 +73,7 @@ def letters(draw: st.DrawFn) -> EmailRecord:
 def flags() -> st.SearchStrategy[FlagRecord]:
     def of(flag: str) -> st.SearchStrategy[FlagRecord]:
         value = texts if flag == "folder" else st.booleans()
-        return st.builds(FlagRecord, ids, named, st.just(flag), value, numbers, texts)
+        return st.builds(FlagRecord, ids, named, st.just(flag), value, st.integers(0, 2**62 - 1), texts)
 
     return st.sampled_from(FLAGS).flatmap(of)
 
@@ -86,7 +86,13 @@ windows = st.builds(
     st.integers(-1, 2**40),
 )
 package_digests = st.builds(
-    PackageDigest, directions, numbers, from_one, st.integers(0, 2**32 - 1), st.binary(min_size=16, max_size=16)
+    PackageDigest,
+    directions,
+    numbers,
+    from_one,
+    st.integers(0, 2**32 - 1),
+    st.binary(min_size=16, max_size=16),
+    st.binary(min_size=8, max_size=8),
 )
 records: st.SearchStrategy[AnyRecord] = st.one_of(
     letters(),
@@ -96,7 +102,9 @@ records: st.SearchStrategy[AnyRecord] = st.one_of(
     flags(),
     st.builds(RequestRecord, named, texts, bodies),
     st.builds(HealthRecord, bodies.filter(lambda body: len(jsontext.write(body)) <= 300)),
-    st.builds(AckRecord, numbers, numbers, st.lists(numbers, max_size=5).map(tuple)),
+    st.builds(
+        AckRecord, numbers, numbers, st.lists(numbers, max_size=5).map(tuple), st.sampled_from([b"", b"8 bytes."])
+    ),
     st.builds(
         DigestRecord,
         st.lists(windows, max_size=8).map(tuple),

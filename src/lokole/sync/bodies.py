@@ -37,12 +37,15 @@ from lokole.sync.records import (
 )
 
 MAX_NUMBER = 2**63 - 1
+#: A lamport stays below this, so that whoever changes the flag next has numbers left.
+MAX_LAMPORT = 2**62 - 1
 #: An acknowledgement names at most so many beyond its seq, a digest so many packages and windows.
 MAX_BEYOND, MAX_PACKAGES, MAX_WINDOWS = 1_000, 5_000, 8
 #: A letter has at most so many files and so many people's entries.
 MAX_FILES = 1_000
 _MAX_NESTING = 20
 _ID = re.compile(r"[0-9a-f]{32}")
+_CHECK = re.compile(r"[0-9a-f]{16}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Fields = dict[str, Any]
@@ -170,7 +173,8 @@ def small_fields(record: SmallRecord) -> Fields:
         case AckRecord():
             if len(record.beyond) > MAX_BEYOND:
                 raise ValueError("an acknowledgement names at most 1000 beyond")
-            return {"epoch": record.epoch, "seq": record.seq, "beyond": list(record.beyond)}
+            fields = {"epoch": record.epoch, "seq": record.seq, "beyond": list(record.beyond)}
+            return fields | ({"check": record.check.hex()} if record.check else {})
         case DigestRecord():
             if len(record.packages) > MAX_PACKAGES or len(record.windows) > MAX_WINDOWS:
                 raise ValueError("a digest is of at most 5000 packages and 8 windows")
@@ -186,7 +190,7 @@ def small_fields(record: SmallRecord) -> Fields:
 
 def package_digest_fields(one: PackageDigest) -> list[str | int]:
     """What one package carried, as protocol 4.13 writes it."""
-    return [one.direction, one.epoch, one.seq, one.count, one.xor.hex()]
+    return [one.direction, one.epoch, one.seq, one.count, one.xor.hex(), one.name.hex()]
 
 
 def write_time(moment: datetime) -> str:
@@ -226,12 +230,15 @@ def read_flag(fields: Fields) -> FlagRecord:
     if flag not in FLAGS:
         raise BadPackage("flag is not known")
     value = version1.text_of(fields, "value") if flag == "folder" else _truth(fields, "value")
+    lamport = _number(fields, "lamport")
+    if lamport > MAX_LAMPORT:
+        raise BadPackage("lamport is not a number in its range")
     return FlagRecord(
         email_id=_email_id(fields),
         account=_needed(fields, "account"),
         flag=flag,
         value=value,
-        lamport=_number(fields, "lamport"),
+        lamport=lamport,
         origin=version1.text_of(fields, "origin"),
     )
 
@@ -261,7 +268,16 @@ def read_ack(fields: Fields) -> AckRecord:
         epoch=_number(fields, "epoch", needed=True),
         seq=_number(fields, "seq"),
         beyond=tuple(_as_number(one, "beyond") for one in beyond),
+        check=read_check(fields),
     )
+
+
+def read_check(fields: Fields) -> bytes:
+    """``check`` of an acknowledgement, 8 bytes, or empty when it is absent; raises :class:`BadPackage`."""
+    text = version1.text_of(fields, "check")
+    if text and not _CHECK.fullmatch(text):
+        raise BadPackage("check is not 16 hexadecimal digits")
+    return bytes.fromhex(text)
 
 
 def read_digest(fields: Fields) -> DigestRecord:
@@ -299,12 +315,19 @@ def _read_window(item: object) -> Window:
 
 def read_package_digest(item: object) -> PackageDigest:
     """What one package carried, as protocol 4.13 writes it; raises :class:`BadPackage`."""
-    if not isinstance(item, list) or len(item) != 5 or not isinstance(item[4], str) or not _ID.fullmatch(item[4]):
+    if (
+        not isinstance(item, list)
+        or len(item) not in (5, 6)
+        or not all(isinstance(text, str) for text in item[4:])
+        or not _ID.fullmatch(item[4])
+        or not all(_CHECK.fullmatch(text) for text in item[5:])
+    ):
         raise BadPackage("packages holds something that is no digest")
     epoch, seq, count = (_as_number(one, "packages") for one in item[1:4])
     if count >= 2**32 or seq < 1:
         raise BadPackage("packages holds something that is no digest")
-    return PackageDigest(_direction(item[0]), epoch, seq, count, bytes.fromhex(item[4]))
+    name = bytes.fromhex(item[5]) if len(item) == 6 else bytes(8)
+    return PackageDigest(_direction(item[0]), epoch, seq, count, bytes.fromhex(item[4]), name)
 
 
 def read_told(fields: Fields) -> ToldRecord:

@@ -65,13 +65,24 @@ class Difference:
         return EmailId(xor(_xor(self.ours), _xor(self.theirs)))
 
 
-def package_digest(direction: str, epoch: int, seq: int, ids: Iterable[bytes]) -> PackageDigest:
-    """The digest of a package that carried the letters ``ids`` (16 bytes each; one named twice counts once)."""
+def package_digest(direction: str, epoch: int, seq: int, ids: Iterable[bytes], *, sha256: str = "") -> PackageDigest:
+    """The digest of a package that carried the letters ``ids`` (16 bytes each; one named twice counts once).
+
+    ``sha256`` is its name in hexadecimal: with it another package under the same number shows, even one without letters.
+    """
     unique = set(ids)
     total = NO_LETTERS
     for one in unique:
         total = xor(total, one)
-    return PackageDigest(direction, epoch, seq, len(unique), total)
+    return PackageDigest(direction, epoch, seq, len(unique), total, bytes.fromhex(sha256)[:8] or bytes(8))
+
+
+def ack_check(names: Iterable[str]) -> bytes:
+    """8 bytes that say which packages an acknowledgement means: the one of its ``seq`` (none for 0) and those beyond, in order.
+
+    ``names`` are digests in hexadecimal. A restored maker has other packages under the same numbers, and must not believe them taken.
+    """
+    return hashlib.sha256(b"".join(bytes.fromhex(name) for name in names)).digest()[:8]
 
 
 def xor(one: bytes, other: bytes) -> bytes:
@@ -99,7 +110,8 @@ def summarise(digests: Iterable[PackageDigest], windows: Sequence[Window]) -> Su
     hashed = hashlib.sha256()
     for one in rows:
         hashed.update(bytes((one.direction == "down",)))
-        hashed.update(one.epoch.to_bytes(8, "big") + one.seq.to_bytes(8, "big") + one.count.to_bytes(4, "big") + one.xor)
+        hashed.update(one.epoch.to_bytes(8, "big") + one.seq.to_bytes(8, "big") + one.count.to_bytes(4, "big"))
+        hashed.update(one.xor + one.name)
     return Summary(tuple(sorted(windows)), sum(one.count for one in rows), hashed.digest()[:16])
 
 

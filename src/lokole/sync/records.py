@@ -130,18 +130,22 @@ MAX_HEALTH_BYTES = 300
 
 @dataclass(frozen=True, slots=True)
 class AckRecord:
-    """What the maker of this package has taken of the other direction, where no answer can say it (protocol 7.9)."""
+    """What the maker of this package has taken of the other direction, where no answer can say it (protocol 7.9).
+
+    ``check`` is what ``digest.ack_check`` makes of the packages that are named; empty when the maker does not say.
+    """
 
     epoch: int
     seq: int
     beyond: tuple[int, ...] = ()
+    check: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class PackageDigest:
     """The letters that one package carried and that an end holds: their number and all ids combined by exclusive or (protocol 8.5).
 
-    ``direction`` is "up" or "down", ``xor`` 16 bytes.
+    ``direction`` is "up" or "down", ``xor`` 16 bytes; ``name`` the first 8 bytes of the digest of the package, zeros when it is not said.
     """
 
     direction: str
@@ -149,6 +153,7 @@ class PackageDigest:
     seq: int
     count: int
     xor: bytes
+    name: bytes = bytes(8)
 
 
 @dataclass(frozen=True, slots=True, order=True)

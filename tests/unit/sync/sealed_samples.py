@@ -56,8 +56,10 @@ RECORDS: list[AnyRecord] = [
     FlagRecord(ID, "ann", "folder", "archive", 8, DEVICE),
     RequestRecord("rest", "1", {"parts": [1, {"n": None}]}),
     HealthRecord({"disk": 5}),
-    AckRecord(7, 3, (5, 6)),
-    DigestRecord((Window("up", 7, 1, 3),), 4, bytes(range(16)), (PackageDigest("up", 7, 1, 4, bytes(16)),)),
+    AckRecord(7, 3, (5, 6), bytes(range(8))),
+    DigestRecord(
+        (Window("up", 7, 1, 3),), 4, bytes(range(16)), (PackageDigest("up", 7, 1, 4, bytes(16), b"8 bytes."),)
+    ),
     ToldRecord("0f" * 32, 2, "malformed", "the line is not JSON"),
     UnknownRecord(99, b"of a later version"),
 ]

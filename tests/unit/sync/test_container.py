@@ -109,13 +109,20 @@ def test_whoever_reads_only_the_document_opens_the_vector() -> None:
     assert fields[32:] == b"\0" + bytes.fromhex(DEVICE.replace("-", ""))
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 113, CHUNK - 112, CHUNK - 64, CHUNK, 3 * CHUNK, 5 * CHUNK + 1])
+#: bytes in the seal that are no payload
+AROUND = len(write_header(HEADER)) + 64
+
+
+@pytest.mark.parametrize(
+    "size",
+    [0, 1, *(n * CHUNK - AROUND + more for n in (1, 2) for more in (-1, 0, 1, 63, 64, 65)), CHUNK, 5 * CHUNK + 1],
+)
 def test_a_payload_of_any_size_comes_back(size: int) -> None:
     payload = bytes(n % 251 for n in range(size))
     data = sealed(payload)
     assert opened(data) == (HEADER, payload)
     chunks = (len(data) - PRELUDE + WRITTEN_CHUNK - 1) // WRITTEN_CHUNK
-    assert len(data) == size + 64 + len(write_header(HEADER)) + PRELUDE + chunks * (WRITTEN_CHUNK - CHUNK)
+    assert len(data) == size + AROUND + PRELUDE + chunks * (WRITTEN_CHUNK - CHUNK)
 
 
 def test_pieces_do_not_show_in_the_bytes() -> None:
@@ -206,6 +213,20 @@ def test_a_header_that_cannot_be_writes_nothing(changes: dict[str, object]) -> N
 def test_a_public_key_that_is_none_is_refused(public: bytes) -> None:
     with pytest.raises(ValueError, match="public key"):
         sealed(b"x", to=public)
+
+
+@pytest.mark.parametrize("mark", [0x0FFF, 0x4FFF, 0xCFFF, 0x7FFF])
+def test_a_maker_cannot_write_chunks_of_another_size_or_mark(mark: int) -> None:
+    # Sealed rightly, by somebody who has the maker's key: only the last chunk may be short, and one bit is kept for later.
+    made = sealing.new_seal(SERVER_PUBLIC, lambda _n: RANDOM)
+    written = mark.to_bytes(2, "big")
+    content = write_header(HEADER) + bytes((mark & 0x3FFF) + 1 - len(write_header(HEADER)))
+    chunk = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(content, written, bytes(24), made.key)
+    stream = io.BytesIO(written + chunk)
+    with pytest.raises(BadPackage) as error:
+        sealing.open_chunk(made, 0, stream)
+    assert error.value.code == "altered"
+    assert stream.tell() == 2
 
 
 def test_a_header_with_later_fields_is_read() -> None:

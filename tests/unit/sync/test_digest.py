@@ -7,7 +7,7 @@ import pytest
 
 from lokole.mail.errors import Refused
 from lokole.sync import digest
-from lokole.sync.digest import Summary, diff, package_digest, read_header, summarise, write_header
+from lokole.sync.digest import Summary, ack_check, diff, package_digest, read_header, summarise, write_header
 from lokole.sync.records import PackageDigest, Window
 
 IDS = [random.Random(n).randbytes(16) for n in range(20)]
@@ -32,9 +32,12 @@ def test_two_ends_that_hold_the_same_agree_whatever_the_order() -> None:
 
 def test_a_summary_stays_what_it_is() -> None:
     # Boxes in the field compare against it: a change here is another protocol.
-    held = [package_digest("up", 1, 1, [bytes(range(16))]), package_digest("down", 2, 7, [])]
+    held = [
+        package_digest("up", 1, 1, [bytes(range(16))], sha256=bytes(range(1, 33)).hex()),
+        package_digest("down", 2, 7, []),
+    ]
     summary = summarise(held, [Window("up", 1, 1, 1), Window("down", 2, 1, 7)])
-    fixed = "d=AAAAAAAAAAI.1-7,u=AAAAAAAAAAE.1-1,n=1,h=QRgLMbU_fjd2-CD4j6fVEg"
+    fixed = "d=AAAAAAAAAAI.1-7,u=AAAAAAAAAAE.1-1,n=1,h=4F4vQySHlX4doPxjjJAJyQ"
     assert write_header(summary) == fixed
     assert f"Lokole-Digest: {fixed}\n" in (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(
         encoding="utf-8"
@@ -74,6 +77,20 @@ def test_two_letters_that_changed_places_are_seen() -> None:
     two = [package_digest("up", 1, 1, IDS[1:2]), package_digest("up", 1, 2, IDS[:1])]
     windows = [Window("up", 1, 1, 2)]
     assert not summarise(one, windows).agrees(summarise(two, windows))
+
+
+def test_another_package_under_the_same_number_is_seen_even_without_letters() -> None:
+    one, other = (package_digest("down", 1, 1, [], sha256=sha256) for sha256 in ("aa" * 32, "bb" * 32))
+    windows = [Window("down", 1, 1, 1)]
+    assert not summarise([one], windows).agrees(summarise([other], windows))
+    (found,) = diff([one], [other])
+    assert (found.missing_here, found.missing_there) == (0, 0)
+
+
+def test_an_acknowledgement_says_which_packages_it_means() -> None:
+    assert ack_check([]).hex() == "e3b0c44298fc1c14"
+    first, second = "aa" * 32, "bb" * 32
+    assert len({ack_check(names) for names in ([], [first], [second], [first, second], [second, first])}) == 5
 
 
 def test_what_lies_outside_the_windows_does_not_count() -> None:
