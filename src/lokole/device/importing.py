@@ -71,6 +71,7 @@ class _Importer:
         self._blobs = blobs
         self._tenant = tenant
         self._clock = clock
+        self._people: dict[str, AccountNo] = {}
 
     def take(self, n: int, record: Record) -> None:
         source = f"package {self._name[:12]} record {n}"
@@ -125,7 +126,7 @@ class _Importer:
             people: list[AccountNo] = []
             envelope: dict[str, str] = {}
             for address in _envelope(email, tenant.domain):
-                account = accounts.find_account_no(tx, tenant.no, address.local)
+                account = self._person(tx, address.local)
                 envelope[address.key] = "unknown" if account is None else "delivered"
                 if account is not None:
                     people.append(account)
@@ -143,6 +144,13 @@ class _Importer:
         self.letters += created
         self.repeated += not created
         self.unknown += sum(state == "unknown" for state in envelope.values())
+
+    def _person(self, tx: Connection, name: str) -> AccountNo | None:
+        """Who has ``name``; nobody leaves a box, so whoever was found once is not looked for with every letter."""
+        known = self._people.get(name) or accounts.find_account_no(tx, self._tenant.no, name)
+        if known is not None:
+            self._people[name] = known
+        return known
 
     def _attachment(self, record: AttachmentRecord) -> bool:
         (stored,) = letters.put_attachments(self._blobs, self._tenant.domain, (record.attachment,))

@@ -43,7 +43,6 @@ _IMG = re.compile(r'<img((?: [a-z]+="[^"]*")*)>')
 _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 _PRE = re.compile(r"(<pre>.*?</pre>)", re.DOTALL)
 _PRE_START = re.compile(r"<pre>\n+")
-_BLANKS = re.compile(r"[ \t\r\n\f]+")
 # A tag, or a comment; an unquoted "<" ends the attempt, so that hostile input costs no more than its length.
 _TAG = re.compile(
     r"<(/?)([a-zA-Z][a-zA-Z0-9]*)((?:\"[^\"]*\"|'[^']*'|[^'\"<>])*+)>|<!--(?:.*?-->|.*\Z)|<![^<>]*>", re.DOTALL
@@ -146,11 +145,20 @@ def _collapse(html: str) -> str:
     """White space outside ``<pre>`` as one blank: the same on a page, fewer bytes on the way."""
     html = html.replace("&nbsp;", "\u00a0")
     if "<pre>" not in html:
-        return _BLANKS.sub(" ", html).strip(" ")
+        return _single_blanks(html).strip(" ")
     # A line end directly after <pre> is dropped by whoever reads it next, one at a time.
     pieces = _PRE.split(_PRE_START.sub("<pre>", html))
-    pieces[::2] = [_BLANKS.sub(" ", piece) for piece in pieces[::2]]
+    pieces[::2] = [_single_blanks(piece) for piece in pieces[::2]]
     return "".join(pieces).strip()
+
+
+def _single_blanks(text: str) -> str:
+    """Every run of white space as one blank; many times faster than a pattern, and every letter passes here."""
+    for other in "\t\r\n\f":
+        text = text.replace(other, " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text
 
 
 def rewrite_cids(html: str, resolve: Callable[[str], str | None]) -> str:
@@ -236,7 +244,7 @@ class _Writer:
                 self.end_line(keep_blank=True)
                 self.line = line
             return
-        text = _BLANKS.sub(" ", text)
+        text = _single_blanks(text)
         if not self.line or self.line.endswith(" "):
             text = text.lstrip(" ")
         self.line += text
