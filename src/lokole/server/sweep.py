@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import and_, exists, select, update
 
-from lokole.mailbox import jobs, limits, tenants
+from lokole.mailbox import jobs, limits, tenants, uploads
 from lokole.mailbox.database import to_micros
 from lokole.mailbox.schema import email, job, package, quarantine, waiting
 from lokole.mailbox.seen import forget_before
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 KEEP_DONE = timedelta(days=7)
 #: A sender gives up after five days; a question older than this is nobody's.
 KEEP_ASKED = timedelta(days=7)
+#: A box that has not come back by then sends its package from the first byte (protocol 4.12).
+KEEP_PARTS = timedelta(days=7)
 
 
 class Sweeper:
@@ -39,6 +41,7 @@ class Sweeper:
             done = jobs.forget_done(tx, now - KEEP_DONE)
             forget_before(tx, ASKED, now - KEEP_ASKED)
             limits.forget_expired(tx, now)
+            uploads.forget_before(tx, now - KEEP_PARTS)
         with ports.database.read() as tx:
             rows = tenants.list_tenants(tx)
         blobs = sum(self._sweep_packages(row) + self._sweep_raw(row) for row in rows)

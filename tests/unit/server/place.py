@@ -31,15 +31,20 @@ from lokole.mailbox import jobs, packages, quarantine, tenants
 from lokole.mailbox.migrate import migrate
 from lokole.mailbox.quarantine import Quarantined
 from lokole.mailbox.tenants import TenantRow
+from lokole.server.api.uploads import PART_HEADERS, UPLOAD_HEADERS
 from lokole.server.build import Server, build_server
 from lokole.server.settings import ServerSettings
-from lokole.sync.package import Compression, read_package, write_package
-from lokole.sync.records import AccountRecord, EmailRecord, Record
-from lokole.sync.signing import body_sha256, encode_key, new_key, public_key, sign_request
+from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
+from lokole.sync.package import Compression, write_package
+from lokole.sync.records import AccountRecord, AnyRecord, EmailRecord, Record
+from lokole.sync.sealed import read_sealed, write_sealed
+from lokole.sync.signing import body_sha256, decode_key, encode_key, new_key, public_key, sign_request
 
 OPERATOR = ("operator", "correct horse battery")
 #: Somebody who may register domains, and touch no others.
 NEIGHBOUR = "a-token-of-the-neighbour"
+#: headers that a signature covers besides (protocol 4.2)
+COVERED = {"PUT": UPLOAD_HEADERS, "PATCH": PART_HEADERS, "GET": ("Lokole-Digest",)}
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -148,7 +153,9 @@ class BoxAtPlace:
         key = encode_key(public_key(self.seed))
         answer = self.place.client.post("/api/exchange/claim", json={"code": code, "public_key": key})
         assert answer.status_code == 200, answer.text
-        assert answer.json() == {"device_id": self.device_id, "domain": self.domain}
+        said = answer.json()
+        self.server_key = decode_key(said.pop("server_key"))
+        assert said == {"device_id": self.device_id, "domain": self.domain}
 
     def call(
         self,
@@ -167,7 +174,7 @@ class BoxAtPlace:
             "path_and_query": path,
             "body_sha256": body_sha256(body),
             "counter": self.counter,
-            "headers": headers if method == "PUT" else None,
+            "headers": {name: value for name, value in headers.items() if name in COVERED.get(method, ())},
         } | (signing or {})
         authorization = sign_request(signed.pop("seed", self.seed), **signed)
         return self.place.client.request(
@@ -200,12 +207,45 @@ class BoxAtPlace:
         found: list[dict[str, Any]] = answer.json()["packages"]
         return found
 
-    def get(self, offered: dict[str, Any]) -> list[Record]:
+    def put_sealed(
+        self, records: Sequence[AnyRecord], *, seq: int | None = None, expect: int = 201, **changes: Any
+    ) -> httpx2.Response:
+        """Seal ``records`` and hand them over; ``changes`` are fields of the header."""
+        if seq is None:
+            self.seq += 1
+            seq = self.seq
+        content = self.sealed(records, seq, **changes)
+        headers = {"Content-Type": CONTENT_TYPE, "Lokole-Epoch": str(self.epoch), "Lokole-Seq": str(seq)}
+        answer = self.call("PUT", f"/api/exchange/packages/{body_sha256(content)}", content, headers)
+        assert answer.status_code == expect, answer.text
+        return answer
+
+    def sealed(self, records: Sequence[AnyRecord], seq: int, **changes: Any) -> bytes:
+        """A package of this box as it goes up."""
+        header = replace(Header("up", self.domain, self.device_id, self.epoch, seq, PayloadKind.ZSTD), **changes)
+        out = io.BytesIO()
+        write_sealed(
+            out,
+            header,
+            records,
+            sender_seed=self.seed,
+            recipient_public=self.server_key,
+            entropy=random.Random(seq).randbytes,
+        )
+        return out.getvalue()
+
+    def get(self, offered: dict[str, Any]) -> list[AnyRecord]:
         answer = self.call("GET", f"/api/exchange/packages/{offered['sha256']}")
         assert answer.status_code == 200, answer.text
         assert body_sha256(answer.content) == offered["sha256"]
         assert len(answer.content) == offered["size"]
-        return list(read_package(io.BytesIO(answer.content)))
+        assert offered["type"] == CONTENT_TYPE
+        opened = read_sealed(
+            io.BytesIO(answer.content), recipient_seed=self.seed, sender_public=lambda header: self.server_key
+        )
+        assert (opened.header.tenant, opened.header.device_id) == (self.domain, self.device_id)
+        assert (opened.header.epoch, opened.header.seq) == (offered["epoch"], offered["seq"])
+        return list(opened.records)
 
     def acknowledge(self, epoch: int, seq: int, beyond: Sequence[int] = ()) -> int:
         body = json.dumps({"epoch": epoch, "seq": seq, "beyond": list(beyond)}).encode()

@@ -18,7 +18,7 @@ from lokole.mail.errors import Refused
 from lokole.mailbox import tenants
 from lokole.mailbox.tenants import TenantRow
 from lokole.server import receive
-from lokole.server.api.exchange import spool_body
+from lokole.server.api.body import spool_body
 from lokole.server.devices import PREPARING, REMOVED
 from lokole.server.form import MEDIA_TYPES, URLENCODED, media_type_of
 from lokole.server.ports import ServerPorts
