@@ -69,6 +69,7 @@ class WebmailSettings:
     sign_up: bool = True
     password_change: bool = True
     search: bool = True
+    writing: bool = True  # False where a letter could be read but not sent
     welcome_from: str = "info@team.lokole.ca"
     sign_in_tries: str = "10 per minute"  # per person
     sign_in_tries_per_place: str = "60 per minute"  # per address of the caller: one hotspot may be many people

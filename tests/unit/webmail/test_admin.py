@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from lokole.device import signer
 from lokole.mail.errors import Refused
 from lokole.mailbox import accounts, options, quarantine, visits
+from lokole.mailbox.database import to_micros
 from tests.unit.webmail.conftest import PASSWORD, Box
 
 
@@ -55,6 +57,18 @@ def test_what_was_kept_apart_is_shown_with_its_reason_until_it_is_seen(box: Box)
     browser.press("Seen")
     assert "seen" in browser.text
     assert "All good." in browser.open("/admin").text
+
+
+def test_a_second_box_with_the_same_key_is_told_until_it_is_seen(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin")
+    assert "Another machine uses the key" not in browser.text
+    with box.ports.database.write() as tx:
+        options.set_option(tx, box.tenant, signer.TWIN_OPTION, to_micros(box.clock[0]))
+    browser.open("/admin")
+    assert "Another machine uses the key of this box. It was noticed Monday 23 November, 10:00." in browser.text
+    browser.press("Seen")
+    assert "Another machine uses the key" not in browser.text
+    assert "It is marked as seen." in browser.text
 
 
 def test_send_now_starts_one_exchange(box: Box) -> None:

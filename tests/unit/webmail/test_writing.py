@@ -379,3 +379,19 @@ def test_the_form_may_be_kept_by_the_browser_unless_the_telephone_is_shared(box:
     assert own.response.headers["Cache-Control"] == "private, no-cache"
     shared = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD, shared="y")
     assert shared.open("/email/new").response.headers["Cache-Control"] == "private, no-store"
+
+
+def test_where_letters_have_no_way_out_nothing_offers_to_write_one(make_box: Callable[..., Box]) -> None:
+    box = make_box(writing=False)
+    browser = box.signed_in("mireille")
+    no = box.letter("mireille")
+    for path in ("/", "/email/inbox", "/email/outbox", "/users", f"/email/{no}"):
+        assert browser.open(path).status == 200, path
+        assert "/email/new" not in browser.html, path
+    assert "Letters are written at the box; here they can be read." in browser.text
+    assert browser.open("/email/new").status == 405
+    assert "Letters are written at the box; here they can be read." in browser.text
+    before = box.fingerprint()
+    browser.post("/email/new", {"csrf_token": browser.open("/email/inbox").token(), "do": "send", "to": "a@b.org"})
+    assert browser.status == 405
+    assert box.fingerprint() == before

@@ -5,13 +5,15 @@ Everything that changes something is a form; a one-time password is shown once, 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, AccountNo
 from lokole.mailbox import accounts, options, packages, passwords, quarantine, visits
-from lokole.mailbox.database import Connection
+from lokole.mailbox.database import Connection, from_micros
 from lokole.webmail import access, schedule
 from lokole.webmail.pages import page
 from lokole.webmail.parts import DEFAULT_SCHEDULE, Schedule, parts
@@ -21,6 +23,8 @@ from lokole.webmail.words import gettext
 blueprint = Blueprint("admin", __name__)
 
 SCHEDULE_OPTION = "schedule"
+#: where the box notes, in microseconds since 1970, that another machine used its key
+TWIN_OPTION = "twin_seen_at"
 _NIGHTS = 14
 #: no letter or digit that is taken for another one, since it is read out or copied from a slip
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -44,8 +48,19 @@ def overview() -> str:
             in_bag=packages.count_waiting(tx, person.tenant, "up"),
             hours=schedule.explain(_schedule(tx, person)),
             may_sync=parts().ports.sync_now is not None,
+            twin=_twin(tx, person),
             **tonight(tx),
         )
+
+
+@blueprint.post("/admin/twin")
+def twin() -> Response:
+    """The warning of a second box with this one's key was read; it comes back when that box does."""
+    ports, person = parts().ports, access.account()
+    with ports.database.write() as tx:
+        options.set_option(tx, person.tenant, TWIN_OPTION, None)
+    flash("resolved")
+    return redirect(url_for("admin.overview"), 303)
 
 
 @blueprint.post("/admin/sync")
@@ -161,6 +176,11 @@ def _person(tx: Connection, no: int, *, other: bool = False) -> Account:
 def _schedule(tx: Connection, person: Account) -> Schedule:
     found = options.get_option(tx, person.tenant, SCHEDULE_OPTION, None)
     return found if isinstance(found, dict) else DEFAULT_SCHEDULE
+
+
+def _twin(tx: Connection, person: Account) -> datetime | None:
+    found = options.get_option(tx, person.tenant, TWIN_OPTION, None)
+    return from_micros(found) if isinstance(found, int) else None
 
 
 def _hours_page(tx: Connection, now: Schedule, problem: str = "", where: str = "") -> str:

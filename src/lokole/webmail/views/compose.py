@@ -64,6 +64,15 @@ class Draft:
         return sum(file.size for file in self.files)
 
 
+@blueprint.before_request
+def only_where_letters_leave() -> tuple[str, int] | None:
+    """A letter written where nothing takes it on would wait for ever."""
+    if parts().settings.writing:
+        return None
+    title, sentence = gettext("Not here yet"), gettext("Letters are written at the box; here they can be read.")
+    return page("failure.html", title=title, sentence=sentence, picture="bag", login=False), 405
+
+
 @blueprint.get("/email/new")
 def new() -> str:
     """An empty letter, or one that answers (``action`` reply, reply_all), passes on (forward) or repeats (again) letter ``uid``."""
