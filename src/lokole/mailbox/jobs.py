@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import TenantNo
@@ -21,6 +21,9 @@ from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.schema import job
 from lokole.mailbox.upsert import insert_new, insert_or_update
 from lokole.ports.callables import Entropy
+
+#: nothing is put off for so long: what is due, or leased, beyond that was written by a clock that was wrong
+_BEYOND = timedelta(days=2)
 
 _COLUMNS = [column.name for column in job.columns if column.name != "no"]
 _INSERT = insert_new(job, _COLUMNS)
@@ -89,7 +92,7 @@ def enqueue(
         "tenant": tenant,
         "kind": kind,
         "key": key,
-        "ids": json.dumps(dict(ids), separators=(",", ":"), sort_keys=True),
+        "ids": _ids_text(ids),
         "run_after": to_micros(run_after or now),
         "attempts": 0,
         "asked": 1,
@@ -113,13 +116,14 @@ def lease(
 ) -> Job | None:
     """Take the row that is due for longest (of ``kinds``; or just the row ``no``), or None when nothing is.
 
-    A row whose lease ran out is due. Commit at once, so that others see the lease.
+    A row whose lease ran out is due, and one whose times lie days ahead: the clock was wrong when they were written.
+    Commit at once, so that others see the lease.
     """
-    moment = to_micros(now)
+    moment, beyond = to_micros(now), to_micros(now + _BEYOND)
     due = (
         select(job.c.no)
-        .where(job.c.state == "ready", job.c.run_after <= moment)
-        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment))
+        .where(job.c.state == "ready", or_(job.c.run_after <= moment, job.c.run_after > beyond))
+        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment, job.c.lease_until > beyond))
         .order_by(job.c.run_after, job.c.no)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -148,6 +152,11 @@ def renew(tx: Connection, mine: Job, *, now: datetime, lease_seconds: float) -> 
     _mine(tx, mine, lease_until=until)
 
 
+def change_ids(tx: Connection, mine: Job, ids: Mapping[str, Any]) -> None:
+    """Say anew what the job works on. Raises :class:`LeaseLost` when it is not mine any more."""
+    _mine(tx, mine, ids=_ids_text(ids))
+
+
 def finish(tx: Connection, mine: Job) -> None:
     """The job is done; call it in the transaction that holds its results. Raises :class:`LeaseLost` when it is not mine any more."""
     # what was queued again while it was at work is due once more
@@ -174,9 +183,10 @@ def revive(tx: Connection, no: int, now: datetime) -> None:
         raise NotFound("no such job")
 
 
-def next_due(tx: Connection, kinds: Sequence[str] | None = None) -> datetime | None:
+def next_due(tx: Connection, now: datetime, kinds: Sequence[str] | None = None) -> datetime | None:
     """When the next row is due, which may be in the past; None when nothing is queued. Leased rows are due when their lease ends."""
-    due = func.coalesce(job.c.lease_until, job.c.run_after)
+    due: ColumnElement[int] = func.coalesce(job.c.lease_until, job.c.run_after)
+    due = case((due > to_micros(now + _BEYOND), to_micros(now)), else_=due)  # as lease() sees it
     query = select(func.min(due)).where(job.c.state == "ready")
     if kinds is not None:
         query = query.where(job.c.kind.in_(list(kinds)))
@@ -202,6 +212,10 @@ def forget_done(tx: Connection, before: datetime) -> int:
     """Drop what is done and was queued before a moment; returns how many. Its keys may then be queued anew."""
     statement = delete(job).where(job.c.state == "done", job.c.created_at < to_micros(before))
     return tx.execute(statement).rowcount
+
+
+def _ids_text(ids: Mapping[str, Any]) -> str:
+    return json.dumps(dict(ids), separators=(",", ":"), sort_keys=True)
 
 
 def _mine(tx: Connection, mine: Job, **values: Any) -> None:

@@ -17,7 +17,7 @@ from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import Address
 from lokole.mailbox import jobs, letters, tenants
 from lokole.mailbox.accounts import find_account_no
-from lokole.mailbox.database import Connection, from_micros
+from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.packages import add_waiting
@@ -34,6 +34,8 @@ OPERATOR_NAMES = frozenset(("postmaster", "abuse"))
 #: After this a letter for a stranger waits no longer, whether its box came or not.
 LONGEST_WAIT = timedelta(days=30)
 _LOOK_AGAIN = 86400.0
+#: and never before so many looks: the clock may have jumped
+_LOOKS = LONGEST_WAIT.days * 2 // 3
 ASKED = "asked"
 
 
@@ -64,11 +66,12 @@ def decide(ports: ServerPorts, sender: str, recipient: str) -> Verdict:
         if is_known(tx, row, address):
             return Verdict.HERE
         asked = _asked_at(tx, row.no, key)
-    if asked is None:
+    if asked is None or asked > now:
         with ports.database.write() as tx:
+            tx.execute(delete(seen).where(seen.c.tenant == row.no, seen.c.kind == ASKED, seen.c.key == key))
             remember(tx, row.no, ASKED, key, now)
         return Verdict.LATER
-    if row.last_visit_at is None or row.last_visit_at <= asked:
+    if not _visited(row, asked, now):
         return Verdict.LATER
     with ports.database.write() as tx:
         # the next letter asks anew: the person may sign up tomorrow
@@ -83,6 +86,11 @@ def is_known(tx: Connection, row: TenantRow, address: Address) -> bool:
     return find_account_no(tx, row.no, address.local) is not None
 
 
+def _visited(row: TenantRow, since: datetime, now: datetime) -> bool:
+    """Whether the box was here after ``since``; a visit that a wrong clock dated ahead proves nothing."""
+    return row.last_visit_at is not None and since < row.last_visit_at <= now
+
+
 def _asked_at(tx: Connection, tenant_no: int, key: str) -> datetime | None:
     statement = select(seen.c.at).where(seen.c.tenant == tenant_no, seen.c.kind == ASKED, seen.c.key == key)
     found = tx.execute(statement).scalar()
@@ -94,6 +102,10 @@ def run(ports: ServerPorts, job: Job) -> bool:
     now = ports.clock()
     email_no, since = int(job.ids["email"]), from_micros(int(job.ids["since"]))
     address = Address.parse(str(job.ids["address"]))
+    if since > now:  # the clock was wrong when it came: it waits from now on
+        since = now
+        with ports.database.write() as tx:
+            jobs.change_ids(tx, job, {**job.ids, "since": to_micros(now)})
     with ports.database.write() as tx:
         row = tenants.find_tenant(tx, no=job.tenant)
         if row is None or row.state == REMOVED:
@@ -108,8 +120,8 @@ def run(ports: ServerPorts, job: Job) -> bool:
             add_waiting(tx, row.no, email_no, "down", address.key)
             jobs.finish(tx, job)
             return True
-        visited = row.last_visit_at is not None and row.last_visit_at > since
-        if not visited and now - since < LONGEST_WAIT:
+        visited = _visited(row, since, now)
+        if not visited and (now - since < LONGEST_WAIT or job.attempts < _LOOKS):
             raise Temporary("the box has not been here since", retry_after=_LOOK_AGAIN)
         set_envelope_state(tx, row.no, email_no, address.key, "dead")
         if visited and job.ids.get("notify"):

@@ -79,7 +79,7 @@ class Worker:
         ports = self._ports
         now = ports.clock()
         with ports.database.read() as tx:
-            due = rows.next_due(tx)
+            due = rows.next_due(tx, now)
         if due is None or due > now:
             return False
         with ports.database.write() as tx:

@@ -68,13 +68,13 @@ def test_a_failed_job_comes_back_when_it_is_time_or_is_given_up(world: World) ->
         assert job is not None
         jobs.fail(tx, job, now=world.now, retry_in=timedelta(minutes=5), error="Temporary at send")
         assert _lease(world, tx) is None
-        assert jobs.next_due(tx) == world.now + timedelta(minutes=5)
+        assert jobs.next_due(tx, world.now) == world.now + timedelta(minutes=5)
         world.later(minutes=5)
         job = _lease(world, tx)
         assert job is not None
         jobs.fail(tx, job, now=world.now, retry_in=None, error="Permanent at send")
         world.later(days=9)
-        assert _lease(world, tx) is None and jobs.next_due(tx) is None
+        assert _lease(world, tx) is None and jobs.next_due(tx, world.now) is None
         (dead,) = jobs.dead_jobs(tx)
         assert (dead.error, dead.attempts) == ("Permanent at send", 2)
         jobs.revive(tx, dead.no, world.now)
@@ -140,3 +140,22 @@ def test_a_job_vanishes_with_the_transaction_that_made_it(world: World) -> None:
         raise ZeroDivisionError
     with world.database.write() as tx:
         assert _lease(world, tx) is None
+
+
+def test_a_job_that_a_wrong_clock_put_off_for_years_is_due(world: World) -> None:
+    world.later(days=3652)
+    with world.database.write() as tx:
+        _enqueue(world, tx, "queued")
+        _enqueue(world, tx, "leased")
+        assert _lease(world, tx) is not None
+        world.later(days=-3652)
+        assert jobs.next_due(tx, world.now) == world.now
+        assert {job.key for job in (_lease(world, tx), _lease(world, tx)) if job is not None} == {"queued", "leased"}
+        assert _lease(world, tx) is None
+
+
+def test_a_job_that_is_put_off_until_tomorrow_is_not_due(world: World) -> None:
+    with world.database.write() as tx:
+        _enqueue(world, tx, run_after=world.now + timedelta(days=1))
+        assert _lease(world, tx) is None
+        assert jobs.next_due(tx, world.now) == world.now + timedelta(days=1)
