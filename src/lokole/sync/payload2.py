@@ -144,17 +144,21 @@ def read_payload(stream: BinaryIO, kind: int, *, limits: Limits = SERVER) -> Ite
     A ``kind`` that holds no frames raises it with the code unknown-payload, before anything is read.
     What the stream itself raises passes through.
     """
+    return (record for _number, record in read_numbered(stream, kind, limits=limits))
+
+
+def read_numbered(stream: BinaryIO, kind: int, *, limits: Limits = SERVER) -> Iterator[tuple[int, AnyRecord]]:
+    """As :func:`read_payload`, each record with the number of its frame from 1: what the other end is told by (protocol 7.11)."""
     expected = COMPRESSIONS.get(PayloadKind(kind)) if kind in PayloadKind.__members__.values() else None
     if expected is None:
         raise BadPackage("the payload is of a kind that is not known here", code="unknown-payload")
     return _read(stream, expected, limits)
 
 
-def _read(stream: BinaryIO, expected: Compression, limits: Limits) -> Iterator[AnyRecord]:
+def _read(stream: BinaryIO, expected: Compression, limits: Limits) -> Iterator[tuple[int, AnyRecord]]:
     compression, pieces = expand(stream, limits)
     if compression is not expected:
         raise BadPackage("the payload is not compressed as its header says")
-
     pending: _Pending | None = None
 
     def max_bytes(kind: int) -> int:
@@ -166,7 +170,8 @@ def _read(stream: BinaryIO, expected: Compression, limits: Limits) -> Iterator[A
     for frame in read_frames(pieces, max_bytes=max_bytes, limits=limits):
         if frame.kind == Kind.FILE:
             if pending is None:
-                yield BadRecord("file", frame.number, "it belongs to no letter that can be read", frame.body)
+                reason = "it belongs to no letter that can be read"
+                yield frame.number, BadRecord("file", frame.number, reason, frame.body)
                 continue
             pending.take(frame)
             if pending.complete:
@@ -178,7 +183,7 @@ def _read(stream: BinaryIO, expected: Compression, limits: Limits) -> Iterator[A
             pending = None
         read = _record(frame, limits)
         if not isinstance(read, _Pending):
-            yield read
+            yield frame.number, read
         elif read.complete:
             yield from read.records()
         else:
@@ -237,7 +242,7 @@ class _Pending:
             self.taken.append(None)
             self.bad.append(BadRecord("file", frame.number, f"attachment {n + 1}: it is too long", frame.body))
 
-    def records(self) -> Iterator[AnyRecord]:
+    def records(self) -> Iterator[tuple[int, AnyRecord]]:
         """The letter with the files that came, and what is wrong with the others."""
         if missing := len(self.files) - len(self.taken):
             self.taken += [None] * missing
@@ -246,7 +251,7 @@ class _Pending:
             lost = tuple(f"attachment-unreadable:{n}" for n, one in enumerate(self.taken, start=1) if one is None)
             there = tuple(one for one in self.taken if one is not None)
             email = replace(self.record.email, attachments=there)
-            yield replace(self.record, email=email, notes=self.record.notes + lost)
+            yield self.number, replace(self.record, email=email, notes=self.record.notes + lost)
         elif self.taken[0] is not None:
-            yield replace(self.record, attachment=self.taken[0])
-        yield from self.bad
+            yield self.number, replace(self.record, attachment=self.taken[0])
+        yield from ((one.line, one) for one in self.bad)

@@ -16,7 +16,7 @@ from lokole.sync import jsontext
 from lokole.sync.container import Header, PayloadKind
 from lokole.sync.limits import BOX, SERVER, Limits
 from lokole.sync.package import write_package
-from lokole.sync.payload2 import Kind, payload_chunks, read_payload, what_does_not_fit, write_payload
+from lokole.sync.payload2 import Kind, payload_chunks, read_numbered, read_payload, what_does_not_fit, write_payload
 from lokole.sync.records import (
     AccountRecord,
     AckRecord,
@@ -256,6 +256,32 @@ def test_the_files_of_a_letter_count_together() -> None:
     found = read(letter + frame(2, b"A" * 60) + frame(2, b"B" * 60) + frame(2, b"C" * 40), limits)[0]
     assert isinstance(found, EmailRecord)
     assert [one.content for one in found.email.attachments] == [b"A" * 60, b"C" * 40]
+
+
+def test_each_record_has_the_number_of_its_frame() -> None:
+    letter = frame(1, {"_uid": "x", "attachments": [{}, {}]})
+    frames = (
+        GOOD
+        + letter
+        + frame(2, b"A")
+        + frame(2, b"B")
+        + letter
+        + frame(2, b"C")
+        + GOOD
+        + frame(2, b"D")
+        + frame(99, b"")
+    )
+    data = io.BytesIO(gzip.compress(frames, 1))
+    found = [(number, type(record).__name__) for number, record in read_numbered(data, PayloadKind.GZ)]
+    assert found == [
+        (1, "AccountRecord"),
+        (2, "EmailRecord"),
+        (5, "EmailRecord"),
+        (5, "BadRecord"),  # its second file never came
+        (7, "AccountRecord"),
+        (8, "BadRecord"),
+        (9, "UnknownRecord"),
+    ]
 
 
 def test_a_file_apart_needs_its_content() -> None:
