@@ -21,6 +21,7 @@ from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.options import get_option
 from lokole.mailbox.tenants import TenantRow, add_tenant, get_tenant, list_tenants
+from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
 from lokole.ports.sync_peer import SyncPeer
@@ -65,7 +66,7 @@ class Box:
             self.seed = device_seed(tx, ports.entropy)
             self.tenant: TenantNo = self._first_tenant(tx)
         self.timetable = Timetable(
-            database=ports.database, tenant=self.tenant, clock=ports.clock, zone=zone, leave=self._leave
+            database=ports.database, tenant=self.tenant, clock=ports.clock, zone=zone, leave=self._leave, tidy=self.tidy
         )
 
     def row(self) -> TenantRow:
@@ -117,6 +118,11 @@ class Box:
             return "busy"
         threading.Thread(target=self.sync, name="sync", daemon=True).start()
         return "started"
+
+    def tidy(self) -> int:
+        """Let files go that no letter has named for weeks; returns how many."""
+        row = self.row()
+        return sweep_unnamed(self.ports.database, self.ports.blobs, row.no, row.domain, self.ports.clock())
 
     def _leave(self) -> None:
         report = self.sync()

@@ -39,6 +39,7 @@ FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=1)
 #: how often the clock asks, in seconds
 TICK_SECONDS = 30
+TIDY_EVERY = timedelta(days=1)
 
 log = logging.getLogger(__name__)
 
@@ -264,16 +265,26 @@ class Timetable:
     """Asks every half minute whether it is time, and leaves when it is.
 
     ``leave`` runs one exchange and raises a :class:`LokoleError` when it did not go through.
+    ``tidy`` is done with the first question and once a day.
     """
 
     def __init__(
-        self, *, database: Database, tenant: TenantNo, clock: Clock, zone: tzinfo, leave: Callable[[], object]
+        self,
+        *,
+        database: Database,
+        tenant: TenantNo,
+        clock: Clock,
+        zone: tzinfo,
+        leave: Callable[[], object],
+        tidy: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
         self._tenant = tenant
         self._clock = clock
         self._zone = zone
         self._leave = leave
+        self._tidy = tidy
+        self._tidied_at: datetime | None = None
         self._scheduler: _Ticker | None = None
 
     def next_departure(self) -> datetime | None:
@@ -309,6 +320,15 @@ class Timetable:
             save_departures(tx, self._tenant, settled(leaving))
         return True
 
+    def tidy(self) -> bool:
+        """Tidy up when a day has passed since the last time; says whether it was done."""
+        now = self._clock()
+        if self._tidied_at is not None and abs(now - self._tidied_at) < TIDY_EVERY:
+            return False
+        self._tidied_at = now
+        self._tidy()
+        return True
+
     def start(self) -> None:
         """Begin to ask, in a thread of its own; what was missed is caught up with the first question."""
         self._scheduler = _Ticker(timezone=UTC, daemon=True)
@@ -328,6 +348,10 @@ class Timetable:
             self.tick()
         except LokoleError as error:
             log.warning("the schedule could not be read: %s", error)
+        try:
+            self.tidy()
+        except LokoleError as error:
+            log.warning("the box could not tidy up: %s", error)
 
 
 class _Ticker(BackgroundScheduler):  # type: ignore[misc]  # APScheduler ships no types

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import bindparam, select, update
 
@@ -43,6 +43,27 @@ class StoredAttachment:
 def blob_key(domain: str, sha256: str) -> str:
     """Where a tenant's file is kept, so that nothing tells one tenant what another holds."""
     return f"{domain}/{sha256}"
+
+
+def aside_key(domain: str, sha256: str) -> str:
+    """Where a file is kept for a while that no letter named for long (``unnamed.py``)."""
+    return f"{domain}/aside/{sha256}"
+
+
+def open_file(blobs: BlobStore, domain: str, sha256: str) -> BinaryIO:
+    """The bytes of a file as a stream; raises NotFound."""
+    try:
+        return blobs.open(blob_key(domain, sha256))
+    except NotFound:
+        return blobs.open(aside_key(domain, sha256))
+
+
+def read_file(blobs: BlobStore, domain: str, sha256: str) -> bytes:
+    """The bytes of a file; raises NotFound."""
+    try:
+        return blobs.read(blob_key(domain, sha256))
+    except NotFound:
+        return blobs.read(aside_key(domain, sha256))
 
 
 def put_attachments(blobs: BlobStore, domain: str, attachments: Iterable[Attachment]) -> list[StoredAttachment]:
@@ -82,7 +103,7 @@ def add_attachment_later(tx: Connection, tenant_no: int, email_no: int, one: Sto
 def load_attachments(blobs: BlobStore, domain: str, attachments: Iterable[StoredAttachment]) -> tuple[Attachment, ...]:
     """The files with their bytes; needs no transaction. Raises NotFound."""
     return tuple(
-        Attachment(one.filename, blobs.read(blob_key(domain, one.sha256)), one.type, one.cid) for one in attachments
+        Attachment(one.filename, read_file(blobs, domain, one.sha256), one.type, one.cid) for one in attachments
     )
 
 

@@ -95,8 +95,18 @@ def accept(ports: ServerPorts, sender: str, recipients: Sequence[str], raw: byte
                 tenant=row.no,
                 now=now,
             )
+    for row, _ in rows:
+        _keep_raw(ports, row, digest, raw)
     ports.bell.ring()
     return len(rows)
+
+
+def _keep_raw(ports: ServerPorts, row: TenantRow, digest: str, raw: bytes) -> None:
+    """The same message may have come long ago and be swept just now: from here on its job keeps it."""
+    try:
+        ports.blobs.size(raw_key(row, digest))
+    except NotFound:
+        ports.blobs.put(raw_key(row, digest), raw)
 
 
 def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: str) -> None:

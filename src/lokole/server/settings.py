@@ -154,7 +154,8 @@ class ServerSettings:
     )
     retention: timedelta = setting(
         "LOKOLE_RETENTION",
-        "How long raw letters and packages are kept after a box has acknowledged them.",
+        "How long letters, their raw messages and packages are kept after a box has acknowledged them;\n"
+        "for ever for a person with roaming on.",
         default=timedelta(days=30),
     )
     sendgrid_key: str | None = setting(

@@ -1,17 +1,19 @@
-"""What nobody needs any more goes: done work, old questions, forms whose letters are stored, packages and raw mail past retention."""
+"""What nobody needs any more goes: done work, old questions, forms whose letters are stored, packages and letters past retention."""
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, select, update
 
 from lokole.mailbox import jobs, limits, tenants, uploads
-from lokole.mailbox.database import to_micros
-from lokole.mailbox.schema import email, job, package, quarantine, waiting
+from lokole.mailbox.database import Connection, to_micros
+from lokole.mailbox.forgetting import forget_content, forgettable
+from lokole.mailbox.schema import job, package, quarantine, waiting
 from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.server.ports import ServerPorts
 from lokole.server.strangers import ASKED
 from lokole.server.v1_boxes import EXCHANGED
@@ -22,6 +24,9 @@ log = logging.getLogger(__name__)
 KEEP_DONE = timedelta(days=7)
 #: A sender gives up after five days; a question older than this is nobody's.
 KEEP_ASKED = timedelta(days=7)
+FILES_EVERY = timedelta(days=1)
+#: of letters in one round; what is left waits for the next
+_MOST_BATCHES = 50
 #: A box that has not come back by then sends its package from the first byte (protocol 4.12).
 KEEP_PARTS = timedelta(days=7)
 
@@ -32,6 +37,7 @@ class Sweeper:
     def __init__(self, ports: ServerPorts) -> None:
         self._ports = ports
         self._orphans: set[str] = set()
+        self._files_at: datetime | None = None
 
     def sweep(self) -> None:
         """Go round once; may be repeated, and run in several processes."""
@@ -44,7 +50,8 @@ class Sweeper:
             uploads.forget_before(tx, now - KEEP_PARTS)
         with ports.database.read() as tx:
             rows = tenants.list_tenants(tx)
-        blobs = sum(self._sweep_packages(row) + self._sweep_raw(row) for row in rows)
+        blobs = sum(self._sweep_packages(row) + self._sweep_letters(row) for row in rows)
+        blobs += self._sweep_files(rows)
         self._sweep_forms(rows)
         log.info("swept: %d rows of work, %d blobs", done, blobs)
 
@@ -72,21 +79,30 @@ class Sweeper:
                 tx.execute(update(package).where(package.c.no.in_([no for no, _ in found])).values(blob=""))
         return len(found)
 
-    def _sweep_raw(self, row: TenantRow) -> int:
-        """Raw mail whose letter is older than the retention, waits nowhere and is not kept apart."""
-        limit = to_micros(self._ports.clock() - self._ports.settings.retention)
-        waits = exists().where(waiting.c.email == email.c.order_no, waiting.c.state != "delivered")
-        apart = exists().where(quarantine.c.raw_ref == email.c.raw_ref, quarantine.c.resolved_at.is_(None))
-        old = and_(email.c.tenant == row.no, email.c.received_at < limit, email.c.raw_ref.is_not(None), ~waits, ~apart)
-        with self._ports.database.read() as tx:
-            found = tx.execute(select(email.c.order_no, email.c.raw_ref).where(old).limit(1000)).all()
-        for _, ref in found:
-            self._ports.blobs.delete(ref)
-        if found:
-            with self._ports.database.write() as tx:
-                numbers = [no for no, _ in found]
-                tx.execute(update(email).where(email.c.order_no.in_(numbers)).values(raw_ref=None))
-        return len(found)
+    def _sweep_letters(self, row: TenantRow) -> int:
+        """Letters whose retention time is over, with their raw mail; returns how many blobs went by that."""
+        ports, count = self._ports, 0
+        for _ in range(_MOST_BATCHES):
+            with ports.database.read() as tx:
+                found = forgettable(tx, row.no, ports.clock() - ports.settings.retention)
+                queued = _queued(tx, row)
+            for ref in [one.raw_ref for one in found if one.raw_ref is not None]:
+                if ref.rpartition("/")[2] not in queued:
+                    ports.blobs.delete(ref)
+                    count += 1
+            with ports.database.write() as tx:
+                forget_content(tx, row.no, [one.no for one in found])
+            if not found:
+                break
+        return count
+
+    def _sweep_files(self, rows: list[TenantRow]) -> int:
+        """Files that no letter names, once a day."""
+        now = self._ports.clock()
+        if self._files_at is not None and abs(now - self._files_at) < FILES_EVERY:
+            return 0
+        self._files_at = now
+        return sum(sweep_unnamed(self._ports.database, self._ports.blobs, row.no, row.domain, now) for row in rows)
 
     def _sweep_forms(self, rows: list[TenantRow]) -> None:
         """Forms that a worker died over after their letter was stored."""
@@ -96,11 +112,14 @@ class Sweeper:
             if not forms:
                 continue
             with self._ports.database.read() as tx:
-                queued = tx.execute(
-                    select(job.c.ids).where(job.c.tenant == row.no, job.c.kind == "receive", job.c.state != "done")
-                )
-                needed = "\n".join(queued.scalars())
+                needed = _queued(tx, row)
             orphans |= {key for key in forms if key not in needed}
         for key in orphans & self._orphans:
             self._ports.blobs.delete(key)
         self._orphans = orphans
+
+
+def _queued(tx: Connection, row: TenantRow) -> str:
+    """What the messages that are still to be read name, as one text."""
+    queued = select(job.c.ids).where(job.c.tenant == row.no, job.c.kind == "receive", job.c.state != "done")
+    return "\n".join(tx.execute(queued).scalars())

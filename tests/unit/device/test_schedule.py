@@ -12,6 +12,7 @@ from lokole.device.schedule import (
     RETRY_WINDOW,
     Departures,
     Schedule,
+    Timetable,
     check_schedule,
     due,
     mended,
@@ -21,6 +22,8 @@ from lokole.device.schedule import (
     write_schedule,
 )
 from lokole.mail.errors import Refused
+from lokole.mail.model import TenantNo
+from lokole.mailbox.database import Database
 
 KINSHASA = ZoneInfo("Africa/Kinshasa")  # UTC+1 all year
 PARIS = ZoneInfo("Europe/Paris")
@@ -188,3 +191,23 @@ def test_a_state_of_the_past_stays_as_it_is() -> None:
         done_until=at("2026-11-24T01:00"), attempts=2, since=at("2026-11-24T01:00"), retry_at=at("2026-11-24T01:20")
     )
     assert mended(state, at("2026-11-24T01:10")) is state
+
+
+def test_the_box_tidies_with_its_first_question_and_once_a_day() -> None:
+    now = [at("2026-11-23T10:00")]
+    done: list[datetime] = []
+    timetable = Timetable(
+        database=Database("sqlite://"),
+        tenant=TenantNo(1),
+        clock=lambda: now[0],
+        zone=UTC,
+        leave=lambda: None,
+        tidy=lambda: done.append(now[0]),
+    )
+    assert [timetable.tidy(), timetable.tidy()] == [True, False]
+    for hours in (23, 24, 25, 48):
+        now[0] = at("2026-11-23T10:00") + timedelta(hours=hours)
+        timetable.tidy()
+    assert [f"{moment:%d %H}" for moment in done] == ["23 10", "24 10", "25 10"]
+    now[0] = at("1970-01-01T00:00")  # the clock lost its battery
+    assert timetable.tidy()

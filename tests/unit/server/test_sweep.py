@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
+from lokole.mail.errors import Temporary
+from lokole.mail.model import Contact, Email
+from lokole.mailbox.schema import email
 from lokole.server import receive
 from lokole.server.strangers import decide
 from lokole.server.sweep import Sweeper
+from lokole.sync.records import AccountRecord, EmailRecord
 from tests.unit.server.place import BoxAtPlace, Place, message
 
 
@@ -17,6 +22,14 @@ def box(place: Place) -> BoxAtPlace:
 
 def arrive(place: Place, subject: str = "x") -> None:
     receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=subject))
+
+
+def message_with_file(subject: str) -> bytes:
+    return (
+        f"From: bob@example.org\r\nTo: ann@a.lokole.test\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nwords\r\n--x\r\n"
+        "Content-Type: application/pdf; name=a.pdf\r\n\r\nbytes\r\n--x--\r\n"
+    ).encode()
 
 
 def keys(place: Place) -> set[str]:
@@ -83,3 +96,75 @@ def test_a_form_whose_letter_is_stored_goes_at_the_second_look(place: Place, box
     assert kept != "a.lokole.test/form/00ff"
     place.work()
     assert [one.email.subject for one in box.fetch()] == ["waits"]
+
+
+def content(place: Place) -> dict[str, str]:
+    """What the letters of all tenants say, by subject."""
+    with place.ports.database.read() as tx:
+        return {row.subject: row.body for row in tx.execute(select(email.c.subject, email.c.body))}
+
+
+def sweep_for(place: Place, days: int) -> None:
+    sweeper = Sweeper(place.ports)
+    for _ in range(days):
+        place.clock.pass_by(days=1)
+        sweeper.sweep()
+
+
+def test_the_content_of_a_letter_goes_a_month_after_the_box_has_it_and_a_repeat_is_still_known(
+    place: Place, box: BoxAtPlace
+) -> None:
+    raw = message_with_file("old")
+    receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
+    sweep_for(place, 40)
+    assert len(box.fetch()) == 1  # the month begins here
+    sweep_for(place, 29)
+    assert list(content(place)) == ["old"]
+    sweep_for(place, 3)
+    assert content(place) == {"": ""}
+    assert "raw" not in keys(place)
+    sweep_for(place, 31)
+    assert keys(place) == set(), "nor is its file there any more"
+    assert place.pending("a.lokole.test") == 0
+    receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
+    assert box.fetch() == []
+
+
+def test_a_letter_stays_for_ever_for_a_person_who_roams(place: Place, box: BoxAtPlace) -> None:
+    hashed = "$2b$10$" + "a" * 53
+    box.put([AccountRecord("eve@a.lokole.test", language="en", version=1, password_hash=hashed)])
+    for name in ("ann", "eve"):
+        receive.accept(place.ports, "b@example.org", [f"{name}@a.lokole.test"], message(subject=name))
+    box.fetch()
+    sweep_for(place, 100)
+    assert set(content(place)) == {"", "eve"}
+    assert "raw" in keys(place)
+
+
+def test_a_letter_that_is_still_being_sent_keeps_its_content(place: Place, box: BoxAtPlace) -> None:
+    place.world.troubles = [Temporary("busy")] * 3
+    letter = Email(Contact("ann@a.lokole.test"), to=(Contact("bob@example.org"),), subject="out", body="<p>x</p>")
+    box.put([EmailRecord("1", letter)])
+    place.clock.pass_by(days=40)
+    Sweeper(place.ports).sweep()
+    assert list(content(place)) == ["out"]
+    for _ in range(3):
+        place.work()
+        place.clock.pass_by(hours=8)
+    assert [one.recipient for one in place.world.sent] == ["bob@example.org"]
+    Sweeper(place.ports).sweep()
+    assert content(place) == {"": ""}
+
+
+def test_a_name_that_two_letters_give_to_one_raw_message_keeps_it_for_the_younger(
+    place: Place, box: BoxAtPlace
+) -> None:
+    box.put([AccountRecord("eve@a.lokole.test", language="en", version=1)])
+    receive.accept(place.ports, "b@example.org", ["ann@a.lokole.test"], message(subject="two"))
+    box.fetch()
+    place.clock.pass_by(days=29)
+    receive.accept(place.ports, "b@example.org", ["eve@a.lokole.test"], message(subject="two"))
+    box.fetch()
+    sweep_for(place, 3)
+    assert sorted(content(place)) == ["", "two"]
+    assert "raw" in keys(place)

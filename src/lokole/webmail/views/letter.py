@@ -20,7 +20,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.html import html_to_text, make_safe, rewrite_cids
 from lokole.mail.model import FolderName
-from lokole.mailbox import letters, lists
+from lokole.mailbox import lists
+from lokole.mailbox.attachments import open_file, read_file
 from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.lists import StoredEntry
 from lokole.webmail import access
@@ -102,7 +103,7 @@ def attachment(no: int, n: int) -> Response:
         file = lists.attachment_of(tx, person, no, n)
     if file is None:
         abort(404)
-    stream = ports.blobs.open(letters.blob_key(person.domain, file.sha256))
+    stream = open_file(ports.blobs, person.domain, file.sha256)
     answer = Response(_pieces(stream), mimetype=file.type if _is_picture(file) else "application/octet-stream")
     answer.headers["Content-Length"] = str(file.size)
     answer.headers["Content-Disposition"] = _disposition(file.filename)
@@ -142,7 +143,7 @@ def _inline_pictures(entry: StoredEntry) -> dict[str, str]:
     left = _INLINE_ALL
     for file in entry.letter.attachments:
         if file.cid and file.size <= min(left, _INLINE_EACH) and _is_picture(file):
-            content = parts().ports.blobs.read(letters.blob_key(access.account().domain, file.sha256))
+            content = read_file(parts().ports.blobs, access.account().domain, file.sha256)
             found[file.cid] = f"data:{file.type};base64,{base64.b64encode(content).decode()}"
             left -= file.size
     return found
