@@ -24,6 +24,7 @@ from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.packages import Waiting
 from lokole.mailbox.recipients import envelope_of
 from lokole.mailbox.tenants import TenantRow
+from lokole.server.fitting import fitting_text
 from lokole.server.ports import ServerPorts
 from lokole.sync.package import BOX, Compression, write_package
 from lokole.sync.records import EmailRecord
@@ -132,7 +133,9 @@ def _records_of(
     except NotFound:
         log.error("a waiting letter is gone")
         return
-    email = replace(stored.email, attachments=_files(ports, row, stored))
+    text, whole = fitting_text(stored.email.body)
+    files = _files(ports, row, stored, _MAX_FILES - sum(len(one.content) for one in whole))
+    email = replace(stored.email, body=text, attachments=(*whole, *files))
     people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
     apart = {one.recipient for one in some if one.recipient}
     for one in some:
@@ -158,9 +161,8 @@ def record_uid(id: EmailId, recipient: str) -> str:
     return hashlib.sha256(id + recipient.encode("utf-8", "replace")).digest()[:16].hex()
 
 
-def _files(ports: ServerPorts, row: TenantRow, stored: StoredEmail) -> tuple[Attachment, ...]:
+def _files(ports: ServerPorts, row: TenantRow, stored: StoredEmail, left: int) -> tuple[Attachment, ...]:
     """The files of a letter; one that a box could not take in, or that is gone, is replaced by a few words that name it."""
-    left = _MAX_FILES
     found: dict[int, Attachment] = {}
     # the smallest first, so that one film does not push out the photos beside it
     for n, one in sorted(enumerate(stored.attachments), key=lambda pair: pair[1].size):

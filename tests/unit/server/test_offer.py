@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from lokole.mail.model import Attachment
 from lokole.mailbox import packages
 from lokole.server import offer, receive
+from lokole.sync.package import BOX, read_package
 from lokole.sync.records import EmailRecord
-from tests.unit.server.place import BoxAtPlace, Place, message
+from tests.unit.server.place import BoxAtPlace, Place, message, packed
 
 
 @pytest.fixture
@@ -141,3 +143,24 @@ def test_a_file_that_no_box_can_take_is_named_instead_and_the_others_travel(plac
     assert film.filename == "film.mp4.txt"
     assert b"20000000 bytes" in film.content
     assert photo == Attachment("photo.jpg", b"y" * 1000)
+
+
+@pytest.mark.parametrize(("sign", "fits"), [("x", True), ("é", False), ("\N{MANGO}", False)])
+def test_a_text_that_no_box_can_read_in_one_piece_comes_as_its_beginning_and_a_file(
+    place: Place, box: BoxAtPlace, sign: str, fits: bool
+) -> None:
+    words = f"begin {sign * 9}"
+    head = "From: bob@example.org\r\nTo: ann@a.lokole.test\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    raw = (head + "\r\n".join([" ".join([words] * 20)] * 5000)).encode()
+    receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
+    (letter,) = box.fetch()
+    (read,) = list(read_package(io.BytesIO(packed([letter])), limits=BOX))
+    assert isinstance(read, EmailRecord), "a box can read it"
+    if fits:
+        assert letter.email.body.count(words) == 100_000
+        return
+    (whole,) = letter.email.attachments
+    assert whole.filename == "letter.html"
+    assert whole.content.decode().count(words) == 100_000
+    assert len(letter.email.body) < 60_000
+    assert f"{words} {words}" in letter.email.body
