@@ -63,6 +63,10 @@ test-slow: ## the tests that take minutes
 bench: setup ## measure; one JSON line per figure
 	$(BIN)/python -m tests.bench.run
 
+.PHONY: proof-simulate
+proof-simulate: setup-dev ## 20,000 simulated exchanges under faults
+	$(BIN)/python -m tests.rigs.simulate --jobs $(WORKERS) --note
+
 integration-tests: setup-dev start ## the sample workflows, against what `make start` runs
 	$(BIN)/pytest -q tests/integration -m integration
 

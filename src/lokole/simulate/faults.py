@@ -72,8 +72,9 @@ class Chaos:
             return
         chosen = []
         for _ in range(self._rng.randint(1, MOST)):
-            rarely = bool(self._rare) and (not self._often or self._rng.random() < _RARELY)
-            chosen.append(self._rng.choice(self._rare if rarely else self._often))
+            rarely = bool(self._rare) and self._rng.random() < _RARELY
+            if rarely or self._often:
+                chosen.append(self._rng.choice(self._rare if rarely else self._often))
         for kind in chosen:
             usual = max(1, self._usual[KINDS[kind]])
             self._armed.append(Fault(kind, self._rng.randint(1, usual), self._rng.random()))

@@ -96,6 +96,8 @@ class Found:
     shown: Counter[Pair] = field(default_factory=Counter)
     #: the most that one machine shows among the sent letters of the writer
     sent: Counter[Pair] = field(default_factory=Counter)
+    #: what the world took once more because its reply was lost, with equal Message-ID
+    repeats: Counter[Pair] = field(default_factory=Counter)
     refused: set[Pair] = field(default_factory=set)
     #: marks of letters that still wait somewhere, or are kept apart
     visible: set[int] = field(default_factory=set)
@@ -157,11 +159,17 @@ class Found:
             if kind == "dead-letter" and "nobody" in reason:
                 self.refused |= {(mark, address) for mark in marks for address in _ADDRESS.findall(content)}
 
-    def read_world(self, mailboxes: Mapping[Pair, Counter[str]]) -> None:
-        """Add what servers outside took: for each pair how often each Message-ID came."""
-        for pair, ids in mailboxes.items():
+    def read_world(self, taken: Mapping[Pair, Counter[str]], unheard: Mapping[Pair, Counter[str]]) -> None:
+        """Add what servers outside took: for each pair how often each Message-ID came, and how often nobody heard that it was taken.
+
+        Each of the latter excuses one more with the same Message-ID.
+        """
+        for pair, ids in taken.items():
             self.held[pair] = len(ids)
-            self.shown[pair] = sum(ids.values())
+            for message_id, count in ids.items():
+                repeats = min(count - 1, unheard.get(pair, Counter())[message_id])
+                self.shown[pair] += count - repeats
+                self.repeats[pair] += repeats
 
 
 _WAITING = "SELECT m.body FROM waiting w JOIN email m ON m.order_no = w.email WHERE w.state != 'delivered'"
@@ -186,24 +194,21 @@ def _is_to(disk: Disk, id: bytes, name: str, domain: str) -> bool:
     return bool(disk.rows(query, id, address, id, address))
 
 
-def judge(ledger: Ledger, found: Found, allowed: Mapping[Pair, Counter[str]]) -> Verdict:
-    """Compare; ``allowed`` says how often the world may have taken a Message-ID once more because a reply was lost."""
+def judge(ledger: Ledger, found: Found) -> Verdict:
+    """Compare what was accepted with what was found."""
     verdict = Verdict()
     for pair, wanted in sorted(ledger.accepted.items()):
         verdict.letters += wanted
         held, shown = found.held[pair], found.shown[pair]
-        repeats = sum(allowed.get(pair, Counter()).values())
         delivered = min(held, wanted)
         verdict.delivered += delivered
         words = [f"delivered {delivered} of {wanted}"] if delivered or wanted > 1 else []
-        more = shown - wanted
-        if more > 0 and repeats:
-            verdict.reply_lost_repeats += min(more, repeats)
-            words.append(f"repeated {min(more, repeats)} after a lost reply")
-            more -= repeats
-        if more > 0:
-            verdict.doubled += more
-            words.append(f"DOUBLED {more}")
+        if repeats := found.repeats[pair]:
+            verdict.reply_lost_repeats += repeats
+            words.append(f"repeated {repeats} after a lost reply")
+        if shown > wanted:
+            verdict.doubled += shown - wanted
+            words.append(f"DOUBLED {shown - wanted}")
         missing = wanted - delivered
         if missing and (pair in found.refused or pair in ledger.told_outside):
             verdict.refused += missing

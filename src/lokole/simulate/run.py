@@ -292,9 +292,9 @@ class _Simulation:
             for machine in site.machines:
                 found.read_box(machine.disk, site.domain, seen)
         found.read_server(self._server.disk)
-        found.read_world(self._mail.taken)
+        found.read_world(self._mail.taken, self._mail.unheard)
         found.refused |= self._mail.notices
-        return judge(self._ledger, found, self._mail.unheard)
+        return judge(self._ledger, found)
 
     # --- what others call --------------------------------------------------------------------
 
