@@ -73,6 +73,24 @@ integration-tests: setup-dev start ## the sample workflows, against what `make s
 test-emails: start ## more letters from the outside world to the people of the local box
 	$(BIN)/python tools/test_emails.py
 
+# Every rig to its full number, half an hour each at most; the result is a row of docs/proof.md.
+.PHONY: proof-kill proof-power proof-disk proof-clock mutants
+proof-kill: setup ## end box and server at every call of an exchange that writes
+	$(BIN)/python -m tests.rigs.kill --check
+	$(BIN)/python -m tests.rigs.kill --workers $(WORKERS) --note
+
+proof-power: setup ## cut the power at 500 moments
+	$(BIN)/python -m tests.rigs.power --workers $(WORKERS) --note
+
+proof-disk: setup ## full and failing disks, 500 times
+	$(BIN)/python -m tests.rigs.disk --workers $(WORKERS) --note
+
+proof-clock: setup ## wrong and jumping clocks
+	$(BIN)/python -m tests.rigs.clock --workers $(WORKERS) --note
+
+mutants: setup ## sabotage the code; a test must notice each
+	$(BIN)/python -m tests.rigs.mutants --workers $(WORKERS) --note
+
 .PHONY: check format docs lock clean
 check: setup-dev ## ruff, mypy, import layers, translations
 	$(BIN)/ruff check .

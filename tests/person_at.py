@@ -123,9 +123,10 @@ class Filled:
 
 
 class PersonAt:
-    """Somebody at the pages below ``url``."""
+    """Somebody at the pages below ``url``, who waits ``seconds`` for each."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, seconds: float = 60) -> None:
+        self.seconds = seconds
         self.url = url.rstrip("/") + "/"
         self._jar = http.cookiejar.CookieJar()
         self._opener = urllib.request.build_opener(
@@ -157,7 +158,7 @@ class PersonAt:
 
     def _ask(self, request: urllib.request.Request) -> Seen:
         try:
-            answer = self._opener.open(request, timeout=60)
+            answer = self._opener.open(request, timeout=self.seconds)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:

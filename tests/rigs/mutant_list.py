@@ -1,0 +1,583 @@
+"""The sabotages of property P24: small changes that lose, double or leak a letter, and the tests that must see each.
+
+A text is replaced exactly once in its file; ``test_quick_mutants.py`` says so when the code has moved on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``old`` becomes ``new`` in ``file`` (below src/lokole); at least one of ``tests`` (pytest arguments) must fail then."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    property: str
+
+
+_BLOBS, _DATABASE = "tests/contracts/test_blob_store.py::test_", "tests/contracts/test_database.py::test_"
+BLOBS = (
+    "tests/rigs/test_quick_calls.py",
+    _BLOBS + "content_is_on_the_disk_before_its_name_and_the_name_before_the_answer",
+    _BLOBS + "a_full_disk_is_temporary_and_leaves_nothing",
+    _BLOBS + "a_source_that_breaks_leaves_nothing[folder]",
+)
+DATABASE = (
+    _DATABASE + "sqlite_is_in_wal_and_flushes_every_commit",
+    _DATABASE + "a_database_out_of_reach_is_temporary_and_tells_nothing",
+    _DATABASE + "a_locked_database_is_temporary",
+    _DATABASE + "many_writers_lose_nothing_and_count_right[sqlite]",
+    _DATABASE + "a_reader_sees_one_state_while_another_writes[sqlite]",
+)
+BOX = ("tests/unit/device",)
+SYNC = ("tests/unit/device/test_run_sync.py",)
+EXCHANGE = ("tests/api/test_exchange.py",)
+JOBS = ("tests/unit/mailbox/test_jobs.py", "tests/unit/server/test_worker.py")
+LETTERS = ("tests/unit/mailbox/test_letters.py", "tests/unit/mailbox/test_notes.py")
+LISTS = ("tests/unit/mailbox/test_lists.py", "tests/unit/mailbox/test_entries.py")
+PACKAGES = ("tests/unit/mailbox/test_packages.py", "tests/unit/server/test_offer.py")
+PAGES = ("tests/unit/webmail/test_access.py", "tests/unit/webmail/test_pages.py")
+RECEIVE = ("tests/unit/server/test_receive.py", "tests/unit/server/test_strangers.py")
+SEND = ("tests/unit/server/test_send.py",)
+UNPACK = ("tests/unit/server/test_unpack.py", "tests/unit/server/test_send.py")
+STEPS = ("tests/rigs/test_quick_steps.py",)
+
+MUTANTS = (
+    # --- on the disk before anybody says so (P3, P6)
+    Mutant(
+        "a blob is not flushed",
+        "adapters/blobs/folder.py",
+        "                    file.flush()\n                    os.fsync(file.fileno())\n",
+        "                    file.flush()\n",
+        BLOBS,
+        "P3",
+    ),
+    Mutant(
+        "the folder of a new blob is not flushed",
+        "adapters/blobs/folder.py",
+        "                beside.unlink(missing_ok=True)\n            _flush_folder(path.parent)\n",
+        "                beside.unlink(missing_ok=True)\n",
+        BLOBS,
+        "P3",
+    ),
+    Mutant(
+        "a new folder is not flushed",
+        "adapters/blobs/folder.py",
+        "                one.mkdir(mode=0o700)\n            _flush_folder(one.parent)\n",
+        "                one.mkdir(mode=0o700)\n",
+        BLOBS,
+        "P3",
+    ),
+    Mutant(
+        "a blob that is there already is not flushed",
+        "adapters/blobs/folder.py",
+        "            with _writing():\n                _flush_folder(path.parent)\n            return False\n",
+        "            return False\n",
+        BLOBS,
+        "P3",
+    ),
+    Mutant(
+        "a blob is written in its place",
+        "adapters/blobs/folder.py",
+        'beside = path.parent / f"{_NEW}{secrets.token_hex(8)}"',
+        "beside = path",
+        BLOBS,
+        "P3",
+    ),
+    Mutant(
+        "the database does not flush its commits",
+        "mailbox/database.py",
+        'cursor.execute("PRAGMA synchronous=FULL")',
+        'cursor.execute("PRAGMA synchronous=NORMAL")',
+        DATABASE,
+        "P3",
+    ),
+    Mutant(
+        "the database keeps no write-ahead log",
+        "mailbox/database.py",
+        'cursor.execute("PRAGMA journal_mode=WAL")',
+        'cursor.execute("PRAGMA journal_mode=MEMORY")',
+        DATABASE,
+        "P3",
+    ),
+    Mutant(
+        "a writer begins as a reader",
+        "mailbox/database.py",
+        '"BEGIN IMMEDIATE" if writes else "BEGIN"',
+        '"BEGIN"',
+        DATABASE,
+        "P10",
+    ),
+    Mutant(
+        "a full store is answered as if all were well",
+        "adapters/blobs/folder.py",
+        '        raise Temporary(f"the folder of blobs did not take it: {kind}") from error\n',
+        "        del kind\n",
+        (*BLOBS, "tests/unit/server/test_receive.py", "tests/unit/webmail/test_writing.py"),
+        "P8",
+    ),
+    Mutant(
+        "an error of the database is swallowed",
+        "mailbox/database.py",
+        '            raise Temporary(f"the database did not take it: {type(cause).__name__}") from error\n',
+        "            del cause\n",
+        DATABASE,
+        "P8",
+    ),
+    # --- the order of promises (P1, P2, P4)
+    Mutant(
+        "a letter counts as gone before the server has it",
+        "device/run_sync.py",
+        "        try:\n            with blobs.open(package.blob) as content:\n                peer.upload(",
+        "        _gone(database, tenant, package, clock())\n"
+        "        try:\n            with blobs.open(package.blob) as content:\n                peer.upload(",
+        SYNC,
+        "P1",
+    ),
+    Mutant(
+        "what comes down is acknowledged before it is taken in",
+        "device/run_sync.py",
+        '                letters=0,\n                state="held",\n',
+        '                letters=0,\n                state="unpacked",\n',
+        (*STEPS, *SYNC),
+        "P2",
+    ),
+    Mutant(
+        "the package is not compared with its name",
+        "device/run_sync.py",
+        "    if digest.hexdigest() != offered.ref:\n",
+        "    if False:\n",
+        SYNC,
+        "P4",
+    ),
+    Mutant(
+        "an acknowledgement names what is only held",
+        "device/run_sync.py",
+        '    with database.read() as tx:\n        states = ("unpacked", "acknowledged", "withdrawn")\n',
+        '    with database.read() as tx:\n        states = ("held", "unpacked", "acknowledged", "withdrawn")\n',
+        (*STEPS, *SYNC),
+        "P2",
+    ),
+    Mutant(
+        "a lost acknowledgement is not said again",
+        "device/run_sync.py",
+        '    if known is not None and known.state != "held" and not again:\n        return\n',
+        '    if known is not None and known.state != "held" and not again:\n'
+        '        raise BadPackage("the package was here before")\n',
+        SYNC,
+        "P4",
+    ),
+    Mutant(
+        "letters are packed before the package is noted",
+        "server/offer.py",
+        "        packages.mark_packed(tx, no, taken)\n",
+        "        packages.mark_packed(tx, no, taken)\n        packages.acknowledge(tx, row.no, epoch, 'down', seq, [], ports.clock())\n",
+        PACKAGES,
+        "P1",
+    ),
+    Mutant(
+        "two builders pack the same letters",
+        "server/offer.py",
+        '    return set(taken) <= set(packages.waiting_rows(tx, row.no, "down"))\n',
+        "    return True\n",
+        PACKAGES,
+        "P10",
+    ),
+    Mutant(
+        "an acknowledgement holds for every epoch",
+        "mailbox/packages.py",
+        "    return and_(package.c.tenant == tenant_no, package.c.epoch == epoch, package.c.direction == direction)\n",
+        "    return and_(package.c.tenant == tenant_no, package.c.direction == direction)\n",
+        PACKAGES,
+        "P22",
+    ),
+    Mutant(
+        "a package number is given away twice",
+        "mailbox/packages.py",
+        "        if known.sha256 != sha256:\n",
+        "        if False:\n",
+        ("tests/unit/mailbox/test_packages.py", "tests/api/test_exchange.py"),
+        "P4",
+    ),
+    Mutant(
+        "an upload is answered before its bytes are compared",
+        "server/api/uploads.py",
+        "        if self._digest.hexdigest() != self.sha256:\n",
+        "        if False:\n",
+        EXCHANGE,
+        "P4",
+    ),
+    Mutant(
+        "an uploaded package is held and nobody is told to read it",
+        "server/exchange.py",
+        '        jobs.enqueue(tx, "unpack", f"{row.no}:{no}", {"package": no}, tenant=row.no, now=now, again=known is not None)\n',
+        "",
+        (*EXCHANGE, *UNPACK),
+        "P1",
+    ),
+    Mutant(
+        "a package counts as read when its letters could not be stored",
+        "server/unpack.py",
+        "    except Temporary:\n        raise\n    except Exception as error:\n        reason =",
+        "    except Exception as error:\n        reason =",
+        (*UNPACK, *STEPS),
+        "P1",
+    ),
+    Mutant(
+        "a letter is sent before its files have come",
+        "server/unpack.py",
+        "    reading.new += 1\n",
+        "    reading.new += 1\n    with ports.database.write() as tx:\n        _queue_sending(tx, row, no, now)\n",
+        UNPACK,
+        "P1",
+    ),
+    # --- once and not twice (P1, P6)
+    Mutant(
+        "the same post is taken again",
+        "server/receive.py",
+        '        if not remember(tx, row.no, "incoming", key, now):\n            continue\n',
+        "",
+        RECEIVE,
+        "P6",
+    ),
+    Mutant(
+        "one recipient's letter is every recipient's",
+        "server/receive.py",
+        'key = hashlib.sha256(f"{digest}\\n{address.key}".encode("utf-8", "replace")).hexdigest()',
+        'key = hashlib.sha256(digest.encode("utf-8", "replace")).hexdigest()',
+        RECEIVE,
+        "P6",
+    ),
+    Mutant(
+        "the headers decide who gets a letter",
+        "server/receive.py",
+        "    texts = arrival.recipients\n",
+        "    texts = None\n",
+        RECEIVE,
+        "P6",
+    ),
+    Mutant(
+        "a box's letter is stored at every reading",
+        "mailbox/seen.py",
+        "    if found is not None:\n        return found, False\n    known =",
+        "    if found is not None:\n        return None, True\n    known =",
+        UNPACK,
+        "P1",
+    ),
+    Mutant(
+        "a letter written by pressing twice is two letters",
+        "mailbox/upsert.py",
+        ' ON CONFLICT DO NOTHING{tail}")',
+        '{tail}")',
+        ("tests/unit/mailbox/test_letters.py", "tests/unit/webmail/test_writing.py"),
+        "P1",
+    ),
+    Mutant(
+        "a letter sent already is sent again",
+        "server/send.py",
+        "    return (row, stored) if state is DeliveryState.AT_SERVER else None\n",
+        "    return (row, stored)\n",
+        (*SEND, *STEPS),
+        "P5",
+    ),
+    Mutant(
+        "each attempt has a Message-ID of its own",
+        "server/send.py",
+        "message_id=email.message_id or message_id_for(stored.id, row.domain)",
+        'message_id=f"<{id(stored)}.{id(files)}.{id(email)}@{row.domain}>"',
+        SEND,
+        "P5",
+    ),
+    Mutant(
+        "a delivery state goes back",
+        "mailbox/recipients.py",
+        "    before = [known.value for known, order in _ORDER.items() if order < _ORDER[state]]\n",
+        "    before = [known.value for known in _ORDER]\n",
+        LETTERS,
+        "P1",
+    ),
+    Mutant(
+        "a permanent failure is told to nobody",
+        "server/send.py",
+        "                write_home(tx, row, email.sender.address, email, recipient, reason, now)\n",
+        "                pass\n",
+        SEND,
+        "P5",
+    ),
+    Mutant(
+        "a restored counter makes the same ids again",
+        "mailbox/identity.py",
+        "    epoch = _random_epoch(entropy)\n    tx.execute(update",
+        "    epoch = tx.execute(_EPOCH).scalar_one()\n    tx.execute(update",
+        (*LETTERS, "tests/e2e/test_village.py"),
+        "P22",
+    ),
+    # --- the work (P1, P10)
+    Mutant(
+        "a job is finished before its work",
+        "server/worker.py",
+        "            if not kind.run(self._ports, job):\n",
+        "            with self._ports.database.write() as tx:\n                rows.finish(tx, job)\n"
+        "            if not kind.run(self._ports, job):\n",
+        (*JOBS, *SEND),
+        "P1",
+    ),
+    Mutant(
+        "whoever lost the lease finishes all the same",
+        "mailbox/jobs.py",
+        "    if tx.execute(statement.values(**values)).rowcount != 1:\n        raise LeaseLost\n",
+        "    tx.execute(statement.values(**values))\n",
+        JOBS,
+        "P10",
+    ),
+    Mutant(
+        "the lease is not compared",
+        "mailbox/jobs.py",
+        "where(job.c.no == mine.no, job.c.lease_token == mine.lease_token)",
+        "where(job.c.no == mine.no)",
+        JOBS,
+        "P10",
+    ),
+    Mutant(
+        "a leased job is leased again",
+        "mailbox/jobs.py",
+        "        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment, job.c.lease_until > beyond))\n",
+        "",
+        JOBS,
+        "P10",
+    ),
+    Mutant(
+        "a job that failed for now is given up",
+        "server/worker.py",
+        "        wait = retry_in(kind, job, error, self._ports.clock())\n",
+        "        wait = None\n",
+        (*JOBS, *SEND),
+        "P5",
+    ),
+    Mutant(
+        "a webhook says yes before the letter is durable",
+        "server/api/intake.py",
+        "        await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)\n",
+        "        try:\n"
+        "            await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)\n"
+        "        except Exception:\n            pass\n",
+        ("tests/api/test_webhook.py", *RECEIVE),
+        "P6",
+    ),
+    Mutant(
+        "SMTP says yes whatever the store says",
+        "adapters/intake/smtp.py",
+        "        except Temporary:\n            return _LATER\n        except (Refused",
+        "        except Temporary:\n            return OK\n        except (Refused",
+        ("tests/unit/adapters/test_smtp_intake.py",),
+        "P6",
+    ),
+    # --- who may (P11, P12, P16)
+    Mutant(
+        "every box may fetch every package",
+        "mailbox/packages.py",
+        "    query = select(package).where(package.c.tenant == tenant_no, package.c.sha256 == sha256)\n",
+        "    query = select(package).where(package.c.sha256 == sha256)\n",
+        (*PACKAGES, *EXCHANGE),
+        "P11",
+    ),
+    Mutant(
+        "a letter's number is enough to read it in another tenant",
+        "mailbox/letters.py",
+        '_EMAIL = select(email).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))',
+        '_EMAIL = select(email).where(email.c.order_no == bindparam("email"))',
+        LETTERS,
+        "P11",
+    ),
+    Mutant(
+        "everybody at a box may read every letter of it",
+        "mailbox/lists.py",
+        '    entry.c.tenant == bindparam("tenant"),\n    entry.c.account == bindparam("account"),\n',
+        '    entry.c.tenant == bindparam("tenant"),\n',
+        (*LISTS, *PAGES),
+        "P16",
+    ),
+    Mutant(
+        "a signature is not verified",
+        "sync/signing.py",
+        "        VerifyKey(public_key).verify(message, signed.signature)\n",
+        "        VerifyKey(public_key)\n",
+        ("tests/unit/sync/test_signing.py", *EXCHANGE),
+        "P11",
+    ),
+    Mutant(
+        "a request may be played again",
+        "mailbox/tenants.py",
+        "        .where(credential.c.no == credential_no, credential.c.counter < counter)\n",
+        "        .where(credential.c.no == credential_no)\n",
+        ("tests/unit/mailbox/test_tenants.py", *EXCHANGE),
+        "P11",
+    ),
+    Mutant(
+        "a key that was taken back still opens",
+        "server/exchange.py",
+        "    if known.revoked or row.state != CLAIMED:\n",
+        "    if row.state != CLAIMED:\n",
+        EXCHANGE,
+        "P11",
+    ),
+    Mutant(
+        "a box may write as another domain",
+        "server/unpack.py",
+        "    if sender.domain != row.domain:\n",
+        "    if False:\n",
+        UNPACK,
+        "P12",
+    ),
+    Mutant(
+        "a box may speak for the people of another",
+        "mailbox/accounts.py",
+        "    if spoken.domain != domain:\n",
+        "    if False:\n",
+        ("tests/unit/mailbox/test_accounts.py", *UNPACK),
+        "P12",
+    ),
+    Mutant(
+        "a sealed package need not be signed",
+        "sync/container.py",
+        "    if total < header_size + _SIGNATURE:\n",
+        "    if False:\n",
+        ("tests/unit/sync/test_container.py",),
+        "P11",
+    ),
+    # --- what leaks and what runs (P15, P16, P18)
+    Mutant(
+        "blind copies are written into the letter",
+        "server/unpack.py",
+        "        bcc=(),\n        recipients=(),\n",
+        "        cc=(*email.cc, *email.bcc),\n        bcc=(),\n        recipients=(),\n",
+        UNPACK,
+        "P12",
+    ),
+    Mutant(
+        "everybody who has a letter sees its blind copies",
+        "mailbox/lists.py",
+        "    if row.written:\n",
+        "    if True:\n",
+        (*LETTERS, *LISTS, "tests/unit/webmail/test_writing.py"),
+        "P16",
+    ),
+    Mutant(
+        "markup is not cleaned",
+        "mail/html.py",
+        "_cleaner().clean(_shallow(html))",
+        "_shallow(html)",
+        ("tests/unit/mail/test_html.py",),
+        "P15",
+    ),
+    Mutant(
+        "a body is shown as it is stored",
+        "webmail/views/letter.py",
+        "    safe = rewrite_cids(make_safe(entry.letter.email.body), pictures.get)\n",
+        "    safe = rewrite_cids(entry.letter.email.body, pictures.get)\n",
+        ("tests/unit/webmail/test_reading.py",),
+        "P15",
+    ),
+    Mutant(
+        "what comes to the box is not cleaned there",
+        "device/importing.py",
+        "body=make_safe(record.email.body))",
+        "body=record.email.body)",
+        SYNC,
+        "P15",
+    ),
+    Mutant(
+        "the pages have no policy",
+        "webmail/headers.py",
+        '    headers.setdefault("Content-Security-Policy", PAGE_POLICY)\n',
+        "",
+        PAGES,
+        "P15",
+    ),
+    Mutant(
+        "a letter's frame may run scripts",
+        "webmail/views/letter.py",
+        "        \"sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data:; \"\n",
+        "        \"sandbox allow-scripts allow-popups; default-src 'none'; img-src data:; \"\n",
+        ("tests/unit/webmail/test_reading.py",),
+        "P15",
+    ),
+    Mutant(
+        "a form needs no token",
+        "webmail/app.py",
+        "    CSRFProtect(app)\n",
+        "",
+        PAGES,
+        "P16",
+    ),
+    Mutant(
+        "a form of another site is taken",
+        "webmail/headers.py",
+        "    return urlsplit(origin).netloc != asked.host\n",
+        "    return False\n",
+        PAGES,
+        "P16",
+    ),
+    Mutant(
+        "everybody is an administrator",
+        "webmail/access.py",
+        "    if request.blueprint == ADMIN_BLUEPRINT and not person.is_admin:\n        abort(403)\n",
+        "",
+        PAGES,
+        "P16",
+    ),
+    Mutant(
+        "a new password leaves old sessions open",
+        "mailbox/accounts.py",
+        "    _change(tx, person, password_hash=hashed, must_change_password=must_change)\n    end_all_sessions(tx, person)\n",
+        "    _change(tx, person, password_hash=hashed, must_change_password=must_change)\n",
+        ("tests/unit/mailbox/test_accounts.py",),
+        "P18",
+    ),
+    Mutant(
+        "every password hash leaves the box",
+        "mailbox/accounts.py",
+        "            password_hash=row.password_hash if row.roaming else None,\n",
+        "            password_hash=row.password_hash,\n",
+        ("tests/unit/mailbox/test_accounts.py",),
+        "P18",
+    ),
+    # --- merging and the clock (P9, P17)
+    Mutant(
+        "lists sort by the clock",
+        "mailbox/lists.py",
+        "    newest_first = query.order_by(entry.c.email.desc())",
+        "    newest_first = query.order_by(email.c.received_at.desc())",
+        LETTERS,
+        "P9",
+    ),
+    Mutant(
+        "a schedule of a wrong clock is kept",
+        "device/schedule.py",
+        "    if state.done_until <= now and",
+        "    if True or",
+        BOX,
+        "P9",
+    ),
+    Mutant(
+        "the later word of one end always wins",
+        "mailbox/entries.py",
+        '    if (lamport, origin) <= (known[f"{flag}_lamport"], known[f"{flag}_origin"]):\n        return False\n',
+        "",
+        LISTS,
+        "P17",
+    ),
+    Mutant(
+        "one person's flag is everybody's",
+        "mailbox/entries.py",
+        "        .where(entry.c.account == account_no, entry.c.email == email_no)\n",
+        "        .where(entry.c.email == email_no)\n",
+        LISTS,
+        "P17",
+    ),
+)
