@@ -280,3 +280,17 @@ def test_sqlite_is_in_wal_and_flushes_every_commit(tmp_path: Path) -> None:
             ]
         assert found == ["wal", 2, 1]
     database.close()
+
+
+def test_a_database_file_and_what_lies_beside_it_are_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    for name in ("new", "of an older version"):
+        migrate(f"sqlite:///{path}")
+        database = Database(f"sqlite:///{path}")
+        with database.write() as tx:
+            tx.execute(text("CREATE TABLE IF NOT EXISTS x (a)"))
+            beside = sorted(tmp_path.iterdir())
+            assert len(beside) == 3
+            assert [one.name for one in beside if one.stat().st_mode & 0o077] == [], name
+        database.close()
+        path.chmod(0o644)

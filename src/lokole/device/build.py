@@ -73,7 +73,7 @@ def open_box(settings: DeviceSettings) -> Iterator[Box]:
 def device_ports(settings: DeviceSettings, database: Database, shrink: Shrink) -> DevicePorts:
     """The adapters that ``settings`` choose."""
     spool = settings.data / "spool"
-    spool.mkdir(parents=True, exist_ok=True)
+    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     uplinks: dict[str, Uplink] = {"always:": AlwaysUplink(), "none:": NoUplink()}
     return DevicePorts(
         database=database,

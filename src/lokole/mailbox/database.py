@@ -6,9 +6,12 @@ Reading and writing transactions are told apart, because SQLite has one writer:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -46,6 +49,8 @@ class Database:
                 connect_args={"timeout": busy_timeout.total_seconds(), "check_same_thread": False},
                 hide_parameters=True,  # an error's text may reach a log, and parameters are somebody's letter
             )
+            if parsed.database and parsed.database != ":memory:":
+                event.listen(self.engine, "do_connect", _keep_private(Path(parsed.database)))
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
             self._writing: Engine = self.engine.execution_options(lokole_write=True)
@@ -87,6 +92,25 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def _keep_private(path: Path) -> Callable[..., None]:
+    """Makes the file before SQLite does: keys, hashes and letters are its owner's alone, whatever folder it lies in.
+
+    SQLite gives what it writes beside the file the same mode.
+    """
+
+    def before_connecting(*_: object) -> None:
+        # never opened here: closing a file takes away the locks that SQLite holds on it in this process
+        with suppress(OSError):  # what is wrong with the folder, SQLite says as well
+            try:
+                os.mknod(path, stat.S_IFREG | 0o600)
+            except FileExistsError:
+                found = path.stat()
+                if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+                    path.chmod(0o600)
+
+    return before_connecting
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
