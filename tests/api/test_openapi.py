@@ -186,8 +186,6 @@ def _ask(place: Place, other: BoxAtPlace, who: str, method: str, path: str, vict
         body, headers = b"email=x", {"Content-Type": "application/x-www-form-urlencoded"}
     elif path.endswith("/digest"):
         body, headers = b'{"packages": []}', {"Content-Type": "application/json"}
-    elif path.endswith("/digest"):
-        body, headers = b'{"packages": []}', {"Content-Type": "application/json"}
     elif path.endswith("/ack"):
         body, headers = b'{"epoch": 1, "seq": 1}', {"Content-Type": "application/json"}
     elif method == "PATCH":

@@ -32,13 +32,16 @@ SERVER_OPTION = "server_url"
 
 #: makes the other end of an exchange: (server's address, row of this box, its seed, its counter)
 PeerMaker = Callable[[str, TenantRow, bytes, RequestCounter], SyncPeer]
-#: claims a row: (server's address, code, public key) to (device id, domain)
-Claim = Callable[[str, str, bytes], tuple[DeviceId, str]]
+#: claims a row: (server's address, code, public key) to (device id, domain, and the server's public key where it has one)
+Claim = Callable[[str, str, bytes], tuple[DeviceId, str] | tuple[DeviceId, str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class DevicePorts:
-    """What a box asks of the outside. ``spool`` is a folder for what is being packed; None is the system's."""
+    """What a box asks of the outside. ``spool`` is a folder for what is being packed, and for what came in part.
+
+    Without it the former lies where the system has it, and nothing of the latter is kept. ``pause`` waits for so many seconds.
+    """
 
     database: Database
     blobs: BlobStore
@@ -49,6 +52,7 @@ class DevicePorts:
     peer: PeerMaker
     claim: Claim
     spool: Path | None = None
+    pause: Callable[[float], None] | None = None
 
 
 class Box:
@@ -105,6 +109,8 @@ class Box:
                     entropy=self.ports.entropy,
                     compression=Compression(self.settings.compression.value),
                     spool=self.ports.spool,
+                    pause=self.ports.pause,
+                    seed=self.seed,
                 )
         except Refused as error:
             return SyncReport(started, result=error.code, detail=str(error))

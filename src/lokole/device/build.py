@@ -85,6 +85,7 @@ def device_ports(settings: DeviceSettings, database: Database, shrink: Shrink) -
         peer=_http_peer,
         claim=lambda url, code, key: http.claim(url, code=code, public_key=key),
         spool=spool,
+        pause=time.sleep,
     )
 
 

@@ -15,18 +15,33 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from lokole.device import answers
 from lokole.mail.errors import BadPackage, Refused, Temporary
 from lokole.mail.html import make_safe
-from lokole.mail.model import AccountNo, Address, Email, EmailId
-from lokole.mailbox import accounts, letters
+from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
+from lokole.mailbox import accounts, letters, outbound, roaming
 from lokole.mailbox.database import Connection, Database
+from lokole.mailbox.entries import deliver
+from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.quarantine import quarantine
-from lokole.mailbox.recipients import set_envelope
+from lokole.mailbox.recipients import set_envelope, set_recipients
+from lokole.mailbox.seen import find_letter, remember_letter
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
-from lokole.ports.callables import Clock
-from lokole.sync.records import AccountRecord, AttachmentRecord, BadRecord, EmailRecord, Record
+from lokole.ports.callables import Clock, Entropy
+from lokole.sync.ids import letter_print
+from lokole.sync.numbered import numbered
+from lokole.sync.records import (
+    AnyRecord,
+    AttachmentRecord,
+    BadRecord,
+    EmailRecord,
+    RequestRecord,
+    ToldRecord,
+    UnknownRecord,
+)
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -42,63 +57,95 @@ class Imported:
 
 
 def import_package(
-    records: Iterable[Record], *, name: str, database: Database, blobs: BlobStore, tenant: TenantRow, clock: Clock
+    records: Iterable[AnyRecord],
+    *,
+    name: str,
+    database: Database,
+    blobs: BlobStore,
+    tenant: TenantRow,
+    clock: Clock,
+    entropy: Entropy,
+    package_no: int | None = None,
 ) -> Imported:
-    """Take in the ``records`` of the package called ``name`` (its digest).
+    """Take in the ``records`` of the package called ``name`` (its digest); ``package_no`` is its row when it is a sealed one.
 
     Raises Temporary when the database or the store does not take them: then nothing may be acknowledged.
     A package that ends in :class:`BadPackage` is in quarantine itself after its good records were taken in.
     """
-    importer = _Importer(name, database, blobs, tenant, clock)
-    numbered = enumerate(records, start=1)
+    importer = _Importer(name, database, blobs, tenant, clock, entropy, package_no)
+    counted = enumerate(numbered(records), start=1)
     while True:
         try:
-            n, record = next(numbered)
+            n, (frame, record) = next(counted)
         except StopIteration:
             break
         except BadPackage as error:
-            importer.keep_apart("package", f"package {name[:12]}", str(error), f"package:{name}", None)
+            importer.keep_apart("package", f"package {name[:12]}", str(error), f"package:{name}", None, frame=0)
             break
-        importer.take(n, record)
+        importer.take(n, frame, record)
+    with database.write() as tx:
+        roaming.take_kept(tx, tenant.no)
     return Imported(importer.letters, importer.repeated, importer.quarantined, importer.unknown)
 
 
 class _Importer:
-    def __init__(self, name: str, database: Database, blobs: BlobStore, tenant: TenantRow, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        blobs: BlobStore,
+        tenant: TenantRow,
+        clock: Clock,
+        entropy: Entropy,
+        package_no: int | None,
+    ) -> None:
         self.letters = self.repeated = self.quarantined = self.unknown = 0
         self._name = name
         self._database = database
         self._blobs = blobs
         self._tenant = tenant
         self._clock = clock
-        self._people: dict[str, AccountNo] = {}
+        self._entropy = entropy
+        self._package_no = package_no
 
-    def take(self, n: int, record: Record) -> None:
+    def take(self, n: int, frame: int, record: AnyRecord) -> None:
+        """Take in record ``n`` of the package, whose first frame is ``frame``."""
         source = f"package {self._name[:12]} record {n}"
         key = f"record:{self._name}:{n}"
-        match record:
-            case EmailRecord():
-                try:
-                    self._letter(record)
-                except Temporary:
-                    raise
-                except MemoryError as error:
-                    raise Temporary("the letter is too large for the memory that is left") from error
-                except Exception as error:
-                    # whatever it is about this letter, its neighbours do not wait for it
-                    self.keep_apart("record", source, type(error).__name__, key, _evidence(record))
-            case AttachmentRecord():
-                if not self._attachment(record):
-                    evidence = record.attachment.content
-                    self.keep_apart("record", source, "its letter is not here", key, evidence)
-            case BadRecord():
-                where = f"package {self._name[:12]} {record.member} line {record.line}"
-                self.keep_apart("record", where, record.reason, key, record.raw)
-            case AccountRecord():
-                pass  # people are made on the box; the server has nothing to say about them yet
+        try:
+            match record:
+                case EmailRecord():
+                    self._letter(frame, record)
+                case AttachmentRecord():
+                    if not self._attachment(record):
+                        evidence = record.attachment.content
+                        self.keep_apart("record", source, "its letter is not here", key, evidence, frame=frame)
+                case BadRecord():
+                    where = f"package {self._name[:12]} {record.member} line {record.line}"
+                    self.keep_apart("record", where, record.reason, key, record.raw, frame=frame)
+                case UnknownRecord():
+                    self.keep_apart("unknown", source, f"kind {record.kind}", key, record.raw, frame=None)
+                case RequestRecord():
+                    reason = f"a request of a kind that is not known here: {record.kind[:40]}"
+                    self.keep_apart("unknown", source, reason, key, b"", frame=None)
+                case _:
+                    with self._database.write() as tx:
+                        answers.apply(tx, self._tenant, record, self._clock())
+        except Temporary:
+            raise
+        except MemoryError as error:
+            raise Temporary("the letter is too large for the memory that is left") from error
+        except Exception as error:
+            # whatever it is about this record, its neighbours do not wait for it
+            self.keep_apart("record", source, type(error).__name__, key, _evidence(record), frame=frame)
 
-    def keep_apart(self, kind: str, source: str, reason: str, key: str, raw: bytes | None) -> None:
-        """Into quarantine, with the bytes durable first; a repeat is one row."""
+    def keep_apart(
+        self, kind: str, source: str, reason: str, key: str, raw: bytes | None, *, frame: int | None
+    ) -> None:
+        """Into quarantine, with the bytes durable first; a repeat is one row.
+
+        The server is told that record ``frame`` (0: the rest) of a sealed package was not taken; None tells nothing.
+        """
         raw_ref = f"{self._tenant.domain}/pkg-{self._name}"
         if raw is not None:
             raw_ref = f"{self._tenant.domain}/bad-{hashlib.sha256(raw).hexdigest()}"
@@ -114,48 +161,98 @@ class _Importer:
                 key=key,
                 now=self._clock(),
             )
+            if frame is not None and self._package_no is not None:
+                outbound.put(tx, self._tenant.no, "up", ToldRecord(self._name, frame, kind, reason[:200]))
         if new:
             self.quarantined += 1
 
-    def _letter(self, record: EmailRecord) -> None:
-        tenant = self._tenant
+    def _letter(self, frame: int, record: EmailRecord) -> None:
+        tenant, now = self._tenant, self._clock()
         # the server has made it safe; a box that shows it does not depend on that
         email = replace(record.email, body=make_safe(record.email.body))
+        print_ = letter_print(record.email)
         stored = letters.put_attachments(self._blobs, tenant.domain, email.attachments)
         with self._database.write() as tx:
+            known, another = find_letter(tx, tenant.no, record.uid, print_)
+            id = _id_of(record.uid)
+            if another:
+                # a restored server has given one name to two letters: this one gets a name of ours (protocol 8.8)
+                id = next_email_id(tx, tenant.device_id)
+                quarantine(
+                    tx,
+                    tenant=tenant.no,
+                    kind="twin",
+                    source=f"package {self._name[:12]}",
+                    reason="another letter came under the name of an earlier one; both were taken",
+                    raw_ref=None,
+                    key=f"twin:{record.uid[:80]}",
+                    now=now,
+                )
             people: list[AccountNo] = []
             envelope: dict[str, str] = {}
             for address in _envelope(email, tenant.domain):
-                account = self._person(tx, address.local)
+                account = accounts.find_account_no(tx, tenant.no, address.local)
                 envelope[address.key] = "unknown" if account is None else "delivered"
                 if account is not None:
                     people.append(account)
-            no, created = letters.store_email(
-                tx,
-                tenant.no,
-                email,
-                id=_id_of(record.uid),
-                received_at=self._clock(),
-                attachments=stored,
-                deliver_to=people,
-                uid=record.uid,
-            )
+            if known is not None:
+                no, created = known, False
+                for account in people:
+                    deliver(tx, tenant.no, known, account)
+            else:
+                no, created = letters.store_email(
+                    tx,
+                    tenant.no,
+                    email,
+                    id=id,
+                    received_at=now,
+                    attachments=stored,
+                    deliver_to=people if not record.entries else (),
+                    uid=record.uid,
+                )
+                remember_letter(tx, tenant.no, record.uid, print_, now, no)
+                entries_of(tx, tenant, no, record, people)
             set_envelope(tx, tenant.no, no, envelope)
+            if self._package_no is not None and _ID.fullmatch(record.uid):
+                note_carried(tx, tenant.no, self._package_no, [Carried(frame, bytes.fromhex(record.uid), no)])
         self.letters += created
         self.repeated += not created
         self.unknown += sum(state == "unknown" for state in envelope.values())
-
-    def _person(self, tx: Connection, name: str) -> AccountNo | None:
-        """Who has ``name``; nobody leaves a box, so whoever was found once is not looked for with every letter."""
-        known = self._people.get(name) or accounts.find_account_no(tx, self._tenant.no, name)
-        if known is not None:
-            self._people[name] = known
-        return known
 
     def _attachment(self, record: AttachmentRecord) -> bool:
         (stored,) = letters.put_attachments(self._blobs, self._tenant.domain, (record.attachment,))
         with self._database.write() as tx:
             return _add_later(tx, self._tenant, record.email_uids, stored)
+
+
+def entries_of(
+    tx: Connection, tenant: TenantRow, no: EmailNo, record: EmailRecord, people: Iterable[AccountNo]
+) -> None:
+    """Give a letter that somebody wrote or filed at the server to its people: as they have it there (protocol 7.3)."""
+    if not record.entries:
+        return
+    for entry in record.entries:
+        person = accounts.find_account_no(tx, tenant.no, entry.account)
+        if person is None:
+            continue
+        deliver(tx, tenant.no, no, person, folder=entry.folder, read=entry.read, written=entry.written)
+        if entry.written:
+            contacts = [(role, one) for role in ("to", "cc", "bcc") for one in getattr(record.email, role)]
+            sent = {
+                key: Delivery(key, role, DeliveryState.AT_SERVER)
+                for role, one in reversed(contacts)
+                if (key := _key_of(one.address)) and not key.endswith(f"@{tenant.domain}")
+            }
+            set_recipients(tx, tenant.no, no, reversed(list(sent.values())), writer=person)
+    for other in people:
+        deliver(tx, tenant.no, no, other)
+
+
+def _key_of(text: str) -> str:
+    try:
+        return Address.parse(text).key
+    except Refused:
+        return ""
 
 
 def _add_later(tx: Connection, tenant: TenantRow, uids: tuple[str, ...], stored: StoredAttachment) -> bool:
@@ -193,8 +290,10 @@ def _envelope(email: Email, domain: str) -> list[Address]:
     return list(found.values())
 
 
-def _evidence(record: EmailRecord) -> bytes:
-    """What an administrator may look at when a letter could not be stored."""
+def _evidence(record: AnyRecord) -> bytes:
+    """What an administrator may look at when a record could not be stored."""
+    if not isinstance(record, EmailRecord):
+        return type(record).__name__.encode("ascii")
     email = record.email
     fields = {"_uid": record.uid, "from": email.sender.address, "subject": email.subject, "body": email.body}
     return json.dumps(fields, ensure_ascii=True).encode("ascii")

@@ -13,28 +13,35 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 from lokole.mail.model import DeliveryState, EmailNo, PackageRef, TenantNo
-from lokole.mailbox import accounts, letters, packages, recipients
+from lokole.mailbox import accounts, letters, outbound, packages, recipients
 from lokole.mailbox.database import Connection, Database
+from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
-from lokole.mailbox.options import set_option
+from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import PackageRow
+from lokole.mailbox.recipients import move_waiting
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
-from lokole.sync import version1
+from lokole.sync import payload2, version1
+from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.compression import Compression
+from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
 from lokole.sync.limits import SERVER
+from lokole.sync.numbered import frames_of
 from lokole.sync.package import write_package
-from lokole.sync.records import AccountRecord, EmailRecord, Record
+from lokole.sync.records import AckRecord, AnyRecord, EmailRecord, Record
+from lokole.sync.sealed import write_sealed
+from lokole.sync.signing import decode_key
 
 UP = "up"
 #: after this many bytes of letters and files, before compression, a package is closed
 ENOUGH_BYTES = 8 * 1024 * 1024
-#: which versions of which people the package on its way carries
-CARRIED_OPTION = "accounts_on_the_way"
+#: the server's public key as it was given at the claim, base64url
+SERVER_KEY_OPTION = "server_key"
 #: what the writer of a letter reads that no package can carry
 TOO_LONG = "the letter is too long"
 _CHUNK = 64 * 1024
@@ -48,11 +55,23 @@ def unsent_package(database: Database, tenant: TenantNo) -> PackageRow | None:
 
 
 def withdraw(database: Database, blobs: BlobStore, package: PackageRow, now: datetime) -> None:
-    """A package that the server cannot take (its bytes have suffered here): what it carried waits again."""
+    """A package that the server cannot take (its bytes have suffered here, its number is taken): what it carried waits again."""
     with database.write() as tx:
-        packages.unpack_again(tx, package.no)
-        packages.set_package_state(tx, package.no, "withdrawn", now)
-    blobs.delete(package.blob)  # the same letters make a package of the same name
+        packages.withdraw_package(tx, package.no, now)
+    blobs.delete(package.blob)  # the same letters may make a package of the same name
+
+
+def held_by_server(tx: Connection, tenant: TenantNo, package: PackageRow, now: datetime) -> None:
+    """The server holds ``package`` for good: its letters wait no longer, its people are known there."""
+    carried_letters = [one.email for one in packages.emails_of(tx, package.no)]
+    move_waiting(tx, tenant, carried_letters, DeliveryState.AT_SERVER)
+    packages.acknowledge(tx, tenant, package.epoch, UP, 0, [package.seq], now)
+
+
+def find_server_key(tx: Connection, tenant: TenantNo) -> bytes | None:
+    """The Ed25519 key that the server gave at the claim (32 bytes); None for a server that knows no sealed packages."""
+    found = get_option(tx, tenant, SERVER_KEY_OPTION, None)
+    return decode_key(found) if isinstance(found, str) else None
 
 
 def build_package(
@@ -64,22 +83,31 @@ def build_package(
     compression: Compression,
     now: datetime,
     spool: Path | None,
+    seed: bytes = b"",
     enough_bytes: int = ENOUGH_BYTES,
+    even_empty: bool = False,
 ) -> PackageRow | None:
-    """Pack what waits and write it down; None when there is nothing to say.
+    """Pack what waits and write it down; None when there is nothing to say (``even_empty``: then what was taken is said).
 
+    Sealed to the server when its key is known (``seed`` is this box's), else an archive of version 1.
     The bytes are durable before the rows that name them; letters are one at a time in memory.
     """
-    with database.read() as tx:
+    with database.write() as tx:
+        server_key = find_server_key(tx, tenant.no) if seed else None
+        epoch = ensure_identity(tx, entropy)
+        seq = packages.next_seq(tx, tenant.no, epoch, UP)
         waiting = list(packages.waiting_emails(tx, tenant.no, UP))
         people = accounts.accounts_to_send(tx, tenant.no)
-    if not waiting and not people:
+        besides = outbound.waiting_records(tx, tenant.no, UP) if server_key is not None else []
+        acks = _acknowledgements(tx, tenant.no) if server_key is not None else []
+    if not (waiting or people or besides or (even_empty and server_key is not None)):
         return None
     packed: list[EmailNo] = []
     too_long: list[EmailNo] = []
+    carried: list[Carried] = []
 
-    def records() -> Iterator[Record]:
-        size = 0
+    def some_letters() -> Iterator[EmailRecord]:
+        size, frame = 0, 1
         for no in waiting:
             with database.read() as tx:
                 stored = letters.read_email(tx, tenant.no, no, private=True)
@@ -89,25 +117,47 @@ def build_package(
             size += len(email.body) + sum(one.size for one in stored.attachments)
             record = EmailRecord(uid=stored.id.hex(), email=email)
             packed.append(no)
-            if version1.what_does_not_fit(record, own_box=True, limits=SERVER) is not None:
+            if _does_not_fit(record, sealed=server_key is not None):
                 too_long.append(no)
                 continue
+            carried.append(Carried(frame, stored.id, no))
+            frame += frames_of(record)
             yield record
             if size >= enough_bytes:
                 break
+
+    def archived() -> Iterator[Record]:
+        yield from some_letters()
         yield from people
+
+    def sealed() -> Iterator[AnyRecord]:
+        yield from archived()
+        yield from (one.record for one in besides)
+        yield from acks
 
     with tempfile.TemporaryFile(dir=spool) as file:
         out = cast(IO[bytes], file)
-        write_package(out, records(), compression=compression, own_box=True, spool_dir=spool)  # type: ignore[arg-type]
+        if server_key is None:
+            type_ = compression.content_type
+            write_package(out, archived(), compression=compression, own_box=True, spool_dir=spool)  # type: ignore[arg-type]
+        else:
+            type_ = CONTENT_TYPE
+            payload = PayloadKind.GZ if compression is Compression.GZ else PayloadKind.ZSTD
+            header = Header(UP, tenant.domain, tenant.device_id, epoch, seq, payload)
+            write_sealed(
+                cast(BinaryIO, file),
+                header,
+                sealed(),
+                sender_seed=seed,
+                recipient_public=server_key,
+                entropy=entropy,
+            )
         size = out.tell()
         ref = _digest(out)
         blob = f"{tenant.domain}/pkg-{ref}"
         out.seek(0)
         blobs.put(blob, iter(lambda: out.read(_CHUNK), b""))
     with database.write() as tx:
-        epoch = ensure_identity(tx, entropy)
-        seq = packages.next_seq(tx, tenant.no, epoch, UP)
         no = packages.add_package(
             tx,
             tenant.no,
@@ -116,17 +166,37 @@ def build_package(
             seq=seq,
             sha256=ref,
             size=size,
-            type=compression.content_type,
+            type=type_,
             blob=blob,
-            letters=len(packed) - len(too_long),
+            letters=len(carried),
             state="built",
             now=now,
         )
         packages.mark_packed(tx, no, packed)
+        outbound.mark_packed(tx, no, besides)
+        outbound.note_accounts(tx, tenant.no, UP, no, people)
+        if server_key is not None:
+            note_carried(tx, tenant.no, no, carried)
         for letter in too_long:  # it waits no longer, and its writer is told
             _refuse(tx, tenant.no, letter)
-        set_option(tx, tenant.no, CARRIED_OPTION, {"seq": seq, "accounts": _versions(people)})
         return packages.get_package(tx, tenant.no, no)
+
+
+def _does_not_fit(record: EmailRecord, *, sealed: bool) -> bool:
+    if sealed:
+        return payload2.what_does_not_fit(record, limits=SERVER) is not None
+    return version1.what_does_not_fit(record, own_box=True, limits=SERVER) is not None
+
+
+def _acknowledgements(tx: Connection, tenant: TenantNo) -> list[AckRecord]:
+    """What was taken of the server's packages and the server may not know yet (protocol 7.9)."""
+    unheard = packages.packages_after(tx, tenant, "down", 0, states=("unpacked",))
+    found = []
+    for epoch in sorted({one.epoch for one in unheard}):
+        states = ("unpacked", "acknowledged", "withdrawn")
+        highest, beyond = packages.highest_contiguous(tx, tenant, epoch, "down", states)
+        found.append(AckRecord(epoch, highest, tuple(beyond[-MAX_BEYOND:])))
+    return found
 
 
 def _refuse(tx: Connection, tenant: TenantNo, letter: EmailNo) -> None:
@@ -135,17 +205,6 @@ def _refuse(tx: Connection, tenant: TenantNo, letter: EmailNo) -> None:
             recipients.set_recipient_state(tx, tenant, letter, delivery.address, DeliveryState.REFUSED, TOO_LONG)
 
 
-def _versions(people: list[AccountRecord]) -> dict[str, int]:
-    return {record.address: record.version for record in people}
-
-
 def _digest(file: IO[bytes]) -> PackageRef:
     file.seek(0)
     return PackageRef(hashlib.file_digest(file, "sha256").hexdigest())  # type: ignore[arg-type]
-
-
-def carried_accounts(value: object, seq: int) -> dict[str, int]:
-    """The versions of people that package ``seq`` carries, from the option's ``value``."""
-    if not isinstance(value, dict) or value.get("seq") != seq or not isinstance(value.get("accounts"), dict):
-        return {}
-    return {str(address): version for address, version in value["accounts"].items() if isinstance(version, int)}

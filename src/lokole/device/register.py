@@ -12,14 +12,15 @@ from datetime import datetime
 from sqlalchemy import func, update
 
 from lokole.device.box import SERVER_OPTION, Box
+from lokole.device.packing import SERVER_KEY_OPTION, UP
 from lokole.device.signer import next_seed, replace_seed
 from lokole.mail.errors import Refused
 from lokole.mail.model import TenantNo
 from lokole.mailbox import packages, schema
 from lokole.mailbox.database import Connection
-from lokole.mailbox.options import set_option
+from lokole.mailbox.options import forget_option, set_option
 from lokole.ports.blobs import BlobStore
-from lokole.sync.signing import Seed, public_key
+from lokole.sync.signing import Seed, encode_key, public_key
 
 
 def register(box: Box, code: str, *, server_url: str | None, again: bool = False) -> str:
@@ -39,13 +40,16 @@ def register(box: Box, code: str, *, server_url: str | None, again: bool = False
     if url is None:
         raise Refused("name the server with --server or LOKOLE_SERVER_URL", code="server")
     seed = box.seed if row.state != "claimed" else _next_seed(box)
-    device_id, domain = box.ports.claim(url, code.strip(), bytes(public_key(seed)))
+    claimed = box.ports.claim(url, code.strip(), bytes(public_key(seed)))
+    device_id, domain = claimed[0], claimed[1]
+    server_key = claimed[2] if len(claimed) == 3 else None
     _copy_blobs(box.ports.blobs, row.domain, domain)
     with box.ports.database.write() as tx:
-        _rename(tx, row.no, row.domain, domain, box.ports.clock())
+        _rename(tx, row.no, row.domain, domain)
         values = {"device_id": device_id, "domain": domain, "state": "claimed"}
         tx.execute(update(schema.tenant).where(schema.tenant.c.no == row.no).values(values))
         set_option(tx, row.no, SERVER_OPTION, url)
+        _other_end(tx, row.no, server_key, box.ports.clock())
         if seed != box.seed:
             replace_seed(tx, seed)
     box.seed = seed
@@ -74,7 +78,17 @@ def _delete_blobs(blobs: BlobStore, old: str, new: str) -> None:
             blobs.delete(key)
 
 
-def _rename(tx: Connection, tenant: TenantNo, old: str, new: str, now: datetime) -> None:
+def _other_end(tx: Connection, tenant: TenantNo, server_key: bytes | None, now: datetime) -> None:
+    """Remember the server's key; what is packed speaks of an old domain, or is sealed and signed with keys that are gone."""
+    if server_key is None:
+        forget_option(tx, tenant, SERVER_KEY_OPTION)
+    else:
+        set_option(tx, tenant, SERVER_KEY_OPTION, encode_key(server_key))
+    for built in packages.packages_after(tx, tenant, UP, 0, states=("built",)):
+        packages.withdraw_package(tx, built.no, now)
+
+
+def _rename(tx: Connection, tenant: TenantNo, old: str, new: str) -> None:
     """Let every address at ``old`` be at ``new``: in letters, recipients and envelopes of this box."""
     if old == new:
         return
@@ -96,8 +110,5 @@ def _rename(tx: Connection, tenant: TenantNo, old: str, new: str, now: datetime)
         .where(schema.package.c.tenant == tenant)
         .values(blob=func.replace(schema.package.c.blob, f"{old}/", f"{new}/"))
     )
-    for built in packages.packages_after(tx, tenant, "up", 0, states=("built",)):
-        packages.unpack_again(tx, built.no)  # it speaks of the old domain
-        packages.set_package_state(tx, built.no, "withdrawn", now)
     # people are unknown at the server under their new addresses
     tx.execute(update(schema.account).where(schema.account.c.tenant == tenant).values(sent_version=0))

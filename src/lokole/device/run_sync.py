@@ -3,6 +3,8 @@
 1. the uplink comes up; 2. what waits goes up, package by package, and counts as gone only after the server has said that it
 holds it; 3. what the server offers comes down, is durable, is taken in letter by letter; 4. only then is it acknowledged.
 Every step may be broken off and repeated: names and numbers make repeats harmless.
+Both directions are used until nothing moves any more, the last look being for what arrived meanwhile; a line that breaks is tried
+again as long as it brings something, and later, in the night's window, by ``schedule.py``.
 The meeting is written down as a visit, whatever became of it.
 """
 
@@ -11,28 +13,33 @@ from __future__ import annotations
 import hashlib
 import logging
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
-from lokole.device import packing
+from lokole.device import packing, reconciling
 from lokole.device.importing import import_package
+from lokole.device.parts import Parts
 from lokole.mail.errors import BadPackage, LokoleError, NotFound, Permanent, Refused, Temporary
-from lokole.mail.model import DeliveryState, SyncReport
-from lokole.mailbox import accounts, packages, visits
+from lokole.mail.model import SyncReport
+from lokole.mailbox import packages, visits
 from lokole.mailbox.database import Database
-from lokole.mailbox.options import get_option
+from lokole.mailbox.identity import renew_epoch
 from lokole.mailbox.packages import PackageRow
-from lokole.mailbox.recipients import move_waiting
+from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy
 from lokole.ports.sync_peer import Offered, SyncPeer
 from lokole.ports.uplink import Uplink
 from lokole.sync.compression import Compression
+from lokole.sync.container import CONTENT_TYPE, for_exchange
 from lokole.sync.limits import BOX
 from lokole.sync.package import read_package
+from lokole.sync.records import AnyRecord
+from lokole.sync.sealed import read_sealed
 
 log = logging.getLogger(__name__)
 DOWN = "down"
@@ -42,6 +49,12 @@ SPOILT = frozenset({"digest", "seq"})
 MOST_SPOILT = 3
 #: how many packages one acknowledgement may name beside the contiguous ones (protocol, "acknowledge")
 MOST_NUMBERS = 1000
+#: seconds before a line that broke is tried again; from the start whenever it brought something
+PAUSES = (0.0, 5.0, 20.0, 60.0)
+#: what counts as something, in bytes
+SOMETHING_BYTES = 16 * 1024
+#: how often both directions are gone through in one visit, whatever moves
+MOST_ROUNDS = 50
 
 
 @dataclass
@@ -53,6 +66,9 @@ class _Meeting:
     quarantined: int = 0
     result: str = "ok"
     detail: str = ""
+    #: packages that went or came, and those whose bytes were wrong
+    moved: int = 0
+    wrong: set[str] = field(default_factory=set)
 
     def failed(self, error: LokoleError) -> None:
         """Remember the first thing that went wrong."""
@@ -73,25 +89,31 @@ def run_sync(
     compression: Compression = Compression.ZSTD,
     spool: Path | None = None,
     enough_bytes: int = packing.ENOUGH_BYTES,
+    seed: bytes = b"",
+    pause: Callable[[float], None] | None = None,
 ) -> SyncReport:
     """Meet the server once; what goes wrong is the ``result`` of the report, a stable word, and never raised.
+
+    ``seed`` is this box's Ed25519 seed: with it, and the server's key of the claim, packages are sealed.
+    ``pause`` waits for so many seconds before a line that broke is tried again; without it a visit ends with the first break.
 
     Only one may run at a time for a database: the caller sees to it (``device/lock.py``).
     """
     started = clock()
     meeting = _Meeting()
+
+    def up() -> None:
+        _up(meeting, database, blobs, clock, peer, tenant, entropy, compression, spool, enough_bytes, seed)
+
+    def down() -> bool:
+        return _down(meeting, database, blobs, clock, peer, tenant, entropy, seed, Parts(spool))
+
     with database.write() as tx:
         visits.close_broken_visits(tx, tenant.no, started)
         visit = visits.start_visit(tx, tenant.no, started)
     try:
         with uplink.up():
-            try:
-                _up(meeting, database, blobs, clock, peer, tenant, entropy, compression, spool, enough_bytes)
-            except Temporary:
-                raise
-            except LokoleError as error:
-                meeting.failed(error)  # what the server refuses to take is no reason not to take letters home
-            _down(meeting, database, blobs, clock, peer, tenant)
+            _use_up(meeting, up, down, peer, pause)
     except LokoleError as error:
         meeting.failed(error)
     except Exception as error:
@@ -128,6 +150,49 @@ def run_sync(
     )
 
 
+def _use_up(
+    meeting: _Meeting,
+    up: Callable[[], None],
+    down: Callable[[], bool],
+    peer: SyncPeer,
+    pause: Callable[[float], None] | None,
+) -> None:
+    """Go through both directions until nothing moves any more; raises the Temporary of a line that brings nothing more."""
+    pauses = iter(PAUSES)
+    for _ in range(MOST_ROUNDS):
+        moved, bytes_down, bytes_before = meeting.moved, peer.bytes_down, peer.bytes_up + peer.bytes_down
+        try:
+            asked = _round(meeting, up, down)
+        except Temporary as error:
+            if pause is None or peer.bytes_down == bytes_down:  # nobody answers
+                raise
+            if meeting.moved > moved or peer.bytes_up + peer.bytes_down >= bytes_before + SOMETHING_BYTES:
+                pauses = iter(PAUSES)
+            seconds = next(pauses, None)
+            if seconds is None:
+                raise
+            log.info("the line broke and is tried again: %s", error)
+            pause(seconds)
+            continue
+        if meeting.moved == moved and not asked:
+            return
+
+
+def _round(meeting: _Meeting, up: Callable[[], None], down: Callable[[], bool]) -> bool:
+    """Each direction once; True when the server asked for packages once more. A line that broke one way may bear the other."""
+    broke: Temporary | None = None
+    try:
+        up()
+    except Temporary as error:
+        broke = error
+    except LokoleError as error:
+        meeting.failed(error)  # what the server refuses to take is no reason not to take letters home
+    asked = down()
+    if broke is not None:
+        raise broke
+    return asked
+
+
 def _up(
     meeting: _Meeting,
     database: Database,
@@ -139,10 +204,12 @@ def _up(
     compression: Compression,
     spool: Path | None,
     enough_bytes: int,
+    seed: bytes,
 ) -> None:
     spoilt = 0
     while True:
-        package = packing.unsent_package(database, tenant.no) or packing.build_package(
+        unsent = packing.unsent_package(database, tenant.no)
+        package = unsent or packing.build_package(
             database=database,
             blobs=blobs,
             tenant=tenant,
@@ -151,6 +218,7 @@ def _up(
             now=clock(),
             spool=spool,
             enough_bytes=enough_bytes,
+            seed=seed,
         )
         if package is None:
             return
@@ -163,11 +231,15 @@ def _up(
                     type=package.type,
                     size=package.size,
                     content=content,
+                    again=unsent is not None,
                 )
         except (NotFound, Refused) as error:
             if isinstance(error, Refused) and error.code not in SPOILT:
                 raise
             packing.withdraw(database, blobs, package, clock())
+            if isinstance(error, Refused) and error.code == "seq":
+                with database.write() as tx:
+                    renew_epoch(tx, entropy)  # a twin counts from the same number (protocol 8.7)
             spoilt += 1
             if spoilt == MOST_SPOILT:
                 raise
@@ -175,29 +247,57 @@ def _up(
             continue
         _gone(database, tenant, package, clock())
         meeting.letters_up += package.letters
+        meeting.moved += 1
 
 
 def _gone(database: Database, tenant: TenantRow, package: PackageRow, now: datetime) -> None:
-    """The server holds ``package`` for good: its letters wait no longer, its people are known there."""
+    """The server holds ``package`` for good."""
     with database.write() as tx:
-        carried_letters = [one.email for one in packages.emails_of(tx, package.no)]
-        move_waiting(tx, tenant.no, carried_letters, DeliveryState.AT_SERVER)
-        packages.acknowledge(tx, tenant.no, package.epoch, packing.UP, 0, [package.seq], now)
-        carried = packing.carried_accounts(get_option(tx, tenant.no, packing.CARRIED_OPTION, None), package.seq)
-        accounts.mark_accounts_sent(tx, tenant.no, carried)
+        packing.held_by_server(tx, tenant.no, package, now)
 
 
 def _down(
-    meeting: _Meeting, database: Database, blobs: BlobStore, clock: Clock, peer: SyncPeer, tenant: TenantRow
-) -> None:
+    meeting: _Meeting,
+    database: Database,
+    blobs: BlobStore,
+    clock: Clock,
+    peer: SyncPeer,
+    tenant: TenantRow,
+    entropy: Entropy,
+    seed: bytes,
+    parts: Parts,
+) -> bool:
+    """Take home what waits, and compare what both ends hold; True when the server asked for packages once more."""
+    with database.read() as tx:
+        sealed = packing.find_server_key(tx, tenant.no) is not None
+        summary = reconciling.summary(tx, tenant, clock()) if sealed else None
     # From 0, not from what is known here: an acknowledgement that was lost is repeated for what the server still offers.
-    for offered in peer.offers(after=0):
+    found = peer.offers(after=0, digest=summary)
+    differs = found.digest == "differs"
+    asked = False
+    if differs:
+        with database.read() as tx:
+            listed = reconciling.packages_held(tx, tenant, clock())
+        answer = peer.compare(listed)
+        with database.write() as tx:
+            asked = reconciling.take_answer(tx, tenant, answer, clock())
+        found = peer.offers(after=0)
+    elif found.digest == "ok":
+        with database.write() as tx:
+            reconciling.agreed(tx, tenant, clock())
+    parts.keep_only({offered.ref for offered in found})
+    for offered in found:
+        if offered.ref in meeting.wrong:
+            continue
         try:
-            _take(meeting, database, blobs, clock, peer, tenant, offered)
+            _take(meeting, database, blobs, clock, peer, tenant, offered, entropy, seed, parts, again=differs)
         except BadPackage as error:
+            meeting.wrong.add(offered.ref)
+            parts.forget(offered.ref)
             meeting.failed(error)  # it comes again at the next meeting; the others do not wait for it
             continue
-        _acknowledge(database, peer, tenant, offered.epoch)
+        _acknowledge(database, peer, tenant, offered.epoch, clock())
+    return asked
 
 
 def _take(
@@ -208,15 +308,25 @@ def _take(
     peer: SyncPeer,
     tenant: TenantRow,
     offered: Offered,
+    entropy: Entropy,
+    seed: bytes,
+    parts: Parts,
+    *,
+    again: bool = False,
 ) -> None:
-    """Have ``offered`` in the mailboxes of this box; does nothing when it is there already."""
+    """Have ``offered`` in the mailboxes of this box; does nothing when it is there already, but with ``again`` reads it once more."""
     with database.read() as tx:
         known = packages.find_package_by_seq(tx, tenant.no, offered.epoch, DOWN, offered.seq)
-    if known is not None and known.state != "held":
+        server_key = packing.find_server_key(tx, tenant.no)
+    if known is not None and known.sha256 != offered.ref:
+        _set_aside(database, tenant, known, clock())
+        known = None
+    if known is not None and known.state != "held" and not again:
         return
     blob = f"{tenant.domain}/pkg-{offered.ref}"
+    if known is None or not _is_there(blobs, blob, offered):
+        blobs.put(blob, _verified(parts.fetch(peer, offered), offered))
     if known is None:
-        blobs.put(blob, _verified(peer.download(offered), offered))
         with database.write() as tx:
             package_no = packages.add_package(
                 tx,
@@ -234,13 +344,64 @@ def _take(
             )
     else:
         package_no = known.no
+    parts.forget(offered.ref)
     with blobs.open(blob) as content:
-        records = read_package(content, limits=BOX)
-        imported = import_package(records, name=offered.ref, database=database, blobs=blobs, tenant=tenant, clock=clock)
+        sealed = offered.type == CONTENT_TYPE
+        records = _opened(content, offered, tenant, seed, server_key) if sealed else read_package(content, limits=BOX)
+        imported = import_package(
+            records,
+            name=offered.ref,
+            database=database,
+            blobs=blobs,
+            tenant=tenant,
+            clock=clock,
+            entropy=entropy,
+            package_no=package_no if sealed else None,
+        )
     with database.write() as tx:
         packages.set_package_state(tx, package_no, "unpacked", clock())
     meeting.letters_down += imported.letters
+    meeting.moved += 1
     meeting.quarantined += imported.quarantined
+
+
+def _opened(
+    content: BinaryIO, offered: Offered, tenant: TenantRow, seed: bytes, server_key: bytes | None
+) -> Iterator[AnyRecord]:
+    """The records of a sealed package for this box, verified as a whole; raises BadPackage."""
+    maker = for_exchange(lambda _header: server_key, direction=DOWN, tenant=tenant.domain, device_id=tenant.device_id)
+    opened = read_sealed(content, recipient_seed=seed, sender_public=maker, limits=BOX)
+    if (opened.header.epoch, opened.header.seq) != (offered.epoch, offered.seq):
+        raise BadPackage("the package has another number than it was offered under", code="number")
+    return opened.records
+
+
+def _set_aside(database: Database, tenant: TenantRow, known: PackageRow, now: datetime) -> None:
+    """The server uses a number once more, for other bytes: it was restored; its package is taken nevertheless (protocol 8.6)."""
+    with database.write() as tx:
+        packages.renumber_aside(tx, known.no, now)
+        quarantine(
+            tx,
+            tenant=tenant.no,
+            kind="restored",
+            source="server",
+            reason="the server used the number of an earlier package once more: it was restored from a backup",
+            raw_ref=None,
+            key=f"restored:{known.epoch}:{known.seq}",
+            now=now,
+        )
+
+
+def _is_there(blobs: BlobStore, blob: str, offered: Offered) -> bool:
+    """Whether the bytes of ``offered`` are here already, unharmed; harmed ones go."""
+    try:
+        with blobs.open(blob) as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() == offered.ref:  # type: ignore[arg-type]
+                return True
+    except NotFound:
+        return False
+    blobs.delete(blob)
+    return False
 
 
 def _verified(chunks: Iterator[bytes], offered: Offered) -> Iterator[bytes]:
@@ -253,11 +414,15 @@ def _verified(chunks: Iterator[bytes], offered: Offered) -> Iterator[bytes]:
         raise BadPackage("the package is not the one of its name")
 
 
-def _acknowledge(database: Database, peer: SyncPeer, tenant: TenantRow, epoch: int) -> None:
+def _acknowledge(database: Database, peer: SyncPeer, tenant: TenantRow, epoch: int, now: datetime) -> None:
     """Say what of ``epoch`` is stored here for good; said again for all of it each time, because an earlier word may be lost."""
     with database.read() as tx:
-        highest, beyond = packages.highest_contiguous(tx, tenant.no, epoch, DOWN, ("unpacked", "acknowledged"))
-    peer.acknowledge(epoch=epoch, seq=highest, beyond=beyond[-MOST_NUMBERS:])
+        states = ("unpacked", "acknowledged", "withdrawn")
+        highest, beyond = packages.highest_contiguous(tx, tenant.no, epoch, DOWN, states)
+    beyond = beyond[-MOST_NUMBERS:]
+    peer.acknowledge(epoch=epoch, seq=highest, beyond=beyond)
+    with database.write() as tx:
+        packages.acknowledge(tx, tenant.no, epoch, DOWN, highest, beyond, now)
 
 
 def _word(error: LokoleError) -> str:

@@ -214,6 +214,11 @@ def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
     ]
 
 
+def roaming_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
+    """:func:`accounts_to_send` of people with roaming on: what the other end may be told about people who live there."""
+    return [one for one in accounts_to_send(tx, tenant_no) if one.password_hash is not None]
+
+
 def mark_accounts_sent(tx: Connection, tenant_no: int, versions: Mapping[str, int]) -> None:
     """The other end has these versions for good; keys are addresses, as in :func:`accounts_to_send`."""
     for address, version in versions.items():
@@ -256,6 +261,30 @@ def upsert_from_device(tx: Connection, tenant_no: int, record: AccountRecord, no
     person = find_account(tx, tenant_no, name)
     assert person is not None
     return person, False
+
+
+def merge_from_server(tx: Connection, tenant_no: int, record: AccountRecord) -> bool:
+    """Take in what a person with roaming on changed in town; False when the box knows a newer version, or they roam no more.
+
+    People are made, and roaming is turned on and off, on the box only.
+    """
+    spoken = Address.parse(record.address)
+    told: dict[str, Any] = {"version": record.version, "sent_version": record.version}
+    if record.language is not None:
+        told["language"] = record.language
+    if record.password_hash is not None:
+        told["password_hash"] = record.password_hash
+    changed = tx.execute(
+        update(account)
+        .where(
+            account.c.tenant == tenant_no,
+            account.c.name == spoken.local.casefold(),
+            account.c.roaming.is_(True),
+            account.c.version < record.version,
+        )
+        .values(**told)
+    )
+    return changed.rowcount == 1
 
 
 def _new_values(tenant_no: int, name: str, now: datetime) -> dict[str, Any]:

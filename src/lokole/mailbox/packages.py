@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import EmailNo, PackageRef, TenantNo
+from lokole.mailbox import outbound
+from lokole.mailbox.accounts import mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
-from lokole.mailbox.schema import package, tenant, waiting
+from lokole.mailbox.schema import carried, package, tenant, waiting
 from lokole.mailbox.upsert import insert_new
 
 _INSERT_WAITING = insert_new(waiting)
@@ -43,7 +45,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class PackageRow:
-    """One package; ``state`` is built, held, unpacked, acknowledged or fetched; ``size`` in bytes, ``type`` a content type, ``blob`` a key."""
+    """One package; ``state`` is built, held, unpacked, acknowledged, withdrawn or fetched; ``size`` in bytes, ``type`` a content type, ``blob`` a key."""
 
     no: int
     tenant: TenantNo
@@ -176,7 +178,21 @@ def mark_packed(tx: Connection, package_no: int, rows: Iterable[Waiting] | Itera
 def unpack_again(tx: Connection, package_no: int) -> int:
     """The letters of a package wait again (its blob is gone, or the other end never had it); returns how many rows."""
     statement = update(waiting).where(waiting.c.package == package_no, waiting.c.state == "packed")
+    outbound.wait_again(tx, package_no)
     return tx.execute(statement.values(state="waiting", package=None)).rowcount
+
+
+def withdraw_package(tx: Connection, package_no: int, now: datetime) -> int:
+    """A package of ours that nobody can take any more: all that it carried waits again, delivered or not; returns how many letters.
+
+    It counts in no digest from now on.
+    """
+    statement = update(waiting).where(waiting.c.package == package_no)
+    rows = tx.execute(statement.values(state="waiting", package=None)).rowcount
+    outbound.wait_again(tx, package_no)
+    tx.execute(delete(carried).where(carried.c.package == package_no))
+    set_package_state(tx, package_no, "withdrawn", now)
+    return rows
 
 
 def acknowledge(
@@ -190,7 +206,11 @@ def acknowledge(
     named: ColumnElement[bool] = package.c.seq <= seq
     if beyond:
         named = or_(named, package.c.seq.in_(list(beyond)))
-    rows = tx.execute(select(package.c.no).where(this, named, package.c.state != "acknowledged").order_by(package.c.no))
+    rows = tx.execute(
+        select(package.c.no)
+        .where(this, named, package.c.state.not_in(("acknowledged", "withdrawn")))
+        .order_by(package.c.no)
+    )
     delivered = 0
     for no in rows.scalars().all():
         letters = select(func.count(waiting.c.email.distinct())).where(
@@ -198,6 +218,7 @@ def acknowledge(
         )
         delivered += int(tx.execute(letters).scalar_one())
         tx.execute(update(waiting).where(waiting.c.package == no).values(state="delivered"))
+        mark_accounts_sent(tx, tenant_no, outbound.delivered(tx, no))
         set_package_state(tx, no, "acknowledged", now)
     return delivered
 
@@ -210,6 +231,41 @@ def emails_of(tx: Connection, package_no: int) -> list[Waiting]:
         .order_by(waiting.c.email, waiting.c.recipient)
     )
     return [Waiting(EmailNo(row.email), row.recipient) for row in tx.execute(query)]
+
+
+def note_withdrawn(tx: Connection, tenant_no: int, epoch: int, direction: str, seq: int, now: datetime) -> None:
+    """A number of the other end under which nothing will ever come."""
+    add_package(
+        tx,
+        tenant_no,
+        epoch=epoch,
+        direction=direction,
+        seq=seq,
+        sha256="",
+        size=0,
+        type="",
+        blob="",
+        letters=0,
+        state="withdrawn",
+        now=now,
+    )
+
+
+def renumber_aside(tx: Connection, package_no: int, now: datetime) -> None:
+    """Free the number of a package of the other end, which it uses anew for other bytes; what it brought stays."""
+    row = tx.execute(select(package).where(package.c.no == package_no)).one()
+    lowest = tx.execute(select(func.min(package.c.seq)).where(_numbered(row.tenant, row.epoch, row.direction))).scalar()
+    # below 1, where no number of the protocol is
+    seq = min(0, int(lowest or 0)) - 1
+    tx.execute(update(package).where(package.c.no == package_no).values(seq=seq))
+    tx.execute(delete(carried).where(carried.c.package == package_no))
+    set_package_state(tx, package_no, "withdrawn", now)
+
+
+def take_again(tx: Connection, package_no: int, blob: str, now: datetime) -> None:
+    """The bytes of a package are here once more, under ``blob``: it is to be read again."""
+    tx.execute(update(package).where(package.c.no == package_no).values(blob=blob))
+    set_package_state(tx, package_no, "held", now)
 
 
 def set_package_state(tx: Connection, package_no: int, state: str, now: datetime) -> None:
@@ -258,6 +314,28 @@ def find_package(tx: Connection, tenant_no: int, sha256: str, direction: str | N
 def find_package_by_seq(tx: Connection, tenant_no: int, epoch: int, direction: str, seq: int) -> PackageRow | None:
     """This tenant's package with this number, or None."""
     row = tx.execute(select(package).where(_numbered(tenant_no, epoch, direction), package.c.seq == seq)).first()
+    return None if row is None else _package_row(row)
+
+
+def count_packages(tx: Connection, tenant_no: int, direction: str, state: str, *, since: datetime) -> int:
+    """How many packages came into ``state`` after a moment."""
+    query = (
+        select(func.count())
+        .select_from(package)
+        .where(
+            package.c.tenant == tenant_no,
+            package.c.direction == direction,
+            package.c.state == state,
+            package.c.changed_at >= to_micros(since),
+        )
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def newest_package(tx: Connection, tenant_no: int, direction: str) -> PackageRow | None:
+    """The package of this direction that was noted last, or None."""
+    query = select(package).where(package.c.tenant == tenant_no, package.c.direction == direction)
+    row = tx.execute(query.order_by(package.c.no.desc()).limit(1)).first()
     return None if row is None else _package_row(row)
 
 

@@ -5,16 +5,19 @@ A delivery state only moves forward. Both are seen by the writer and the other e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, select, update
 
-from lokole.mail.model import Delivery, DeliveryState
+from lokole.mail.errors import NotFound, Refused
+from lokole.mail.model import Address, Delivery, DeliveryState
 from lokole.mailbox.database import Connection
 from lokole.mailbox.schema import envelope, recipient
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import storable
+from lokole.sync.records import ReceiptRecord
 
 #: a state gives way to those with a higher number only
 _ORDER = {
@@ -103,6 +106,87 @@ def set_recipient_state(
         .values(state=state.value, reason=storable(reason), state_version=version)
     )
     return tx.execute(statement).rowcount == 1
+
+
+def take_receipt(tx: Connection, tenant_no: int, email_no: int, receipt: ReceiptRecord) -> bool:
+    """What the other end says became of a letter for one recipient; forward only, and never an older version.
+
+    Returns whether anything changed. The reason kept is the stable word where there is one, else what the other side said.
+    """
+    try:
+        address = Address.parse(receipt.address).key
+    except Refused:
+        return False
+    known = tx.execute(
+        select(recipient.c.state, recipient.c.state_version).where(
+            recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address
+        )
+    ).first()
+    if known is None or receipt.version <= known.state_version:
+        return False
+    before = DeliveryState(known.state)
+    values: dict[str, Any] = {"state_version": receipt.version}
+    if _ORDER[receipt.state] > _ORDER[before]:
+        values |= {"state": receipt.state.value, "reason": storable(receipt.reason or receipt.code)}
+    elif receipt.state is before:
+        values["reason"] = storable(receipt.reason or receipt.code)
+    tx.execute(
+        update(recipient)
+        .where(recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address)
+        .values(**values)
+    )
+    return True
+
+
+def change_state(
+    tx: Connection, tenant_no: int, email_no: int, address: str, state: DeliveryState, reason: str = ""
+) -> int | None:
+    """The end that decides moves a recipient's state forward, or says another reason for the same one; the new version.
+
+    None, and nothing changed, when it would go back, nothing is new, or the recipient is unknown.
+    """
+    known = tx.execute(
+        select(recipient.c.state, recipient.c.state_version, recipient.c.reason)
+        .where(recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address)
+        .with_for_update()
+    ).first()
+    if known is None:
+        return None
+    before = DeliveryState(known.state)
+    if _ORDER[state] < _ORDER[before] or (state is not before and _ORDER[state] == _ORDER[before]):
+        return None
+    if state is before and known.reason == storable(reason):
+        return None
+    version = int(known.state_version) + 1
+    tx.execute(
+        update(recipient)
+        .where(recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address)
+        .values(state=state.value, reason=storable(reason), state_version=version)
+    )
+    return version
+
+
+def envelope_id(tx: Connection, tenant_no: int, email_no: int, address: str, make: Callable[[], str]) -> str:
+    """The envelope id of a recipient (protocol 8.3), made by ``make`` at the first call; raises NotFound. Needs a writing transaction."""
+    of_recipient = and_(recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address)
+    found = tx.execute(select(recipient.c.envelope_id).where(of_recipient)).first()
+    if found is None:
+        raise NotFound("no such recipient")
+    if found.envelope_id is not None:
+        return str(found.envelope_id)
+    made = make()
+    tx.execute(update(recipient).where(of_recipient).values(envelope_id=made))
+    return made
+
+
+def find_by_envelope_id(tx: Connection, tenant_no: int, id: str) -> tuple[int, str] | None:
+    """Letter and address of the recipient with this envelope id, case not counting; None when there is none."""
+    row = tx.execute(
+        select(recipient.c.email, recipient.c.address).where(
+            recipient.c.envelope_id == id.lower(), recipient.c.tenant == tenant_no
+        )
+    ).first()
+    return None if row is None else (int(row.email), str(row.address))
 
 
 def move_waiting(tx: Connection, tenant_no: int, email_nos: Iterable[int], state: DeliveryState) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -168,6 +169,14 @@ recipient = Table(
     Column("state_version", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Index("ix_recipient_outbox", "account", "state", "email"),
+    Index(
+        # what came back from the world is matched by it alone (protocol 8.3)
+        "ix_recipient_envelope_id",
+        "envelope_id",
+        unique=True,
+        sqlite_where=text("envelope_id IS NOT NULL"),
+        postgresql_where=text("envelope_id IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -266,11 +275,71 @@ package = Table(
     Column("letters", Integer, nullable=False),
     Column(
         "state", String(20), nullable=False
-    ),  # built, held (received for good), unpacked, acknowledged; fetched (v1, unproven)
+    ),  # built, held (received for good), unpacked, acknowledged, withdrawn; fetched (v1, unproven)
     Column("created_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     UniqueConstraint("tenant", "epoch", "direction", "seq"),
     Index("ix_package_sha256", "tenant", "sha256"),
+)
+
+carried = Table(
+    "carried",
+    metadata,
+    # which letters a package of version 2 carried: what its maker packed, what its taker has for good (protocol 8.5)
+    _tenant(),
+    Column("package", Number, ForeignKey("package.no"), primary_key=True),
+    Column("record", Integer, primary_key=True),  # the number of the letter's frame, from 1
+    Column("id", LargeBinary(16), nullable=False),  # the letter's name on the wire
+    Column("email", Number, ForeignKey("email.order_no"), nullable=False),
+    Index("ix_carried_email", "email"),
+    Index("ix_carried_id", "tenant", "id"),
+    sqlite_with_rowid=False,
+)
+
+outbound = Table(
+    "outbound",
+    metadata,
+    # what goes to the other end besides letters and people: receipt, flag, request, health, told.
+    # One row per (direction, kind, key): its newest version replaces one that waits or was delivered.
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("direction", String(4), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("key", String(300), nullable=False),
+    Column("body", Text, nullable=False),  # JSON, as protocol 7 writes the record
+    Column("version", BigInteger, nullable=False),
+    Column("state", String(20), nullable=False),  # waiting, packed, delivered
+    Column("package", Number, ForeignKey("package.no")),
+    UniqueConstraint("tenant", "direction", "kind", "key"),
+    Index("ix_outbound_state", "tenant", "direction", "state", "no"),
+    Index("ix_outbound_package", "package"),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    # a package of which some bytes are there (protocol 4.12); gone when it is whole, or old
+    _tenant(),
+    Column("sha256", String(64), nullable=False),
+    Column("length", BigInteger),  # of the whole; null while nobody has said it
+    Column("epoch", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "sha256"),
+    sqlite_with_rowid=False,
+)
+
+upload_part = Table(
+    "upload_part",
+    metadata,
+    # its bytes, from `offset` on: each chunk durable as it came
+    _tenant(),
+    Column("sha256", String(64), nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "sha256", "offset"),
 )
 
 waiting = Table(
@@ -327,7 +396,7 @@ quarantine = Table(
     Column(
         "tenant", Number, ForeignKey("tenant.no")
     ),  # null: nobody's (an unknown domain, a letter without recipient here)
-    Column("kind", String(20), nullable=False),  # mime, package, record, webhook, dead-letter
+    Column("kind", String(20), nullable=False),  # mime, package, record, webhook, dead-letter, unknown, told
     Column("source", Text, nullable=False),  # where it came from, without a word of its content
     Column("reason", Text, nullable=False),
     Column("raw_ref", Text),

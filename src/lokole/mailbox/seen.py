@@ -53,6 +53,35 @@ def find_by_uid(tx: Connection, tenant_no: int, uid: str) -> EmailNo | None:
     return seen_email(tx, tenant_no, "uid", uid)
 
 
+def find_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes) -> tuple[EmailNo | None, bool]:
+    """The letter that the other end calls ``uid`` and that has this print (protocol 8.8), or None.
+
+    The second is True when another letter is known by that name: then this one must be taken under a name of ours.
+    """
+    found = seen_email(tx, tenant_no, "print", _print_key(uid, print_))
+    if found is not None:
+        return found, False
+    known = find_by_uid(tx, tenant_no, uid)
+    if known is None:
+        return None, False
+    others = select(seen.c.key).where(
+        seen.c.tenant == tenant_no, seen.c.kind == "print", seen.c.key.startswith(_print_key(uid, b""), autoescape=True)
+    )
+    if tx.execute(others.limit(1)).first() is None:
+        return known, False  # from before prints were noted
+    return None, True
+
+
+def remember_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes, now: datetime, email: int) -> None:
+    """``email`` is the letter that the other end calls ``uid`` and that has this print; the first one keeps the name."""
+    remember(tx, tenant_no, "uid", uid, now, email)
+    remember(tx, tenant_no, "print", _print_key(uid, print_), now, email)
+
+
+def _print_key(uid: str, print_: bytes) -> str:
+    return f"{hashlib.sha256(uid.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}:{print_.hex()}"
+
+
 def forget_before(tx: Connection, kind: str, moment: datetime) -> int:
     """Drop what was noted before ``moment``, for all tenants; returns how many."""
     return tx.execute(delete(seen).where(seen.c.kind == kind, seen.c.at < to_micros(moment))).rowcount

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, insert, select, update
+from sqlalchemy import Row, delete, exists, func, insert, select, update
 from sqlalchemy import Table as SqlTable
 
 from lokole.mail.errors import NotFound, Refused
@@ -247,6 +247,17 @@ def visited(tx: Connection, tenant_no: int, now: datetime, *, peer_epoch: int | 
     if peer_epoch is not None:
         values["peer_epoch"] = peer_epoch
     tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(**values))
+
+
+def forget_versions(tx: Connection, tenant_no: int) -> None:
+    """A new box begins to count the versions of its people anew: whatever it says of them counts."""
+    tx.execute(update(schema.account).where(schema.account.c.tenant == tenant_no).values(version=0, sent_version=0))
+
+
+def count_credentials(tx: Connection, tenant_no: int) -> int:
+    """How many keys a device has had, those that were taken back too."""
+    query = select(func.count()).select_from(credential).where(credential.c.tenant == tenant_no)
+    return int(tx.execute(query).scalar_one())
 
 
 def remove_tenant(tx: Connection, tenant_no: int) -> None:

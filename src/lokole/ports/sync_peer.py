@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from lokole.mail.model import PackageRef
+from lokole.sync.digest import Summary
+from lokole.sync.records import PackageDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,26 @@ class Offered:
     seq: int
     size: int
     type: str
+
+
+class Offers(list[Offered]):
+    """The packages that wait, oldest first, and what the server said beside: ``digest`` is ``ok``, ``differs`` or ``none``."""
+
+    def __init__(self, packages: Iterable[Offered] = (), *, digest: str = "none", epoch: int | None = None) -> None:
+        super().__init__(packages)
+        self.digest = digest
+        self.epoch = epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the server found between both ends' packages (protocol 4.13)."""
+
+    up: tuple[tuple[int, int], ...] = ()
+    withdrawn: tuple[tuple[str, int, int], ...] = ()
+    again: int = 0
+    missing: int = 0
+    letters: int = 0
 
 
 class SyncPeer(Protocol):
@@ -34,17 +56,25 @@ class SyncPeer(Protocol):
     @property
     def bytes_down(self) -> int: ...
 
-    def upload(self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO) -> None:
-        """Hand over one package; returns only after the server has said that it holds it for good."""
+    def upload(
+        self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO, again: bool = False
+    ) -> None:
+        """Hand over one package; returns only after the server has said that it holds it for good.
 
-    def offers(self, *, after: int) -> list[Offered]:
-        """The packages with a sequence number above ``after``, oldest first; changes nothing."""
+        With ``again`` some of it may be there from a time before: what the server has need not go again.
+        """
 
-    def download(self, offered: Offered) -> Iterator[bytes]:
-        """The bytes of one package; changes nothing."""
+    def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
+        """The packages with a sequence number above ``after``, oldest first; ``digest`` is what is held here. Changes nothing."""
 
-    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int]) -> None:
-        """Say what is stored for good here: everything up to ``seq``, and those of ``beyond``."""
+    def compare(self, packages: Sequence[PackageDigest]) -> Compared:
+        """Say package by package what is held here, when the digests differ (protocol 4.13)."""
+
+    def download(self, offered: Offered, *, start: int = 0) -> Iterator[bytes]:
+        """The bytes of one package from ``start`` on, which is below its size; changes nothing."""
+
+    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int], check: str = "") -> None:
+        """Say what is stored for good here: everything up to ``seq``, and those of ``beyond``; ``check`` as in protocol 4.8."""
 
     def close(self) -> None:
         """Hang up; nothing that was said is taken back."""

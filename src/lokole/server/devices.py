@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import update
@@ -17,13 +18,17 @@ from lokole.mail.model import normal_domain
 from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.jobs import Job
+from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import tenant as tenant_table
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.callables import Entropy
 from lokole.ports.identity import Caller
+from lokole.server import reconcile
 from lokole.server.ports import ServerPorts
 from lokole.sync.signing import decode_key
 
+#: which payloads the box of a row can read (protocol 4.1); without it all that we write
+READS_OPTION = "reads"
 PREPARING, WAITING, CLAIMED, REMOVED = "preparing", "waiting", "claimed", "removed"
 
 
@@ -108,9 +113,10 @@ def revoke_keys(ports: ServerPorts, caller: Caller, domain: str) -> Details:
     return _details(ports, row)
 
 
-def claim(ports: ServerPorts, code: str, public_key: str) -> TenantRow:
-    """Give the row that waits under ``code`` to the box with ``public_key`` (base64).
+def claim(ports: ServerPorts, code: str, public_key: str, reads: Sequence[int] | None = None) -> TenantRow:
+    """Give the row that waits under ``code`` to the box with ``public_key`` (base64); ``reads`` are the payloads that it can read.
 
+    A box with another key than the one before has forgotten everything: all of the retention time waits for it again.
     Raises NotFound (no such code, or used up) and Refused with code ``public-key`` (it is none) or ``key`` (another box has it).
     """
     try:
@@ -118,7 +124,12 @@ def claim(ports: ServerPorts, code: str, public_key: str) -> TenantRow:
     except Refused as error:
         raise Refused(str(error), code="public-key", field="public_key") from error
     with ports.database.write() as tx:
-        return tenants.claim_tenant(tx, normal_code(code), key, ports.clock())
+        row = tenants.claim_tenant(tx, normal_code(code), key, ports.clock())
+        if reads is not None:
+            set_option(tx, row.no, READS_OPTION, list(reads)[:20])
+        if tenants.count_credentials(tx, row.no) > 1:
+            reconcile.begin_anew(ports, tx, row)
+        return row
 
 
 def normal_code(text: str) -> str:

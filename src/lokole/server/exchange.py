@@ -15,6 +15,7 @@ from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.tenants import TenantRow, WrongCounter
 from lokole.server.devices import CLAIMED
 from lokole.server.ports import ServerPorts
+from lokole.server.reconcile import ASKED_AGAIN, notice_restore
 from lokole.server.visits import note_visit
 from lokole.sync.signing import parse_authorization, verify
 
@@ -76,8 +77,11 @@ def take(
     with ports.database.write() as tx:
         # two uploads of one package at once: the second waits here for the first
         packages.next_seq(tx, row.no, epoch, "up")
-        if packages.find_package(tx, row.no, sha256, "up") is not None:
+        known = packages.find_package(tx, row.no, sha256, "up")
+        if known is not None and known.state != ASKED_AGAIN:
             return False
+        if known is not None:
+            packages.take_again(tx, known.no, key, now)
         no = packages.add_package(
             tx,
             row.no,
@@ -92,7 +96,7 @@ def take(
             state="held",
             now=now,
         )
-        jobs.enqueue(tx, "unpack", f"{row.no}:{no}", {"package": no}, tenant=row.no, now=now)
+        jobs.enqueue(tx, "unpack", f"{row.no}:{no}", {"package": no}, tenant=row.no, now=now, again=known is not None)
     ports.bell.ring()
     return True
 
@@ -111,6 +115,12 @@ def offered(ports: ServerPorts, row: TenantRow, after: int) -> list[PackageRow]:
     if rings:
         ports.bell.ring()
     return [one for one in waiting if one.epoch != epoch or not heard or one.seq > after]
+
+
+def present_epoch(ports: ServerPorts) -> int:
+    """The epoch in which packages are made now."""
+    with ports.database.write() as tx:
+        return ensure_identity(tx, ports.entropy)
 
 
 def find(ports: ServerPorts, row: TenantRow, sha256: str) -> PackageRow:
@@ -137,4 +147,5 @@ def acknowledge(ports: ServerPorts, row: TenantRow, *, epoch: int, seq: int, bey
     """The box has everything up to ``seq`` and those of ``beyond`` for good; returns how many letters wait no longer."""
     now = ports.clock()
     with ports.database.write() as tx:
+        notice_restore(ports, tx, row, epoch, max([seq, *beyond]))
         return packages.acknowledge(tx, row.no, epoch, "down", seq, beyond, now)

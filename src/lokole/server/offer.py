@@ -1,4 +1,4 @@
-"""What waits for a box becomes a package: an immutable blob, numbered, offered until it is acknowledged.
+"""What waits for a box becomes a sealed package: an immutable blob, numbered, offered until it is acknowledged.
 
 Letters are read one by one while the package is written to a file, so that memory does not grow with their number.
 Two builders at once, threads or processes, make one package: the second finds that nothing waits any more.
@@ -14,23 +14,33 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby, islice
+from typing import BinaryIO, cast
 
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
-from lokole.mailbox import letters, packages
+from lokole.mailbox import accounts, letters, outbound, packages, tenants
 from lokole.mailbox.database import Connection
+from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
+from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import Waiting
 from lokole.mailbox.recipients import envelope_of
 from lokole.mailbox.tenants import TenantRow
+from lokole.server.devices import READS_OPTION
 from lokole.server.fitting import fitting_text
+from lokole.server.keys import server_seed
 from lokole.server.ports import ServerPorts
-from lokole.sync.package import BOX, Compression, write_package
-from lokole.sync.records import EmailRecord
+from lokole.sync.bodies import MAX_BEYOND
+from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
+from lokole.sync.numbered import frames_of
+from lokole.sync.package import BOX
+from lokole.sync.records import AckRecord, AnyRecord, EmailRecord
+from lokole.sync.sealed import write_sealed
 
 log = logging.getLogger(__name__)
 
+DOWN = "down"
 #: A package ends here and the next begins; both far below what a box reads at once.
 MAX_LETTERS = 20_000
 MAX_CONTENT = 128 * 1024 * 1024
@@ -57,46 +67,100 @@ def builder_lock(ports: ServerPorts, row: TenantRow) -> threading.Lock:
     return _locks[id(ports.database), row.no]
 
 
-def build_one(ports: ServerPorts, row: TenantRow) -> bool:
-    """Make one package of what waits; False when nothing does. Without a lock of its own: the rows keep builders apart."""
-    with ports.database.read() as tx:
-        pending = list(islice(packages.waiting_rows(tx, row.no, "down"), MAX_LETTERS))
-    if not pending:
+def build_one(ports: ServerPorts, row: TenantRow, *, even_empty: bool = False) -> bool:
+    """Make one sealed package of what waits; False when nothing does. Without a lock of its own: the rows keep builders apart.
+
+    ``even_empty`` makes one that says only what was taken of the box's packages (protocol 9.3).
+    """
+    seed = server_seed(ports)
+    with ports.database.write() as tx:
+        epoch = ensure_identity(tx, ports.entropy)
+        seq = packages.next_seq(tx, row.no, epoch, DOWN)
+        key = tenants.find_credential(tx, row.device_id)
+        pending = list(islice(packages.waiting_rows(tx, row.no, DOWN), MAX_LETTERS))
+        besides = outbound.waiting_records(tx, row.no, DOWN)
+        people = accounts.roaming_to_send(tx, row.no)
+        acks = _acknowledgements(tx, row)
+        payload = _payload(tx, row)
+    if key is None or key.revoked or not (pending or besides or people or even_empty):
         return False
     taken: list[Waiting] = []
+    frames: list[tuple[int, bytes, EmailId]] = []
+
+    def all_records() -> Iterator[AnyRecord]:
+        frame = 1
+        for record in records(ports, row, pending, taken, own_records):
+            assert record.email.id is not None
+            frames.append((frame, bytes.fromhex(record.uid), record.email.id))
+            frame += frames_of(record)
+            yield record
+        yield from people
+        yield from (one.record for one in besides)
+        yield from acks
+
     with tempfile.TemporaryFile() as spool:
-        count = write_package(
-            spool, records(ports, row, pending, taken, own_records), compression=Compression.ZSTD, own_box=True
+        header = Header(DOWN, row.domain, row.device_id, epoch, seq, payload)
+        write_sealed(
+            cast(BinaryIO, spool),
+            header,
+            all_records(),
+            sender_seed=seed,
+            recipient_public=key.public_key,
+            entropy=ports.entropy,
         )
         size = spool.tell()
         spool.seek(0)
         digest = hashlib.file_digest(spool, "sha256").hexdigest()
-        key = f"{row.domain}/packages/{digest}"
+        blob = f"{row.domain}/packages/{digest}"
         spool.seek(0)
-        ports.blobs.put(key, iter(lambda: spool.read(_CHUNK), b""))
+        ports.blobs.put(blob, iter(lambda: spool.read(_CHUNK), b""))
     with ports.database.write() as tx:
-        epoch = ensure_identity(tx, ports.entropy)
         # asking for the number is the lock; only behind it can be seen what another builder has done
-        seq = packages.next_seq(tx, row.no, epoch, "down")
-        if not still_waiting(tx, row, taken):
+        number = packages.next_seq(tx, row.no, epoch, DOWN)
+        newest = tenants.find_credential(tx, row.device_id)
+        if (
+            (ensure_identity(tx, ports.entropy), number) != (epoch, seq)
+            or not still_waiting(tx, row, taken)
+            or newest is None
+            or newest.no != key.no
+        ):
             log.info("another process has packed these letters")
             return True  # look again: something else may wait
         no = packages.add_package(
             tx,
             row.no,
             epoch=epoch,
-            direction="down",
+            direction=DOWN,
             seq=seq,
             sha256=digest,
             size=size,
-            type=Compression.ZSTD.content_type,
-            blob=key,
-            letters=count,
+            type=CONTENT_TYPE,
+            blob=blob,
+            letters=len(frames),
             state="built",
             now=ports.clock(),
         )
         packages.mark_packed(tx, no, taken)
+        outbound.mark_packed(tx, no, besides)
+        outbound.note_accounts(tx, row.no, DOWN, no, people)
+        carried = [(frame, uid, letters.find_email(tx, row.no, id)) for frame, uid, id in frames]
+        note_carried(tx, row.no, no, [Carried(frame, uid, email) for frame, uid, email in carried if email is not None])
     return True
+
+
+def _acknowledgements(tx: Connection, row: TenantRow) -> list[AckRecord]:
+    """What was taken of the box's packages, for ways on which no answer says it (protocol 7.9)."""
+    newest = packages.newest_package(tx, row.no, "up")
+    if newest is None:
+        return []
+    states = ("held", "unpacked", "set_aside")
+    highest, beyond = packages.highest_contiguous(tx, row.no, newest.epoch, "up", states)
+    return [AckRecord(newest.epoch, highest, tuple(beyond[-MAX_BEYOND:]))]
+
+
+def _payload(tx: Connection, row: TenantRow) -> PayloadKind:
+    reads = get_option(tx, row.no, READS_OPTION, [])
+    return PayloadKind.GZ if isinstance(reads, list) and reads and PayloadKind.ZSTD not in reads else PayloadKind.ZSTD
 
 
 def still_waiting(tx: Connection, row: TenantRow, taken: list[Waiting]) -> bool:

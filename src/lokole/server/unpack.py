@@ -12,9 +12,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import BinaryIO, cast
 
 from sqlalchemy import update
 
@@ -22,26 +26,42 @@ from lokole.mail.errors import BadPackage, LokoleError, NotFound, Refused, Tempo
 from lokole.mail.html import make_safe
 from lokole.mail.mime import message_id_for
 from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, EmailNo, FolderName
-from lokole.mailbox import jobs, packages, tenants
+from lokole.mailbox import jobs, outbound, packages, tenants
 from lokole.mailbox.accounts import find_account_no, upsert_from_device
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
+from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import add_attachment_later, put_attachments, store_email
+from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import deliveries, set_recipients
 from lokole.mailbox.schema import package as package_table
-from lokole.mailbox.seen import attach_email, find_by_uid, remember
+from lokole.mailbox.seen import find_by_uid, find_letter, remember_letter
 from lokole.mailbox.tenants import TenantRow
-from lokole.server import logs
+from lokole.server import incoming, logs
 from lokole.server.devices import REMOVED
+from lokole.server.keys import server_seed
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
 from lokole.server.visits import note_visit
-from lokole.sync.ids import SERVER_ORIGIN
+from lokole.sync import jsontext
+from lokole.sync.bodies import small_fields
+from lokole.sync.container import CONTENT_TYPE, Header, for_exchange
+from lokole.sync.ids import SERVER_ORIGIN, letter_print
+from lokole.sync.numbered import numbered
 from lokole.sync.package import SERVER, read_package
-from lokole.sync.records import AccountRecord, AttachmentRecord, BadRecord, EmailRecord, Record
+from lokole.sync.records import (
+    AccountRecord,
+    AnyRecord,
+    AttachmentRecord,
+    BadRecord,
+    EmailRecord,
+    ToldRecord,
+    UnknownRecord,
+)
+from lokole.sync.sealed import read_sealed
 from lokole.sync.version1 import write_email_line
 
 log = logging.getLogger(__name__)
@@ -50,6 +70,7 @@ log = logging.getLogger(__name__)
 _AHEAD = timedelta(days=1)
 _EARLIEST_YEAR = 2000
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@([A-Za-z0-9.-]{1,253})>")
+_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_KEPT = 16 * 1024 * 1024
 
 
@@ -60,6 +81,8 @@ class _Reading:
     row: TenantRow
     package_no: int
     at: datetime
+    #: digest of the package when it is a sealed one: what cannot be taken of it is told to the box
+    sealed: str = ""
     letters: list[EmailNo] = field(default_factory=list)
     new: int = 0
     bad: int = 0
@@ -74,32 +97,42 @@ def run(ports: ServerPorts, job: Job) -> bool:
         package = packages.get_package(tx, row.no, int(job.ids["package"]))
     if package.state != "held":
         return False
-    reading = _Reading(row, package.no, package.created_at)
-    broken = ""
-    with ports.blobs.open(package.blob) as stream:
+    sealed = package.type == CONTENT_TYPE
+    reading = _Reading(row, package.no, package.created_at, package.sha256 if sealed else "")
+    broken: BadPackage | None = None
+    state = "unpacked"
+    with ports.blobs.open(package.blob) as stream, seekable(stream) as content:
         try:
-            for n, record in enumerate(read_package(stream, limits=SERVER)):
-                _take(ports, reading, n, record)
+            found = open_package(ports, row, package, content) if sealed else read_package(content, limits=SERVER)
         except BadPackage as error:
-            broken = str(error)
+            broken, state = error, "set_aside"
+        else:
+            try:
+                for n, record in numbered(found):
+                    _take(ports, reading, n, record)
+            except BadPackage as error:
+                broken = error
     for some in _in_groups(reading.letters, 100):
         with ports.database.write() as tx:
             for no in some:
                 _queue_sending(tx, row, no, ports.clock())
     with ports.database.write() as tx:
         now = ports.clock()
-        if broken:
+        if broken is not None:
+            reason = f"{broken.code}: {broken}" if broken.code else str(broken)
             quarantine(
                 tx,
                 tenant=row.no,
                 kind="package",
                 source="box",
-                reason=broken,
+                reason=reason,
                 raw_ref=package.blob,
                 key=f"package:{package.no}",
                 now=now,
             )
-        packages.set_package_state(tx, package.no, "unpacked", now)
+            if sealed:
+                outbound.put(tx, row.no, "down", ToldRecord(package.sha256, 0, broken.code, str(broken)))
+        packages.set_package_state(tx, package.no, state, now)
         tx.execute(update(package_table).where(package_table.c.no == package.no).values(letters=reading.new))
         note_visit(tx, row.no, package.created_at, now)
         jobs.finish(tx, job)
@@ -129,42 +162,75 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
         )
 
 
-def _take(ports: ServerPorts, reading: _Reading, n: int, record: Record) -> None:
+def open_package(ports: ServerPorts, row: TenantRow, package: PackageRow, stream: BinaryIO) -> Iterator[AnyRecord]:
+    """The records of a sealed package of this box, verified as a whole; raises BadPackage with a word of protocol 6.6 as its code."""
+
+    def key_of(header: Header) -> bytes | None:
+        with ports.database.read() as tx:
+            known = tenants.find_credential(tx, row.device_id)
+        return None if known is None or known.revoked else known.public_key
+
+    maker = for_exchange(key_of, direction="up", tenant=row.domain, device_id=row.device_id)
+    opened = read_sealed(stream, recipient_seed=server_seed(ports), sender_public=maker, limits=SERVER)
+    if (opened.header.epoch, opened.header.seq) != (package.epoch, package.seq):
+        raise BadPackage("the package has another number than it was given", code="number")
+    return opened.records
+
+
+@contextmanager
+def seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """``stream``, or a copy of it on the disk when its store cannot go back in it."""
+    if stream.seekable():
+        yield stream
+        return
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        yield cast(BinaryIO, copy)
+
+
+def _take(ports: ServerPorts, reading: _Reading, n: int, record: AnyRecord) -> None:
     try:
         match record:
             case EmailRecord():
-                _take_letter(ports, reading, record)
+                _take_letter(ports, reading, n, record)
             case AttachmentRecord():
                 _take_attachment(ports, reading, record)
             case AccountRecord():
                 with ports.database.write() as tx:
                     upsert_from_device(tx, reading.row.no, record, ports.clock())
             case BadRecord():
-                _set_apart(ports, reading, f"{record.member}:{record.line}:{n}", record.reason, record.raw)
+                place = f"{record.member}:{record.line}:{n}"
+                _set_apart(ports, reading, n, place, record.reason, record.raw)
+            case UnknownRecord():
+                _set_apart(ports, reading, n, f"unknown:{n}", f"kind {record.kind}", record.raw, kind="unknown")
+            case _:
+                with ports.database.write() as tx:
+                    incoming.apply(ports, tx, reading.row, reading.package_no, record)
     except Temporary:
         raise
     except Exception as error:
         reason = str(error) if isinstance(error, LokoleError) else f"not storable: {type(error).__name__}"
         if not isinstance(error, LokoleError):
             log.error("a record could not be stored: %s", logs.place(error))
-        _set_apart(ports, reading, f"record:{n}", reason, _as_bytes(record))
+        _set_apart(ports, reading, n, f"record:{n}", reason, _as_bytes(record))
 
 
-def _take_letter(ports: ServerPorts, reading: _Reading, record: EmailRecord) -> None:
+def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRecord) -> None:
     row, now = reading.row, ports.clock()
-    with ports.database.read() as tx:
-        known = find_by_uid(tx, row.no, record.uid)
-    if known is not None:
-        reading.letters.append(known)
-        return
+    print_ = letter_print(record.email)
+    with ports.database.write() as tx:
+        known, another = find_letter(tx, row.no, record.uid, print_)
+        if known is not None:
+            _held(tx, reading, n, record, known)
+            return
     email = _own(row, record.email, now)
     recipients, wrong = _recipients(row, record.email)
     stored = put_attachments(ports.blobs, row.domain, email.attachments)
     with ports.database.write() as tx:
-        if not remember(tx, row.no, "uid", record.uid, now):
-            known = find_by_uid(tx, row.no, record.uid)
-            if known is not None:
-                reading.letters.append(known)
+        known, another = find_letter(tx, row.no, record.uid, print_)
+        if known is not None:  # another worker was faster
+            _held(tx, reading, n, record, known)
             return
         id = next_email_id(tx, SERVER_ORIGIN)
         if not email.message_id:
@@ -178,7 +244,9 @@ def _take_letter(ports: ServerPorts, reading: _Reading, record: EmailRecord) -> 
             attachments=stored,
             uid=record.uid,
         )
-        attach_email(tx, row.no, "uid", record.uid, no)
+        remember_letter(tx, row.no, record.uid, print_, now, no)
+        if another:
+            _tell_twin(tx, row, record, now)
         writer = Address.parse(email.sender.address)
         person = find_account_no(tx, row.no, writer.local)
         if person is not None:
@@ -191,8 +259,32 @@ def _take_letter(ports: ServerPorts, reading: _Reading, record: EmailRecord) -> 
         set_recipients(tx, row.no, no, recipients, writer=person)
         for text in wrong:
             write_home(tx, row, email.sender.address, email, text, "address", now)
-    reading.letters.append(no)
+        _held(tx, reading, n, record, no)
     reading.new += 1
+
+
+def _held(tx: Connection, reading: _Reading, n: int, record: EmailRecord, no: EmailNo) -> None:
+    """The letter is here for good: it counts in the package that brought it."""
+    reading.letters.append(no)
+    if reading.sealed and _ID.fullmatch(record.uid):
+        note_carried(tx, reading.row.no, reading.package_no, [Carried(n, bytes.fromhex(record.uid), no)])
+
+
+def _tell_twin(tx: Connection, row: TenantRow, record: EmailRecord, now: datetime) -> None:
+    """Two letters under one name: two machines count from the same number (protocol 8.8)."""
+    quarantine(
+        tx,
+        tenant=row.no,
+        kind="twin",
+        source="box",
+        reason="another letter came under the name of an earlier one; both were taken",
+        raw_ref=None,
+        key=f"twin:{row.no}:{record.uid}",
+        now=now,
+    )
+    known = tenants.find_credential(tx, row.device_id)
+    if known is not None:
+        tenants.mark_twin(tx, known.no, now)
 
 
 def _own(row: TenantRow, email: Email, now: datetime) -> Email:
@@ -274,7 +366,9 @@ def _queue_sending(tx: Connection, row: TenantRow, no: EmailNo, now: datetime) -
             jobs.enqueue(tx, "send", f"{no}:{digest}", {"email": no, "address": one.address}, tenant=row.no, now=now)
 
 
-def _set_apart(ports: ServerPorts, reading: _Reading, place: str, reason: str, raw: bytes) -> None:
+def _set_apart(
+    ports: ServerPorts, reading: _Reading, n: int, place: str, reason: str, raw: bytes, *, kind: str = "record"
+) -> None:
     reading.bad += 1
     row = reading.row
     key = f"{row.domain}/apart/{hashlib.sha256(raw).hexdigest()}"
@@ -283,16 +377,18 @@ def _set_apart(ports: ServerPorts, reading: _Reading, place: str, reason: str, r
         quarantine(
             tx,
             tenant=row.no,
-            kind="record",
+            kind=kind,
             source="box",
             reason=reason,
             raw_ref=key,
             key=f"record:{row.no}:{reading.package_no}:{place}",
             now=ports.clock(),
         )
+        if reading.sealed and kind != "unknown":
+            outbound.put(tx, row.no, "down", ToldRecord(reading.sealed, n, "record", reason[:200]))
 
 
-def _as_bytes(record: Record) -> bytes:
+def _as_bytes(record: AnyRecord) -> bytes:
     """The record as evidence."""
     match record:
         case EmailRecord():
@@ -301,8 +397,10 @@ def _as_bytes(record: Record) -> bytes:
             return record.address.encode("utf-8", "replace")
         case AttachmentRecord():
             return record.attachment.content
-        case BadRecord():
+        case BadRecord() | UnknownRecord():
             return record.raw
+        case _:
+            return jsontext.write(small_fields(record))
 
 
 def _in_groups(numbers: list[EmailNo], size: int) -> Iterable[list[EmailNo]]:

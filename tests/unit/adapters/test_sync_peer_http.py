@@ -292,7 +292,7 @@ def test_only_web_addresses_are_servers(url: str) -> None:
 
 def test_a_claim_sends_the_public_half_and_is_not_signed(script: Script) -> None:
     script.answer(200, {"device_id": "dev-9", "domain": "a.lokole.test"})
-    assert claim(script.url, code="c-o-d-e", public_key=b"k" * 32) == ("dev-9", "a.lokole.test")
+    assert claim(script.url, code="c-o-d-e", public_key=b"k" * 32) == ("dev-9", "a.lokole.test", None)
     (request,) = script.got
     assert json.loads(request.body)["code"] == "c-o-d-e"
     assert "Authorization" not in request.headers

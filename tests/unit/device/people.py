@@ -87,12 +87,14 @@ class Flaky(InProcessExchange):
             self._step = ""
             raise Temporary("the line broke")
 
-    def upload(self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO) -> None:
+    def upload(
+        self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO, again: bool = False
+    ) -> None:
         self._breaks("upload", after=False)
-        super().upload(ref, epoch=epoch, seq=seq, type=type, size=size, content=content)
+        super().upload(ref, epoch=epoch, seq=seq, type=type, size=size, content=content, again=again)
         self._breaks("upload", after=True)
 
-    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int]) -> None:
+    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int], check: str = "") -> None:
         self._breaks("acknowledge", after=False)
-        super().acknowledge(epoch=epoch, seq=seq, beyond=beyond)
+        super().acknowledge(epoch=epoch, seq=seq, beyond=beyond, check=check)
         self._breaks("acknowledge", after=True)

@@ -15,22 +15,37 @@ import base64
 import hashlib
 import http.client
 import json
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
 from lokole.adapters.sync_peer.line import CHUNK_BYTES, IDLE_SECONDS, HungUp, Line
 from lokole.mail.errors import BadPackage, LokoleError, Refused, Temporary
 from lokole.mail.model import DeviceId, PackageRef
-from lokole.ports.sync_peer import Offered
-from lokole.sync.signing import sign_request
+from lokole.ports.sync_peer import Compared, Offered, Offers
+from lokole.sync.bodies import package_digest_fields
+from lokole.sync.container import PayloadKind
+from lokole.sync.digest import Summary, write_header
+from lokole.sync.records import PackageDigest
+from lokole.sync.signing import decode_key, sign_request
 
-#: headers of an upload that its signature covers (protocol 4.2)
-COVERED = ("Content-Type", "Lokole-Epoch", "Lokole-Seq")
+#: headers that a signature covers, by the method of the request (protocol 4.2)
+COVERED = {
+    "GET": ("Lokole-Digest",),
+    "PUT": ("Content-Type", "Lokole-Epoch", "Lokole-Seq"),
+    "PATCH": ("Upload-Complete", "Upload-Offset"),
+}
 #: seconds for everything but the body of a request
 CALL_SECONDS = 120.0
 #: bytes a second that a line must bring on average, below which a body is given up
 SLOWEST_RATE = 200
+#: seconds for everything between one connection and hanging up, whatever moves
+VISIT_SECONDS = 3 * 3600.0
+#: what a server says when an upload cannot go on where the box thought
+_FROM_ANOTHER_BYTE = frozenset({"offset", "length", "completed", "not-found"})
+PART_TYPE = "application/partial-upload"
+_REF = re.compile(r"[0-9a-f]{64}")
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
@@ -47,7 +62,8 @@ class Counter(Protocol):
 class HttpSyncPeer:
     """Implements :class:`lokole.ports.sync_peer.SyncPeer` for the server at ``url`` (protocol, "exchange").
 
-    ``seed`` is the box's Ed25519 seed. ``traffic`` counts bytes as they go over the connection, without TLS.
+    One object is one visit, which ends ``visit_seconds`` after it was made.
+    ``seed`` is the box's Ed25519 seed.
     ``monotonic`` gives seconds, for deadlines only. ``line`` stands in for the connection to ``url``, in simulations.
     """
 
@@ -61,6 +77,7 @@ class HttpSyncPeer:
         on_twin: Callable[[], None] = lambda: None,
         idle_seconds: float = IDLE_SECONDS,
         call_seconds: float = CALL_SECONDS,
+        visit_seconds: float = VISIT_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         line: Line | None = None,
     ) -> None:
@@ -70,6 +87,7 @@ class HttpSyncPeer:
         self._counter = counter
         self._on_twin = on_twin
         self._call_seconds = call_seconds
+        self._end = self._line.deadline(visit_seconds)
 
     @property
     def bytes_up(self) -> int:
@@ -79,14 +97,37 @@ class HttpSyncPeer:
     def bytes_down(self) -> int:
         return self._line.bytes_down
 
-    def upload(self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO) -> None:
-        headers = {"Content-Type": type, "Lokole-Epoch": str(epoch), "Lokole-Seq": str(seq)}
-        answer = self._json("PUT", f"/api/exchange/packages/{ref}", headers, body=content, size=size, sha256=ref)
-        if answer.get("held") is not True or answer.get("sha256") != ref:
-            raise Temporary("the server did not say that it holds the package")
+    def upload(
+        self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO, again: bool = False
+    ) -> None:
+        path = f"/api/exchange/packages/{ref}"
+        whole = {"Upload-Complete": "?1", "Content-Type": type, "Lokole-Epoch": str(epoch), "Lokole-Seq": str(seq)}
+        for last in (False, False, True):
+            offset = self._offset(path, size, last) if again else 0
+            if offset == size:
+                return
+            again = True
+            try:
+                if offset:
+                    part = {"Content-Type": PART_TYPE, "Upload-Complete": "?1", "Upload-Offset": str(offset)}
+                    answer = self._send(path, part, "PATCH", content, offset, size, ref)
+                else:
+                    answer = self._send(path, whole, "PUT", content, 0, size, ref)
+            except HungUp:
+                if last:
+                    raise
+                continue  # some of it may have come before the server hung up
+            except Refused as error:
+                if last or not offset or error.code not in _FROM_ANOTHER_BYTE:
+                    raise
+                continue
+            if answer.get("held") is not True or answer.get("sha256") != ref:
+                raise Temporary("the server did not say that it holds the package")
+            return
 
-    def offers(self, *, after: int) -> list[Offered]:
-        answer = self._json("GET", f"/api/exchange/packages?after={after}")
+    def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
+        headers = {} if digest is None else {"Lokole-Digest": write_header(digest)}
+        answer = self._json("GET", f"/api/exchange/packages?after={after}", headers)
         try:
             found = [
                 Offered(
@@ -98,32 +139,86 @@ class HttpSyncPeer:
                 )
                 for item in answer["packages"]
             ]
+            epoch = None if answer.get("epoch") is None else int(answer["epoch"])
         except (KeyError, TypeError, ValueError) as error:
             raise BadPackage("the server's list of packages cannot be read") from error
-        if any(len(offered.ref) != 64 or offered.size < 0 or offered.seq < 1 for offered in found):
+        if any(not _REF.fullmatch(offered.ref) or offered.size < 0 or offered.seq < 1 for offered in found):
             raise BadPackage("the server's list of packages cannot be right")
-        return sorted(found, key=lambda offered: (offered.epoch, offered.seq))
+        waiting = sorted(found, key=lambda offered: (offered.epoch, offered.seq))
+        return Offers(waiting, digest=str(answer.get("digest", "none")), epoch=epoch)
 
-    def download(self, offered: Offered) -> Iterator[bytes]:
+    def compare(self, packages: Sequence[PackageDigest]) -> Compared:
+        body = {"packages": [package_digest_fields(one) for one in packages]}
+        answer = self._json("POST", "/api/exchange/digest", body=body)
+        try:
+            return Compared(
+                up=tuple((int(epoch), int(seq)) for epoch, seq in answer["up"]),
+                withdrawn=tuple(
+                    (str(direction), int(epoch), int(seq)) for direction, epoch, seq in answer["withdrawn"]
+                ),
+                again=int(answer["again"]),
+                missing=int(answer["missing"]),
+                letters=int(answer["letters"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadPackage("the server's comparison cannot be read") from error
+
+    def download(self, offered: Offered, *, start: int = 0) -> Iterator[bytes]:
+        headers = {"Range": f"bytes={start}-", "If-Range": f'"{offered.ref}"'} if start else {}
         path = f"/api/exchange/packages/{offered.ref}"
-        response, deadline = self._call("GET", path, {}, expected_bytes=offered.size)
-        left = offered.size
+        response, deadline = self._call("GET", path, headers, expected_bytes=offered.size - start)
+        # a server that sends the whole sends the same bytes: its name is their digest
+        here = start if response.status == 206 else 0
+        if here and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            self._line.close()
+            raise BadPackage("the server sent another part of the package")
         while chunk := self._line.read(response, CHUNK_BYTES, deadline):
-            left -= len(chunk)
-            if left < 0:
+            here += len(chunk)
+            if here > offered.size:
                 self._line.close()
                 raise BadPackage("the package is longer than the server said")
-            yield chunk
-        if left:
+            if here > start:
+                yield chunk[-(here - start) :]
+        if here < offered.size:
             self._line.close()
             raise Temporary("the line broke before the package was complete")
 
-    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int]) -> None:
-        self._json("POST", "/api/exchange/ack", body={"epoch": epoch, "seq": seq, "beyond": beyond})
+    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int], check: str = "") -> None:
+        said: dict[str, Any] = {"epoch": epoch, "seq": seq, "beyond": beyond}
+        if check:
+            said["check"] = check
+        self._json("POST", "/api/exchange/ack", body=said)
 
     def close(self) -> None:
         """Hang up; the next call connects again."""
         self._line.close()
+
+    # --- an upload that goes on ---------------------------------------------------------------
+
+    def _offset(self, path: str, size: int, last: bool) -> int:
+        """How many bytes of an upload of ``size`` bytes the server has; ``size`` only when it holds the whole for good."""
+        try:
+            response, deadline = self._call("HEAD", path, {})
+        except Refused as error:
+            if error.code == "http-404":
+                return 0
+            if last:
+                raise
+            self.offers(
+                after=0
+            )  # an answer to HEAD has no words: this one says what is wrong, or sets the counter right
+            return self._offset(path, size, True)
+        self._line.read_all(response, deadline)
+        if response.headers.get("Upload-Complete") == "?1":
+            return size
+        offset = response.headers.get("Upload-Offset", "")
+        # all bytes and yet not held: the last step was lost, and a PUT repeats it
+        return int(offset) if offset.isdecimal() and len(offset) < 19 and int(offset) < size else 0
+
+    def _send(
+        self, path: str, headers: dict[str, str], method: str, content: BinaryIO, start: int, size: int, ref: str
+    ) -> dict[str, Any]:
+        return self._json(method, path, headers, body=content, start=start, size=size - start, sha256=ref)
 
     # --- one signed call ---------------------------------------------------------------------
 
@@ -134,6 +229,7 @@ class HttpSyncPeer:
         headers: dict[str, str] | None = None,
         *,
         body: BinaryIO | dict[str, Any] | None = None,
+        start: int = 0,
         size: int = 0,
         sha256: str = EMPTY_SHA256,
     ) -> dict[str, Any]:
@@ -145,7 +241,7 @@ class HttpSyncPeer:
             sent["Content-Type"] = "application/json"
         else:
             content = body
-        response, deadline = self._call(method, path, sent, body=content, size=size, sha256=sha256)
+        response, deadline = self._call(method, path, sent, body=content, start=start, size=size, sha256=sha256)
         return _object(self._line.read_all(response, deadline))
 
     def _call(
@@ -155,16 +251,20 @@ class HttpSyncPeer:
         headers: dict[str, str],
         *,
         body: BinaryIO | bytes | None = None,
+        start: int = 0,
         size: int = 0,
         sha256: str = EMPTY_SHA256,
         expected_bytes: int = 0,
     ) -> tuple[http.client.HTTPResponse, float]:
-        """One answered request; a wrong counter is set right and the request made once more."""
-        covered = {name: headers[name] for name in COVERED if name in headers} if method == "PUT" else {}
+        """One answered request; a wrong counter is set right and the request made once more.
+
+        Of a ``body`` that is a stream ``size`` bytes are sent from ``start`` on; a server that hangs up over one raises HungUp.
+        """
+        covered = {name: headers[name] for name in COVERED.get(method, ()) if name in headers}
         hung_up = corrected = False
         while True:
             if body is not None and not isinstance(body, bytes):
-                body.seek(0)
+                body.seek(start)
             signed = sign_request(
                 self._seed,
                 device_id=self._device_id,
@@ -174,12 +274,13 @@ class HttpSyncPeer:
                 counter=self._counter.next(),
                 headers=covered,
             )
-            deadline = self._line.deadline(self._call_seconds + (size + expected_bytes) / SLOWEST_RATE)
+            seconds = self._call_seconds + (size + expected_bytes) / SLOWEST_RATE
+            deadline = min(self._line.deadline(seconds), self._end)
             signed_headers = {**headers, "Authorization": signed}
             try:
                 response = self._line.ask(method, path, signed_headers, body=body, size=size, deadline=deadline)
             except HungUp:
-                if hung_up:
+                if hung_up or (body is not None and not isinstance(body, bytes)):
                     raise
                 hung_up = True  # once more, with a counter of its own
                 continue
@@ -195,13 +296,19 @@ class HttpSyncPeer:
             raise _failure(response, problem)
 
 
-def claim(url: str, *, code: str, public_key: bytes, call_seconds: float = CALL_SECONDS) -> tuple[DeviceId, str]:
-    """Claim the row that waits for a box with the one-time ``code``; returns the device id and the domain.
+def claim(
+    url: str, *, code: str, public_key: bytes, call_seconds: float = CALL_SECONDS
+) -> tuple[DeviceId, str, bytes | None]:
+    """Claim the row that waits for a box with the one-time ``code``; returns the device id, the domain and the server's public key.
+
+    The key is None when the server knows no sealed packages.
 
     Raises Refused (code wrong or used, key taken), NotFound, Temporary.
     """
     line = Line(url, idle_seconds=IDLE_SECONDS, monotonic=time.monotonic)
-    body = json.dumps({"code": code, "public_key": base64.b64encode(public_key).decode("ascii")}).encode()
+    key = base64.b64encode(public_key).decode("ascii")
+    reads = [int(kind) for kind in PayloadKind]
+    body = json.dumps({"code": code, "public_key": key, "reads": reads}).encode()
     try:
         deadline = line.deadline(call_seconds)
         headers = {"Content-Type": "application/json"}
@@ -210,7 +317,9 @@ def claim(url: str, *, code: str, public_key: bytes, call_seconds: float = CALL_
         if not 200 <= response.status < 300:
             raise _failure(response, answer)
         try:
-            return DeviceId(str(answer["device_id"])), str(answer["domain"])
+            said = answer.get("server_key")
+            server_key = None if said is None else decode_key(str(said))
+            return DeviceId(str(answer["device_id"])), str(answer["domain"]), server_key
         except KeyError as error:
             raise BadPackage("the server's answer to the claim cannot be read") from error
     finally:

@@ -7,13 +7,15 @@ whoever has the other end reads :attr:`InProcessExchange.uploaded` and calls :me
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from lokole.mail.errors import BadPackage, NotFound, Refused
 from lokole.mail.model import PackageRef
-from lokole.ports.sync_peer import Offered
+from lokole.ports.sync_peer import Compared, Offered, Offers
+from lokole.sync.digest import Summary
+from lokole.sync.records import PackageDigest
 
 CHUNK_BYTES = 16 * 1024
 
@@ -42,7 +44,9 @@ class InProcessExchange:
 
     # --- the box's side ----------------------------------------------------------------------
 
-    def upload(self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO) -> None:
+    def upload(
+        self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO, again: bool = False
+    ) -> None:
         read = content.read()
         self.bytes_up += len(read)
         if len(read) != size or hashlib.sha256(read).hexdigest() != ref:
@@ -54,24 +58,28 @@ class InProcessExchange:
                 raise Refused("this number belongs to another package", code="seq")
         self.uploaded.append(Uploaded(ref, epoch, seq, type, read))
 
-    def offers(self, *, after: int) -> list[Offered]:
-        return [
+    def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
+        waiting = [
             offered
             for seq, (offered, _) in sorted(self._offered.items())
             if seq > after and (self.epoch, seq) not in self.acknowledged
         ]
+        return Offers(waiting, epoch=self.epoch)
 
-    def download(self, offered: Offered) -> Iterator[bytes]:
+    def compare(self, packages: Sequence[PackageDigest]) -> Compared:
+        return Compared()
+
+    def download(self, offered: Offered, *, start: int = 0) -> Iterator[bytes]:
         for known, content in self._offered.values():
             if known.ref == offered.ref:
-                for at in range(0, len(content), CHUNK_BYTES):
+                for at in range(start, len(content), CHUNK_BYTES):
                     chunk = content[at : at + CHUNK_BYTES]
                     self.bytes_down += len(chunk)
                     yield chunk
                 return
         raise NotFound("no such package")
 
-    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int]) -> None:
+    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int], check: str = "") -> None:
         numbers = {number for number in self._offered if number <= seq} | set(beyond)
         self.acknowledged.update((epoch, number) for number in numbers)
 

@@ -15,12 +15,13 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from lokole import __version__
 from lokole.mail.errors import BadPackage, Refused, Temporary
 
 #: seconds without a single byte before the line counts as dead
 IDLE_SECONDS = 60.0
 CHUNK_BYTES = 16 * 1024
+#: what is sent at once: on a slow line a larger piece would look like a dead one
+_PIECE_BYTES = 4 * 1024
 #: an answer that is no package is never longer
 MAX_ANSWER_BYTES = 1_000_000
 
@@ -77,12 +78,17 @@ class Line:
             raise _broken(error) from error
 
     def read(self, response: http.client.HTTPResponse, length: int, deadline: float) -> bytes:
-        """Up to ``length`` bytes of an answer, none at its end."""
+        """What is here of an answer, up to ``length`` bytes, waiting for at least one; none at its end.
+
+        Bytes that came before a break have been given out by then, and need not come again.
+        """
         try:
             self._patience(deadline)
-            chunk = response.read(length)
-            if not chunk and response.length:
-                raise http.client.IncompleteRead(b"", response.length)
+            chunk = response.read1(length)
+            if not chunk:
+                if response.length:
+                    raise http.client.IncompleteRead(b"", response.length)
+                response.close()  # so that the connection takes the next request
             return chunk
         except (OSError, http.client.HTTPException) as error:
             self.close()
@@ -121,7 +127,6 @@ class Line:
         connection = self._connection
         self._patience(deadline)
         connection.putrequest(method, self.path(path), skip_accept_encoding=True)
-        connection.putheader("User-Agent", f"lokole/{__version__}")
         for name, value in headers.items():
             connection.putheader(name, value)
         if body is not None:
@@ -131,7 +136,7 @@ class Line:
             if isinstance(body, bytes):
                 connection.send(body)
             elif body is not None:
-                while chunk := body.read(CHUNK_BYTES):
+                while chunk := body.read(_PIECE_BYTES):
                     self._patience(deadline)
                     connection.send(chunk)
         except (BrokenPipeError, ConnectionResetError):

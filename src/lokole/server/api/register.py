@@ -16,7 +16,9 @@ from starlette.responses import JSONResponse, Response
 from lokole.ports.identity import Caller
 from lokole.server import devices
 from lokole.server.attempts import Attempts, network_of
+from lokole.server.keys import server_public
 from lokole.server.ports import ServerPorts
+from lokole.sync.signing import encode_key
 
 
 def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
@@ -44,8 +46,9 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
     def claim(body: Mapping[str, Any]) -> Response:
         who = network_of(current_request.scope)
         with claims.counting_failures(who):
-            row = devices.claim(ports, body["code"], body["public_key"])
-        return JSONResponse({"device_id": row.device_id, "domain": row.domain})
+            row = devices.claim(ports, body["code"], body["public_key"], body.get("reads"))
+        key = encode_key(server_public(ports))
+        return JSONResponse({"device_id": row.device_id, "domain": row.domain, "server_key": key})
 
     return {
         "list_domains": list_domains,

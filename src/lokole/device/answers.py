@@ -1,0 +1,77 @@
+"""What the server says besides letters: what became of letters, what it has taken and could not take, people and their marks."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lokole.device import packing
+from lokole.mail.model import DeliveryState
+from lokole.mailbox import accounts, packages, recipients, roaming
+from lokole.mailbox.database import Connection
+from lokole.mailbox.held import not_held
+from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.tenants import TenantRow
+from lokole.sync.records import (
+    AccountRecord,
+    AckRecord,
+    AnyRecord,
+    FlagRecord,
+    ReceiptRecord,
+    ToldRecord,
+)
+
+#: so many packages a day are packed anew because the server cannot open them; then something else is wrong
+MOST_WITHDRAWN = 3
+_A_DAY = timedelta(days=1)
+#: what the writer of a letter reads that the server could not take
+NOT_TAKEN = "not-taken"
+
+
+def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime) -> None:
+    """Take one record in, in the caller's transaction; every one may come again, and in any order."""
+    match record:
+        case ReceiptRecord():
+            no = roaming.find_wire(tx, tenant.no, record.email_id)
+            if no is not None:
+                recipients.take_receipt(tx, tenant.no, no, record)
+        case AccountRecord():
+            accounts.merge_from_server(tx, tenant.no, record)
+        case FlagRecord():
+            roaming.take_flag(tx, tenant.no, record)
+        case AckRecord():
+            acknowledged(tx, tenant, record, now)
+        case ToldRecord():
+            _told(tx, tenant, record, now)
+        case _:
+            pass  # a digest that came by a carrier is compared at the next visit
+
+
+def acknowledged(tx: Connection, tenant: TenantRow, record: AckRecord, now: datetime) -> None:
+    """The server holds packages of ours, as a carrier brought word."""
+    for package in packages.packages_after(tx, tenant.no, packing.UP, 0, epoch=record.epoch, states=("built",)):
+        if package.seq <= record.seq or package.seq in record.beyond:
+            packing.held_by_server(tx, tenant.no, package, now)
+
+
+def _told(tx: Connection, tenant: TenantRow, record: ToldRecord, now: datetime) -> None:
+    """The server could not take something of ours: a letter's writer is told and keeps it, a whole package is packed anew."""
+    found = packages.find_package(tx, tenant.no, record.package, packing.UP)
+    new = quarantine(
+        tx,
+        tenant=tenant.no,
+        kind="told",
+        source="server",
+        reason=f"{record.code}: {record.reason}"[:300],
+        raw_ref=None if found is None else found.blob,
+        key=f"told:{record.package}:{record.record}",
+        now=now,
+    )
+    if found is None or not new or found.state == "withdrawn":
+        return
+    if record.record:
+        for no in not_held(tx, found.no, record.record):
+            for one in recipients.deliveries(tx, tenant.no, no):
+                if one.state is not DeliveryState.LOCAL:
+                    recipients.change_state(tx, tenant.no, no, one.address, DeliveryState.REFUSED, NOT_TAKEN)
+    elif packages.count_packages(tx, tenant.no, packing.UP, "withdrawn", since=now - _A_DAY) < MOST_WITHDRAWN:
+        packages.withdraw_package(tx, found.no, now)

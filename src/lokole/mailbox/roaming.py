@@ -1,0 +1,101 @@
+"""What people with roaming on do at one end, seen at the other: flags, and the names by which letters are known on the wire.
+
+The highest (lamport, origin) is right at both ends, in whatever order flags come (``entries.merge_flag``).
+A flag for a letter or a person that is not here yet is kept until they are.
+"""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import delete, select
+
+from lokole.mail.errors import BadPackage, NotFound
+from lokole.mail.model import Account, EmailId, EmailNo
+from lokole.mailbox import outbound
+from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.database import Connection
+from lokole.mailbox.entries import merge_flag
+from lokole.mailbox.identity import observe_lamport
+from lokole.mailbox.schema import carried, email
+from lokole.mailbox.schema import outbound as table
+from lokole.mailbox.seen import find_by_uid
+from lokole.sync.bodies import read_flag
+from lokole.sync.records import FlagRecord
+
+_KEPT = "kept"
+
+
+def take_flag(tx: Connection, tenant_no: int, record: FlagRecord) -> bool:
+    """Take in what somebody did at the other end; False when it is kept for later, or lost against what is known."""
+    observe_lamport(tx, record.lamport)
+    email_no, person = find_wire(tx, tenant_no, record.email_id), find_account_no(tx, tenant_no, record.account)
+    if email_no is not None and person is not None:
+        try:
+            return merge_flag(tx, tenant_no, person, email_no, record.flag, record.value, record.lamport, record.origin)
+        except NotFound:
+            pass
+    outbound.put(tx, tenant_no, _KEPT, record)
+    return False
+
+
+def take_kept(tx: Connection, tenant_no: int) -> int:
+    """Try the flags that were kept; call it when letters or people have come. Returns how many found their letter."""
+    found = 0
+    rows = tx.execute(
+        select(table.c.no, table.c.body).where(table.c.tenant == tenant_no, table.c.direction == _KEPT)
+    ).all()
+    for row in rows:
+        try:
+            record = read_flag(json.loads(row.body))
+        except (ValueError, BadPackage):
+            continue
+        email_no, person = find_wire(tx, tenant_no, record.email_id), find_account_no(tx, tenant_no, record.account)
+        if email_no is None or person is None:
+            continue
+        try:
+            merge_flag(tx, tenant_no, person, email_no, record.flag, record.value, record.lamport, record.origin)
+        except NotFound:
+            continue
+        tx.execute(delete(table).where(table.c.no == row.no))
+        found += 1
+    return found
+
+
+def tell_flag(
+    tx: Connection, person: Account, email_no: int, flag: str, value: bool | str, lamport: int, origin: str
+) -> None:
+    """Something a person with roaming on did here is to be known at the other end; nothing for anybody else."""
+    if not person.roaming:
+        return
+    direction = "down" if origin == "server" else "up"
+    record = FlagRecord(wire_id(tx, person, email_no), person.name, flag, value, lamport, origin)
+    outbound.put(tx, person.tenant, direction, record)
+
+
+def wire_id(tx: Connection, person: Account, email_no: int) -> EmailId:
+    """The name by which both ends know this letter of this person."""
+    row = tx.execute(select(email.c.id, email.c.uid).where(email.c.order_no == email_no)).one()
+    travelled = tx.execute(
+        select(carried.c.id).where(carried.c.tenant == person.tenant, carried.c.email == email_no).limit(1)
+    ).scalar()
+    if travelled is not None:
+        return EmailId(bytes(travelled))
+    try:
+        return EmailId(bytes.fromhex(row.uid)) if row.uid and len(row.uid) == 32 else EmailId(bytes(row.id))
+    except ValueError:
+        return EmailId(bytes(row.id))
+
+
+def find_wire(tx: Connection, tenant_no: int, id: EmailId) -> EmailNo | None:
+    """The letter that the other end means by ``id``, or None."""
+    own = tx.execute(select(email.c.order_no).where(email.c.tenant == tenant_no, email.c.id == bytes(id))).scalar()
+    if own is not None:
+        return EmailNo(own)
+    named = find_by_uid(tx, tenant_no, id.hex())
+    if named is not None:
+        return named
+    travelled = tx.execute(
+        select(carried.c.email).where(carried.c.tenant == tenant_no, carried.c.id == bytes(id)).limit(1)
+    ).scalar()
+    return None if travelled is None else EmailNo(travelled)

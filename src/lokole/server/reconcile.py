@@ -1,0 +1,223 @@
+"""Do box and server hold the same letters? What a visit compares, and how a hole is filled (protocol 4.13, 8.5, 8.6).
+
+The unit is the package: of each one both ends know the letters that it carried and that are held.
+A package down that the box lacks is offered again, with the same bytes; one up that the server lacks is read again where its bytes are here,
+else asked for. What nobody can read any more is withdrawn: its letters wait again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from lokole.mail.errors import NotFound
+from lokole.mailbox import held, jobs, outbound, packages, tenants
+from lokole.mailbox.database import Connection, to_micros
+from lokole.mailbox.identity import ensure_identity, renew_epoch
+from lokole.mailbox.options import set_option
+from lokole.mailbox.packages import PackageRow
+from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.tenants import TenantRow
+from lokole.server.ports import ServerPorts
+from lokole.sync import digest
+from lokole.sync.digest import Difference, Summary
+from lokole.sync.records import PackageDigest
+
+#: ``{"missing", "letters", "at"}``: how many letters of how many were missing at the last comparison
+HELD_OPTION = "held_together"
+#: the state of a package up whose bytes are gone here and that the box is to send once more
+ASKED_AGAIN = "asked-again"
+_STATES = ("built", "acknowledged", "unpacked")
+#: what the box took long ago leaves its windows before it leaves these
+_LOOK_BACK = held.LOOK_BACK - timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The answer to a box whose digest differed."""
+
+    up: tuple[tuple[int, int], ...]
+    withdrawn: tuple[tuple[str, int, int], ...]
+    again: int
+    missing: int
+    letters: int
+
+
+def hear_summary(ports: ServerPorts, row: TenantRow, theirs: Summary) -> str:
+    """``ok`` when the box holds what we do, ``differs`` when not, ``none`` while its packages are still being read."""
+    now = ports.clock()
+    with ports.database.write() as tx:
+        if held.any_in_state(tx, row.no, "up", "held"):
+            return "none"
+        epoch = ensure_identity(tx, ports.entropy)
+        highest = max((one.last for one in theirs.windows if (one.direction, one.epoch) == ("down", epoch)), default=0)
+        if notice_restore(ports, tx, row, epoch, highest):
+            return "differs"
+        ours = digest.summarise(held.digests(tx, row.no, _STATES, windows=theirs.windows), theirs.windows)
+        if not ours.agrees(theirs) or _beyond(tx, row, epoch, highest, now):
+            return "differs"
+        _note(tx, row, 0, theirs.count, now)
+    return "ok"
+
+
+def compare(ports: ServerPorts, row: TenantRow, theirs: Sequence[PackageDigest]) -> Compared:
+    """Find the holes between what the box lists and what is here, and have them filled; may be repeated."""
+    now = ports.clock()
+    with ports.database.write() as tx:
+        epoch = ensure_identity(tx, ports.entropy)
+        listed = {(one.direction, one.epoch, one.seq) for one in theirs}
+        ours = held.digests(tx, row.no, _STATES)
+        lately = {
+            ("down", one.epoch, one.seq)
+            for one in packages.packages_after(tx, row.no, "down", 0, states=("acknowledged",))
+            if one.changed_at >= now - _LOOK_BACK
+        }
+        here = [one for one in ours if (one.direction, one.epoch, one.seq) in listed | lately]
+        highest = max((seq for way, of, seq in listed if (way, of) == ("down", epoch)), default=0)
+        notice_restore(ports, tx, row, epoch, highest)
+        up: list[tuple[int, int]] = []
+        withdrawn: list[tuple[str, int, int]] = []
+        again = missing = 0
+        for difference in digest.diff(here, theirs):
+            missing += difference.missing_here + difference.missing_there
+            if difference.direction == "up":
+                _mend_up(ports, tx, row, difference, up, withdrawn, now)
+            else:
+                again += _mend_down(ports, tx, row, difference, withdrawn, now)
+        letters = _letters(here, theirs)
+        _note(tx, row, missing, letters, now)
+        gone = [
+            one
+            for one in packages.packages_after(tx, row.no, "down", 0, states=("withdrawn",))
+            if one.changed_at >= now - held.LOOK_BACK
+        ]
+        # gaps in the row of numbers that the box would wait at for ever
+        withdrawn += [("down", one.epoch, one.seq) for one in gone if ("down", one.epoch, one.seq) not in withdrawn]
+    ports.bell.ring()
+    return Compared(tuple(up), tuple(withdrawn[-5000:]), again, missing, letters)
+
+
+def begin_anew(ports: ServerPorts, tx: Connection, row: TenantRow) -> int:
+    """Another key has claimed the row: a box that was reset. All of the retention time waits again, for the new key (protocol 8.6)."""
+    now = ports.clock()
+    since = now - ports.settings.retention
+    letters = 0
+    for one in packages.packages_after(tx, row.no, "down", 0, states=("built", "acknowledged", "fetched")):
+        if one.state == "built" or one.changed_at >= since:
+            letters += packages.withdraw_package(tx, one.no, now)
+    tenants.forget_versions(tx, row.no)
+    return letters
+
+
+def notice_restore(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: int, highest: int) -> bool:
+    """Whether the box knows a number of our present epoch that we never gave out: we are an older copy of ourselves.
+
+    Then we take a new epoch, so that no id and no number is made twice, and the operator is told.
+    """
+    if epoch != ensure_identity(tx, ports.entropy) or highest < packages.next_seq(tx, row.no, epoch, "down"):
+        return False
+    renew_epoch(tx, ports.entropy)
+    quarantine(
+        tx,
+        tenant=row.no,
+        kind="restored",
+        source="box",
+        reason="a box knows what this database has forgotten: it was restored from a backup; a new epoch begins",
+        raw_ref=None,
+        key=f"restored:{epoch}",
+        now=ports.clock(),
+    )
+    return True
+
+
+def _mend_up(
+    ports: ServerPorts,
+    tx: Connection,
+    row: TenantRow,
+    difference: Difference,
+    up: list[tuple[int, int]],
+    withdrawn: list[tuple[str, int, int]],
+    now: datetime,
+) -> None:
+    """The box has sent a package of which we do not hold all."""
+    if difference.theirs is None:
+        return
+    number = (difference.epoch, difference.seq)
+    known = packages.find_package_by_seq(tx, row.no, difference.epoch, "up", difference.seq)
+    if known is None:
+        up.append(number)
+        return
+    if known.state == "held":
+        return  # its letters are on their way into the mailbox
+    if known.state == "set_aside":
+        withdrawn.append(("up", *number))
+        return
+    if outbound.told_of(tx, row.no, "down", known.sha256):
+        return  # it was read, and the box will hear what could not be taken
+    if known.blob and _is_there(ports, known):
+        packages.take_again(tx, known.no, known.blob, now)
+        jobs.enqueue(tx, "unpack", f"{row.no}:{known.no}", {"package": known.no}, tenant=row.no, now=now, again=True)
+        return
+    packages.set_package_state(tx, known.no, ASKED_AGAIN, now)
+    up.append(number)
+
+
+def _mend_down(
+    ports: ServerPorts,
+    tx: Connection,
+    row: TenantRow,
+    difference: Difference,
+    withdrawn: list[tuple[str, int, int]],
+    now: datetime,
+) -> int:
+    """The box lacks letters of a package of ours, or has one that we do not know any more; returns how many are offered again."""
+    known = packages.find_package_by_seq(tx, row.no, difference.epoch, "down", difference.seq)
+    if known is None:
+        withdrawn.append(("down", difference.epoch, difference.seq))
+        return 0
+    if known.state == "withdrawn":
+        return 0
+    if known.blob and _is_there(ports, known):
+        packages.set_package_state(tx, known.no, "built", now)
+        return 1
+    packages.withdraw_package(tx, known.no, now)
+    withdrawn.append(("down", difference.epoch, difference.seq))
+    return 0
+
+
+def _is_there(ports: ServerPorts, package: PackageRow) -> bool:
+    try:
+        return ports.blobs.size(package.blob) == package.size
+    except NotFound:
+        return False
+
+
+def _beyond(tx: Connection, row: TenantRow, epoch: int, highest: int, now: datetime) -> bool:
+    """Whether the box acknowledged, lately, packages that it does not count any more."""
+    known = packages.packages_after(tx, row.no, "down", highest, epoch=epoch, states=("acknowledged",))
+    return any(one.changed_at >= now - _LOOK_BACK for one in known)
+
+
+def _letters(ours: Iterable[PackageDigest], theirs: Iterable[PackageDigest]) -> int:
+    counts: dict[tuple[str, int, int], int] = {}
+    for one in (*ours, *theirs):
+        place = (one.direction, one.epoch, one.seq)
+        counts[place] = max(counts.get(place, 0), one.count)
+    return sum(counts.values())
+
+
+def _note(tx: Connection, row: TenantRow, missing: int, letters: int, now: datetime) -> None:
+    set_option(tx, row.no, HELD_OPTION, {"missing": missing, "letters": letters, "at": to_micros(now)})
+
+
+def compared_fields(found: Compared) -> dict[str, Any]:
+    """As protocol 4.13 writes it."""
+    return {
+        "up": [list(one) for one in found.up],
+        "withdrawn": [list(one) for one in found.withdrawn],
+        "again": found.again,
+        "missing": found.missing,
+        "letters": found.letters,
+    }
