@@ -87,7 +87,7 @@ def main() -> None:
             for message in letters(address):
                 line.send_message(message, to_addrs=[address])
                 print(f"{message['From']} to {address}: {message['Subject']}")
-    print("They wait at the server: “Sync now” on the page Administration brings them to the box.")
+    print("They wait at the server: “Send now” on the page “The box” brings them home.")
 
 
 if __name__ == "__main__":

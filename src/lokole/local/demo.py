@@ -69,7 +69,7 @@ def _write_to_them(box: Box, world: World) -> None:
             sender="henri@example.org",
             to=f"{PEOPLE[0]}@{domain}, {PEOPLE[1]}@{domain}",
             subject="A letter that waits",
-            text='Hello both,\n\nthis letter waits at the server until the box meets it: "Sync now" on the page Administration.\n\nHenri',
+            text='Hello both,\n\nthis letter waits at the server until the box meets it: "Send now" on the page "The box".\n\nHenri',
         )
     except (Refused, Temporary):
         return
