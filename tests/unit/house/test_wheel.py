@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.servers_mail import free_port, wait_for_port
 from tests.unit.house.repository import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -94,3 +96,38 @@ def test_one_extra_does_not_need_the_other(installed: tuple[str, Path], tmp_path
     other = {"device": "connexion", "server": "waitress"}[extra]
     script = f"import lokole.{extra}.build, importlib.util; print(importlib.util.find_spec('{other}'))"
     assert run(environment / "bin/python", "-c", script, cwd=tmp_path).split() == ["None"]
+
+
+def test_it_starts_and_shows_its_pages_in_french(installed: tuple[str, Path], tmp_path: Path) -> None:
+    extra, environment = installed
+    port = free_port()
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("LOKOLE_", "OPWEN_", "PYTHON"))}
+    settings = {"LOKOLE_DATA": str(tmp_path), "LOKOLE_LISTEN": f"127.0.0.1:{port}"}
+    if extra == "server":
+        settings |= {
+            "LOKOLE_REGISTRATION_USERNAME": "operator",
+            "LOKOLE_REGISTRATION_PASSWORD": "only for this test",
+            "LOKOLE_MAIL_OUT": "recorder:",
+            "LOKOLE_SMTP_LISTEN": "off",
+        }
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [environment / "bin/lokole", extra], cwd=tmp_path, env=clean | settings, stdout=log, stderr=log
+        )
+    try:
+        wait_for_port(port, process, seconds=60)
+        page = {"device": "/", "server": "/web/"}[extra]
+        assert "<html lang=fr" in got(port, page)
+        assert "lettre" in got(port, f"{page}about")
+        if extra == "server":
+            assert '"/api/exchange/ack"' in got(port, "/openapi.json")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def got(port: int, path: str) -> str:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept-Language": "fr"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.status == 200
+        return str(answer.read().decode())
