@@ -30,6 +30,7 @@ from lokole.mailbox.migrate import migrate
 from lokole.server import devices
 from lokole.server.app import make_streamed_app
 from lokole.server.bell import Doorbell
+from lokole.server.keys import server_public
 from lokole.server.ports import ServerPorts
 from lokole.server.settings import ServerSettings
 from lokole.server.sweep import Sweeper
@@ -38,6 +39,7 @@ from lokole.simulate.disk import Disk, FaultyBlobs, FaultyDatabase
 from lokole.simulate.faults import Chaos, PowerCut
 from lokole.simulate.link import Request, SimulatedLine, Town
 from lokole.simulate.outside import MailServers
+from lokole.sync.container import PayloadKind
 from lokole.sync.signing import encode_key
 
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
@@ -283,7 +285,8 @@ class BoxMachine(Machine):
         """Switch it on; its clock is what it was, or right again when there is a network."""
         step = self.switch_on()
         self.database.switch_on(step)
-        folder = self.world.folder
+        spool = self.world.folder / f"{self.disk.path.stem}-spool"
+        spool.mkdir(exist_ok=True)
         ports = DevicePorts(
             database=self.database,
             blobs=FaultyBlobs(self.disk, step),
@@ -301,9 +304,10 @@ class BoxMachine(Machine):
                 line=SimulatedLine(self._town, self.world.chaos, self._tell, self._requests),
             ),
             claim=self._claim,
-            spool=folder,
+            spool=spool,
+            pause=lambda seconds: self.world.let_pass(seconds=seconds),
         )
-        self.box = Box(ports, DeviceSettings(data=folder, domain=f"{self.name}.local"))
+        self.box = Box(ports, DeviceSettings(data=spool, domain=f"{self.name}.local"))
 
     def ensure_on(self) -> Box:
         """The box, started anew when it was off."""
@@ -324,9 +328,10 @@ class BoxMachine(Machine):
         self.switch_off()
         self.ensure_on()
 
-    def _claim(self, _url: str, code: str, public_key: bytes) -> tuple[DeviceId, str]:
-        row = devices.claim(self._server.ports, code, encode_key(public_key))
-        return row.device_id, row.domain
+    def _claim(self, _url: str, code: str, public_key: bytes) -> tuple[DeviceId, str, bytes]:
+        reads = [int(kind) for kind in PayloadKind]
+        row = devices.claim(self._server.ports, code, encode_key(public_key), reads)
+        return row.device_id, row.domain, server_public(self._server.ports)
 
     def _tell(self, what: str) -> None:
         self.world.tell(f"{self.name}: {what}")

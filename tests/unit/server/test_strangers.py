@@ -174,3 +174,37 @@ def test_a_box_that_never_comes_lets_a_strangers_letter_wait_a_month(place: Plac
         place.work()
     assert [one.kind for one in place.quarantined()] == ["dead-letter"]
     assert place.world.sent == []
+
+
+def test_a_letter_that_came_while_the_clock_was_years_ahead_waits_from_now_on(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(days=3652)
+    place.webhook(box.webhook, message(to=ZOE), [ZOE])
+    assert asked(place) == 450
+    place.clock.pass_by(days=-3652)
+    place.work()
+    assert asked(place) == 450
+    place.clock.pass_by(hours=1)
+    box.offers()
+    assert [one.kind for one in place.quarantined()] == ["dead-letter"]
+    assert asked(place) == 550
+
+
+def test_a_visit_that_the_clock_dated_years_ahead_proves_nothing(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(days=3652)
+    box.offers()
+    place.clock.pass_by(days=-3652)
+    assert asked(place) == 450
+    place.clock.pass_by(hours=1)
+    assert asked(place) == 450
+
+
+def test_a_jump_of_the_clock_gives_no_strangers_letter_up(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(to=ZOE), [ZOE])
+    for _ in range(6):
+        place.clock.pass_by(days=1)
+        place.work()
+    place.clock.pass_by(days=3652)
+    place.work()
+    assert place.quarantined() == []
+    assert (place.jobs("ready", "stranger"), place.jobs("dead", "stranger")) == (1, 0)
