@@ -193,14 +193,14 @@ def test_a_letter_goes_round(local: Local, admin: PersonAt) -> None:
     assert file.content == b"go north"
 
 
-def test_a_recipient_who_does_not_exist_leads_to_a_note_home(local: Local, admin: PersonAt) -> None:
+def test_a_recipient_who_does_not_exist_stands_on_the_writers_outbox(local: Local, admin: PersonAt) -> None:
     ben = sign_up(local, "ben")
     write(ben, "permanent-failure@example.org", "Are you there?", "Hello")
 
     def told() -> bool:
-        """The note comes with this meeting, or with the next when the world took its time to refuse."""
+        """The receipt comes with this meeting, or with the next when the world took its time to refuse."""
         sync(local, admin)
-        return "Are you there?" in ben.open("/email/inbox").text
+        return "The letter did not arrive." in ben.open("/email/outbox").text
 
     wait_for(told)
     assert not [one for one in local.world_letters() if one["subject"] == "Are you there?"]

@@ -75,7 +75,7 @@ def normal_name(text: str) -> str:
     name = text.strip().casefold()
     if len(name) > _MAX_NAME or not _NAME.fullmatch(name) or ".." in name:
         raise Refused("a name is made of letters a-z, digits, dots and dashes", code="name", field="name")
-    if name in RESERVED_NAMES:
+    if name in RESERVED_NAMES or name.startswith("bounce-"):  # protocol 8.3
         raise Refused("this name is kept for a purpose of its own", code="reserved", field="name")
     return name
 

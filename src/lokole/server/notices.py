@@ -42,7 +42,7 @@ _HOME = {
     ),
 }
 #: Reasons of our own, by their stable word.
-_REASONS = {
+REASONS = {
     "expired": {
         "en": "it could not be reached for five days.",
         "fr": "il a été impossible de le joindre pendant cinq jours.",
@@ -55,7 +55,7 @@ _REASONS = {
 
 def reason_text(reason: str, language: str) -> str:
     """A stable word as a sentence; what the other side said stays as it is, in its own language."""
-    known = _REASONS.get(reason)
+    known = REASONS.get(reason)
     return reason if known is None else known[language if language in known else "en"]
 
 

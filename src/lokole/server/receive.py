@@ -13,8 +13,10 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from email import message_from_bytes
+from email.utils import getaddresses
 from typing import BinaryIO
 
 from sqlalchemy import select
@@ -40,6 +42,7 @@ from lokole.server import logs
 from lokole.server.devices import REMOVED, serves_v1
 from lokole.server.form import InboundForm, read_form
 from lokole.server.ports import ServerPorts
+from lokole.server.receipts import bounce_id, take_back
 from lokole.server.strangers import OPERATOR_NAMES
 from lokole.sync.ids import SERVER_ORIGIN
 
@@ -230,6 +233,18 @@ def _is_proved(form: InboundForm) -> bool:
 
 
 def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, digest: str) -> None:
+    back, others = _sent_back(row, arrival)
+    if back:
+        with ports.database.write() as tx:
+            for address in back:
+                key = hashlib.sha256(f"{digest}\n{address.key}".encode("utf-8", "replace")).hexdigest()
+                if remember(tx, row.no, "incoming", key, ports.clock()):
+                    take_back(tx, row, address, arrival.raw, raw_key(row, digest), arrival.source, ports.clock())
+            if not others:
+                jobs.finish(tx, job)
+        if not others:
+            return
+        arrival = replace(arrival, recipients=others)
     try:
         parsed = parse_email(arrival.raw, received_at=arrival.received_at)
     except Refused as error:
@@ -246,6 +261,32 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
         _store(ports, tx, row, arrival, digest, email, recipients, stored)
         jobs.finish(tx, job)
     ports.bell.ring()
+
+
+def _sent_back(row: TenantRow, arrival: Arrival) -> tuple[list[Address], tuple[str, ...]]:
+    """The envelope senders of our letters among the recipients, which are nobody's mailbox, and all others."""
+    back: dict[str, Address] = {}
+    others = []
+    texts = arrival.recipients
+    if texts is None:
+        head = message_from_bytes(arrival.raw[:_MAX_HEADER])
+        texts = tuple(address for _, address in getaddresses([str(one) for one in head.get_all("To", [])]))
+        kept: tuple[str, ...] = ()
+    else:
+        kept = texts
+    for text in texts:
+        try:
+            address = Address.parse(text)
+        except Refused:
+            others.append(text)
+            continue
+        if address.domain == row.domain and bounce_id(address.local) is not None:
+            back.setdefault(address.key, address)
+        else:
+            others.append(text)
+    if arrival.recipients is None and not back:
+        return [], kept
+    return list(back.values()), tuple(others)
 
 
 def _recipients(row: TenantRow, arrival: Arrival, email: Email) -> list[Address]:

@@ -1,27 +1,26 @@
 """A written letter leaves: one job for each recipient, so that each has a delivery state of their own.
 
 A recipient at a domain of this very server gets it without a detour, under the same rules as one outside.
-A temporary failure is tried again (``jobs.py`` says how long), a permanent one becomes the recipient's state and a letter home.
+A temporary failure is tried again (``jobs.py`` says how long), a permanent one becomes the recipient's state and a receipt (``receipts.py``).
 The Message-ID is the same at every attempt, so that a letter sent twice, because the answer to the first was lost, can be told.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
-from lokole.mail.errors import NotFound, Permanent, Refused, Temporary
+from lokole.mail.errors import NotFound, Permanent, Temporary
 from lokole.mail.mime import build_mime, message_id_for
 from lokole.mail.model import Address, Attachment, DeliveryState, Email
 from lokole.mailbox import jobs, letters, tenants
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
-from lokole.mailbox.recipients import deliveries, set_recipient_state
+from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.tenants import TenantRow
 from lokole.server import receive, strangers
 from lokole.server.devices import REMOVED
-from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
+from lokole.server.receipts import envelope_sender, settle
 from lokole.server.strangers import Verdict
 
 
@@ -36,12 +35,12 @@ def run(ports: ServerPorts, job: Job) -> bool:
     message = to_message(row, stored, files)
     sender = str(Address.parse(stored.email.sender.address))
     try:
-        _hand_over(ports, sender, recipient, message)
+        _hand_over(ports, row, stored, sender, recipient, message)
     except Permanent as error:
         _refuse(ports, job, row, stored.email, recipient, error.reason)
         return True
     with ports.database.write() as tx:
-        set_recipient_state(tx, row.no, stored.no, recipient, DeliveryState.ACCEPTED)
+        settle(tx, row, stored.no, stored.email, recipient, DeliveryState.ACCEPTED, ports.clock())
         jobs.finish(tx, job)
     return True
 
@@ -78,7 +77,9 @@ def _find(ports: ServerPorts, job: Job) -> tuple[TenantRow, StoredEmail] | None:
     return (row, stored) if state is DeliveryState.AT_SERVER else None
 
 
-def _hand_over(ports: ServerPorts, sender: str, recipient: str, message: bytes) -> None:
+def _hand_over(
+    ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: str, recipient: str, message: bytes
+) -> None:
     verdict = strangers.decide(ports, sender, recipient)
     match verdict:
         case Verdict.HERE:
@@ -90,7 +91,9 @@ def _hand_over(ports: ServerPorts, sender: str, recipient: str, message: bytes) 
         case Verdict.MALFORMED:
             raise Permanent("this is not a valid address", reason="address")
         case Verdict.NO_DOMAIN:
-            ports.mail_out.send(sender=sender, recipient=recipient, message=message)
+            with ports.database.write() as tx:
+                back = envelope_sender(tx, row, stored.no, recipient, ports.entropy)
+            ports.mail_out.send(sender=back, recipient=recipient, message=message)
 
 
 def _refuse(
@@ -98,9 +101,6 @@ def _refuse(
 ) -> None:
     now = ports.clock()
     with ports.database.write() as tx:
-        if set_recipient_state(tx, row.no, int(job.ids["email"]), recipient, DeliveryState.REFUSED, reason):
-            # a sender that is no address is nobody who could be told
-            with suppress(Refused):
-                write_home(tx, row, email.sender.address, email, recipient, reason, now)
+        settle(tx, row, int(job.ids["email"]), email, recipient, DeliveryState.REFUSED, now, reason=reason)
         if finish:
             jobs.finish(tx, job)

@@ -28,6 +28,7 @@ from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import PREPARING, REMOVED, serves_v1
 from lokole.server.ports import ServerPorts
+from lokole.server.receipts import bounce_id, is_known_bounce
 
 #: Names that must answer in every domain (RFC 5321 section 4.5.1, RFC 2142); their letters go to the dead-letter page.
 OPERATOR_NAMES = frozenset(("postmaster", "abuse"))
@@ -63,6 +64,8 @@ def decide(ports: ServerPorts, sender: str, recipient: str) -> Verdict:
             return Verdict.NO_DOMAIN
         if row.state == PREPARING:
             return Verdict.LATER
+        if bounce_id(address.local) is not None:
+            return Verdict.HERE if is_known_bounce(tx, row, address) else Verdict.NOBODY
         if is_known(tx, row, address):
             return Verdict.HERE
         asked = _asked_at(tx, row.no, key)

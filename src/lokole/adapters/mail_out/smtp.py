@@ -18,6 +18,8 @@ from lokole.mail.errors import Permanent, Temporary
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 # nothing of what ends an address in a command (RFC 5321 section 4.1.2)
 _NOT_IN_A_PATH = re.compile(r"[\x00-\x20\x7f<>]")
+# the envelope sender of a letter of a box (protocol 8.3)
+_ENVELOPE = re.compile(r"bounce-([a-z2-7]{26})@")
 _DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
@@ -90,6 +92,9 @@ class SmtpMailOut:
             options.append("SMTPUTF8")
         if not message.isascii() and connection.has_extn("8bitmime"):
             options.append("BODY=8BITMIME")
+        envelope = _ENVELOPE.match(sender)
+        if envelope is not None and connection.has_extn("dsn"):
+            options.append(f"ENVID={envelope[1]}")  # RFC 3461 section 4.4
         if connection.has_extn("size"):
             options.append(f"SIZE={len(message)}")
         connection.command_encoding = "utf-8" if "SMTPUTF8" in options else "ascii"
