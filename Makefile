@@ -74,7 +74,10 @@ test-emails: start ## more letters from the outside world to the people of the l
 	$(BIN)/python tools/test_emails.py
 
 # Every rig to its full number, half an hour each at most; the result is a row of docs/proof.md.
-.PHONY: proof-kill proof-power proof-disk proof-clock mutants
+.PHONY: proof-kill proof-power proof-disk proof-clock proof-cut mutants
+proof-cut: setup ## cut the line after every byte of an exchange, both ways
+	$(BIN)/python -m tests.rigs.every_byte --workers $(WORKERS) --note
+
 proof-kill: setup ## end box and server at every call of an exchange that writes
 	$(BIN)/python -m tests.rigs.kill --check
 	$(BIN)/python -m tests.rigs.kill --workers $(WORKERS) --note
