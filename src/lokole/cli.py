@@ -267,14 +267,38 @@ def package() -> None:
 
 @package.command("read")
 @click.argument("file", type=click.File("rb"))
-def package_read(file: BinaryIO) -> None:
+@click.option("--key", type=click.File("r"), help="For a sealed package: what `lokole package key` prints.")
+def package_read(file: BinaryIO, key: IO[str] | None) -> None:
     """Print each record of the package in FILE as a line of JSON."""
     with _sentences():
         from lokole.sync.lines import record_lines
+        from lokole.sync.sealed import read_key_file, sealed_record_lines
 
         out = sys.stdout.buffer
-        for line in record_lines(file):
+        lines = record_lines(file) if key is None else sealed_record_lines(file, read_key_file(key.read()))
+        for line in lines:
             out.write(line)
+
+
+@package.command("key")
+@click.argument("side", type=click.Choice(["device", "server"]))
+@click.option("--domain", help="On the server: of the box whose packages are to be checked.")
+def package_key(side: str, domain: str | None) -> None:
+    """Print the key file for `lokole package read --key`: a secret, and the other end's public key.
+
+    Whoever has it can read all that was sealed to this machine. Keep it where nobody else reads, and delete it afterwards.
+    """
+    with _sentences("[device] or [server]"):
+        if side == "device":
+            from lokole.device.build import key_lines as device_lines
+
+            lines = device_lines(_device_settings())
+        else:
+            from lokole.server.build import key_lines as server_lines
+
+            lines = server_lines(_server_settings(), domain)
+        for line in lines:
+            click.echo(line)
 
 
 @package.command("write")

@@ -27,6 +27,7 @@ from lokole.adapters.uplink.none import NoUplink
 from lokole.config import BadSettings
 from lokole.device.box import Box, DevicePorts
 from lokole.device.lock import OneAtATime
+from lokole.device.packing import find_server_key
 from lokole.device.settings import DeviceSettings, split_listen
 from lokole.device.signer import RequestCounter
 from lokole.mail.errors import Temporary
@@ -38,6 +39,7 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.callables import Shrink
 from lokole.ports.sync_peer import SyncPeer
 from lokole.ports.uplink import Uplink
+from lokole.sync.signing import encode_key
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -118,6 +120,14 @@ def time_zone(settings: DeviceSettings) -> tzinfo:
         raise BadSettings(
             [f"LOKOLE_TIME_ZONE cannot be “{settings.time_zone}”: no such zone is known here."]
         ) from error
+
+
+def key_lines(settings: DeviceSettings) -> list[str]:
+    """What opens packages for this box, as `lokole package read --key` takes it: its secret, and the server's public key when it has one."""
+    with open_box(settings) as box:
+        with box.ports.database.read() as tx:
+            server = find_server_key(tx, box.tenant)
+        return [encode_key(one) for one in (box.seed, server) if one is not None]
 
 
 def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:

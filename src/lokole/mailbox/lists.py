@@ -16,9 +16,9 @@ from sqlalchemy import Row, Select, and_, bindparam, false, func, literal, or_, 
 
 from lokole.mail.model import Account, Contact, Delivery, DeliveryState, EmailId, EmailNo, FolderName
 from lokole.mailbox.database import Connection, from_micros
-from lokole.mailbox.entries import set_flag
 from lokole.mailbox.letters import StoredAttachment, StoredEmail, attachments_of, read_email
 from lokole.mailbox.recipients import written_recipients
+from lokole.mailbox.roaming import set_flag
 from lokole.mailbox.schema import email, entry, folder_count, recipient
 
 #: lists longer than this are shown as "more than"

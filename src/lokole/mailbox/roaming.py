@@ -12,15 +12,16 @@ from sqlalchemy import delete, select
 
 from lokole.mail.errors import BadPackage, NotFound
 from lokole.mail.model import Account, EmailId, EmailNo
-from lokole.mailbox import outbound
+from lokole.mailbox import entries, outbound
 from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import merge_flag
 from lokole.mailbox.identity import observe_lamport
-from lokole.mailbox.schema import carried, email
+from lokole.mailbox.schema import carried, email, entry
 from lokole.mailbox.schema import outbound as table
 from lokole.mailbox.seen import find_by_uid
 from lokole.sync.bodies import read_flag
+from lokole.sync.ids import SERVER_ORIGIN
 from lokole.sync.records import FlagRecord
 
 _KEPT = "kept"
@@ -62,15 +63,16 @@ def take_kept(tx: Connection, tenant_no: int) -> int:
     return found
 
 
-def tell_flag(
-    tx: Connection, person: Account, email_no: int, flag: str, value: bool | str, lamport: int, origin: str
-) -> None:
-    """Something a person with roaming on did here is to be known at the other end; nothing for anybody else."""
-    if not person.roaming:
-        return
-    direction = "down" if origin == "server" else "up"
-    record = FlagRecord(wire_id(tx, person, email_no), person.name, flag, value, lamport, origin)
-    outbound.put(tx, person.tenant, direction, record)
+def set_flag(tx: Connection, person: Account, email_no: int, flag: str, value: bool | str, origin: str) -> bool:
+    """As ``entries.set_flag``; what a person with roaming on does is told to the other end with the next package."""
+    if not entries.set_flag(tx, person, email_no, flag, value, origin):
+        return False
+    if person.roaming:
+        column = entry.c[f"{flag}_lamport"]
+        lamport = tx.execute(select(column).where(entry.c.account == person.no, entry.c.email == email_no)).scalar_one()
+        record = FlagRecord(wire_id(tx, person, email_no), person.name, flag, value, int(lamport), origin)
+        outbound.put(tx, person.tenant, "down" if origin == SERVER_ORIGIN else "up", record)
+    return True
 
 
 def wire_id(tx: Connection, person: Account, email_no: int) -> EmailId:

@@ -24,6 +24,8 @@ from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.adapters.shrink.subprocess import SubprocessShrink
+from lokole.mail.errors import NotFound
+from lokole.mailbox import tenants
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import ensure_identity, get_secret
 from lokole.mailbox.migrate import is_current, migrate
@@ -36,15 +38,28 @@ from lokole.ports.mail_out import MailOut
 from lokole.server import logs, receive, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
+from lokole.server.keys import server_seed
 from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.settings import ServerSettings, split_listen
 from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
 from lokole.sync.ids import SERVER_ORIGIN
+from lokole.sync.signing import encode_key
 
 log = logging.getLogger(__name__)
 
 _SESSION_KEY = "web-session-key"
+
+#: how every web server of this application is run
+UVICORN: dict[str, Any] = {
+    "lifespan": "on",
+    "log_config": None,
+    # paths hold secrets and ids; the application writes a line of its own
+    "access_log": False,
+    "server_header": False,
+    # a visit with nothing to say is counted in bytes (protocol 4.15); app.py dates every other answer
+    "date_header": False,
+}
 
 
 class Server:
@@ -160,6 +175,24 @@ def build_ports(
     )
 
 
+def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
+    """What opens packages for this server, as `lokole package read --key` takes it: its secret, and the public key of the box of ``domain``.
+
+    Raises NotFound when no box has claimed ``domain``.
+    """
+    ports = build_ports(settings)
+    lines = [encode_key(server_seed(ports))]
+    if domain is not None:
+        with ports.database.read() as tx:
+            row = tenants.find_tenant(tx, domain=domain)
+            known = None if row is None else tenants.find_credential(tx, row.device_id)
+        if known is None:
+            raise NotFound("no box has claimed this domain")
+        lines.append(encode_key(known.public_key))
+    ports.database.close()
+    return lines
+
+
 def serve(settings: ServerSettings) -> None:
     """Run the server in this process until it is told to stop."""
     import uvicorn
@@ -171,11 +204,7 @@ def serve(settings: ServerSettings) -> None:
         server.app,
         host=host,
         port=port,
-        lifespan="on",
-        log_config=None,
-        # paths hold secrets and ids; the application writes a line of its own
-        access_log=False,
-        server_header=False,
+        **UVICORN,
         proxy_headers=True,
         forwarded_allow_ips=settings.trusted_proxy,
         timeout_graceful_shutdown=10,

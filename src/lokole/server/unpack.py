@@ -26,7 +26,7 @@ from lokole.mail.errors import BadPackage, LokoleError, NotFound, Refused, Tempo
 from lokole.mail.html import make_safe
 from lokole.mail.mime import message_id_for
 from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, EmailNo, FolderName
-from lokole.mailbox import jobs, outbound, packages, tenants
+from lokole.mailbox import jobs, outbound, packages, roaming, tenants
 from lokole.mailbox.accounts import find_account_no, upsert_from_device
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
@@ -118,6 +118,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
                 _queue_sending(tx, row, no, ports.clock())
     with ports.database.write() as tx:
         now = ports.clock()
+        roaming.take_kept(tx, row.no)
         if broken is not None:
             reason = f"{broken.code}: {broken}" if broken.code else str(broken)
             quarantine(

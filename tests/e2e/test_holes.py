@@ -1,0 +1,150 @@
+"""Box and server compare what they hold at each visit; what one of them lost comes back, once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, update
+
+from lokole.mail.model import DeliveryState, EmailNo
+from lokole.mailbox import accounts, lists, recipients, schema, tenants
+from lokole.mailbox.options import get_option
+from lokole.testing import Village, village
+from tests.unit.device.people import person, write
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Village]:
+    with village(tmp_path) as found:
+        person(found.box, "ann")
+        assert found.box.sync().result == "ok"
+        yield found
+
+
+def letter_for_ann(place: Village, n: int) -> None:
+    raw = f"From: bob@example.org\r\nTo: ann@village.lokole.test\r\nSubject: Letter {n}\r\n\r\nHello\r\n".encode()
+    place.write_from_outside(raw, sender="bob@example.org", recipients=["ann@village.lokole.test"])
+
+
+def inbox(place: Village) -> list[str]:
+    ann = person(place.box, "ann")
+    with place.box.ports.database.read() as tx:
+        return sorted(row.subject for row in lists.list_folder(tx, ann, "inbox").rows)
+
+
+def state(place: Village, no: EmailNo) -> list[DeliveryState]:
+    with place.box.ports.database.read() as tx:
+        return [one.state for one in recipients.deliveries(tx, place.box.tenant, no)]
+
+
+def held(place: Village) -> list[tuple[int, int]]:
+    """What box and server say: missing, letters."""
+    with place.box.ports.database.read() as tx:
+        box = get_option(tx, place.box.tenant, "held_together")
+    with place.server.ports.database.read() as tx:
+        row = tenants.find_tenant(tx, domain="village.lokole.test")
+        assert row is not None
+        server = get_option(tx, row.no, "held_together")
+    return [(one["missing"], one["letters"]) for one in (box, server)]
+
+
+def test_both_ends_say_that_nothing_is_missing_and_a_receipt_comes_home(place: Village) -> None:
+    no = write(place.box, "ann", "carl@example.org")
+    letter_for_ann(place, 1)
+    place.box.sync()
+    place.box.sync()
+    assert held(place) == [(0, 2), (0, 2)]
+    assert state(place, no) == [DeliveryState.ACCEPTED]
+    assert len(place.outside.sent) == 1
+
+
+def test_a_box_from_a_backup_gets_back_what_it_lost_and_sends_nothing_twice(place: Village, tmp_path: Path) -> None:
+    letter_for_ann(place, 1)
+    place.box.sync()
+    first = write(place.box, "ann", "carl@example.org", "Written before")
+    place.box.ports.database.close()
+    backup = tmp_path / "backup.db"
+    shutil.copy(tmp_path / "box" / "lokole.db", backup)
+    place.box.sync()
+    letter_for_ann(place, 2)
+    write(place.box, "ann", "carl@example.org", "Written after")
+    place.box.sync()
+    assert [one.recipient for one in place.outside.sent] == ["carl@example.org"] * 2
+
+    place.box.ports.database.close()
+    for beside in ("", "-wal", "-shm"):
+        (tmp_path / "box" / f"lokole.db{beside}").unlink(missing_ok=True)
+    shutil.copy(backup, tmp_path / "box" / "lokole.db")
+    assert inbox(place) == ["Letter 1"]
+    write(place.box, "ann", "dora@example.org", "Written by the restored box")
+    place.box.sync()
+    place.box.sync()
+    place.box.sync()
+    assert inbox(place) == ["Letter 1", "Letter 2"]
+    assert [one.recipient for one in place.outside.sent] == ["carl@example.org"] * 2 + ["dora@example.org"]
+    assert [missing for missing, _ in held(place)] == [0, 0]
+    assert state(place, first) == [DeliveryState.ACCEPTED]
+
+
+def test_a_server_that_forgot_a_package_asks_for_it(place: Village) -> None:
+    write(place.box, "ann", "carl@example.org")
+    place.box.sync()
+    place.box.sync()
+    with place.server.ports.database.write() as tx:
+        newest = tx.execute(schema.package.select().where(schema.package.c.direction == "up")).all()[-1]
+        tx.execute(delete(schema.carried).where(schema.carried.c.package == newest.no))
+        tx.execute(update(schema.outbound).where(schema.outbound.c.package == newest.no).values(package=None))
+        tx.execute(delete(schema.package).where(schema.package.c.no == newest.no))
+    place.server.ports.blobs.delete(newest.blob)
+    place.box.sync()
+    place.box.sync()
+    assert [missing for missing, _ in held(place)] == [0, 0]
+    assert len(place.outside.sent) == 1
+
+
+def test_a_hole_in_the_mailbox_is_filled_from_the_bytes_that_are_there(place: Village) -> None:
+    letter_for_ann(place, 1)
+    place.box.sync()
+    with place.box.ports.database.write() as tx:
+        tx.execute(delete(schema.carried))
+    assert place.box.sync().result == "ok"
+    place.box.sync()
+    assert inbox(place) == ["Letter 1"]
+    assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_what_somebody_with_roaming_on_does_is_seen_at_both_ends(place: Village) -> None:
+    ann = person(place.box, "ann")
+    with place.box.ports.database.write() as tx:
+        accounts.set_password(tx, ann, "$2b$12$" + "a" * 53)
+        accounts.set_roaming(tx, ann, True)
+    place.box.sync()
+    letter_for_ann(place, 1)
+    place.box.sync()
+
+    ann = person(place.box, "ann")
+    with place.box.ports.database.write() as tx:
+        (row,) = lists.list_folder(tx, ann, "inbox").rows
+        lists.set_flag(tx, ann, row.no, "read", True, place.box.row().device_id)
+    place.box.sync()
+    with place.server.ports.database.write() as tx:
+        tenant = tenants.find_tenant(tx, domain="village.lokole.test")
+        assert tenant is not None
+        there = accounts.find_account(tx, tenant.no, "ann")
+        assert there is not None
+        (seen,) = lists.list_folder(tx, there, "inbox").rows
+        assert seen.read
+        lists.set_flag(tx, there, seen.no, "starred", True, "server")
+        accounts.set_language(tx, there, "fr")
+    place.box.sync()
+    ann = person(place.box, "ann")
+    assert ann.language == "fr"
+    with place.box.ports.database.read() as tx:
+        (row,) = lists.list_folder(tx, ann, "inbox").rows
+    assert row.read
+    assert row.starred
