@@ -174,7 +174,7 @@ def village(
     from lokole.mailbox.migrate import migrate
     from lokole.ports.identity import Caller
     from lokole.server import devices
-    from lokole.server.build import build_server
+    from lokole.server.build import UVICORN, build_server
     from lokole.server.settings import ServerSettings
 
     clock, entropy = clock or FrozenClock(), entropy or CountedEntropy()
@@ -197,7 +197,7 @@ def village(
     with socket.socket() as listener, ExitStack() as parts:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        runner = uvicorn.Server(uvicorn.Config(server.app, log_config=None, access_log=False, lifespan="on"))
+        runner = uvicorn.Server(uvicorn.Config(server.app, **UVICORN))
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
 

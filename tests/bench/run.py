@@ -34,6 +34,8 @@ TARGETS = {
     "inbox_50k_cpu_ms": Target(20, gates=False),
     "search_50k_cpu_ms": Target(30, gates=False),
     "inbox_html_bytes": Target(15_000, gates=True),
+    "idle_visit_bytes": Target(600, gates=True),
+    "idle_visit_connections": Target(1, gates=True),
     "inbox_growth_10x": Target(1.3, gates=False),
     "import_10k_cpu_s": Target(9, gates=False),
     "import_10k_peak_mib": Target(32, gates=True),
@@ -46,6 +48,7 @@ TARGETS = {
 MEASUREMENTS = {
     "box": ("box_pss_mib",),
     "pages": ("inbox_50k_cpu_ms", "search_50k_cpu_ms", "inbox_html_bytes", "inbox_growth_10x"),
+    "idle_visit": ("idle_visit_bytes", "idle_visit_connections"),
     "import_package": ("import_10k_cpu_s", "import_10k_peak_mib"),
     "webhook": ("webhook_per_cpu_s",),
     "build_package": ("package_5k_cpu_s", "package_5k_peak_mib"),

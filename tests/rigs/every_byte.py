@@ -49,7 +49,7 @@ from lokole.mailbox.migrate import migrate
 from lokole.ports.identity import Caller
 from lokole.server import devices
 from lokole.server.app import make_streamed_app
-from lokole.server.build import build_server
+from lokole.server.build import UVICORN, build_server
 from lokole.server.keys import server_public
 from lokole.server.receive import accept
 from lokole.server.settings import ServerSettings
@@ -83,6 +83,7 @@ class Told:
     down: int = 0
     package_up: int = 0
     package_down: int = 0
+    connections: int = 0
     requests: list[Request] = field(default_factory=list)
     cut: Cut | None = None
 
@@ -406,6 +407,7 @@ class Proxy:
                 box, _ = self._listener.accept()
             except OSError:
                 return
+            self._told.connections += 1
             server = socket.create_connection(("127.0.0.1", self._server_port))
             for source, target, side in ((box, server, "up"), (server, box, "down")):
                 threading.Thread(target=self._carry, args=(source, target, side), daemon=True).start()
@@ -440,7 +442,7 @@ def over_tcp(made: World, seed: int) -> Iterator[World]:
     import uvicorn
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(made.app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(made.app, **(UVICORN | {"lifespan": "off"}))
         runner = uvicorn.Server(config)
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -38,3 +38,14 @@ def test_a_real_connection_that_is_cut_loses_and_doubles_nothing(made: World, se
     with over_tcp(made, seed) as connected:
         for cut in some:
             assert connected.run(cut) == [], (seed, cut)
+
+
+def test_a_visit_with_nothing_to_say_is_one_request_of_at_most_600_bytes_both_ways(made: World, seed: int) -> None:
+    made.go_back("idle")
+    with over_tcp(made, seed) as connected:
+        report = connected.box.sync()
+        told = connected.told
+    assert report.result == "ok"
+    assert told.connections == 1
+    assert 300 < told.up + told.down <= 600, (told.up, told.down)
+    assert (report.bytes_up, report.bytes_down) == (told.up, told.down)

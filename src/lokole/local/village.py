@@ -33,7 +33,7 @@ from lokole.local.pages import PageServer, WorldPages
 from lokole.local.status import StatusPages
 from lokole.local.world import World
 from lokole.mail.errors import Refused, Temporary
-from lokole.server.build import build_server
+from lokole.server.build import UVICORN, build_server
 from lokole.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -210,9 +210,7 @@ def _serving(
         identity=StaticIdentity(*registration),
         links=links,
     )
-    config = uvicorn.Config(
-        server.app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1, loop="asyncio"
-    )
+    config = uvicorn.Config(server.app, **UVICORN, timeout_graceful_shutdown=1, loop="asyncio")
     http_server = uvicorn.Server(config)
 
     def run() -> None:

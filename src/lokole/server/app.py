@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from importlib import resources
 from typing import Any, cast
 
@@ -303,6 +304,9 @@ class _Guard:
                 status = message["status"]
                 message.setdefault("headers", [])
                 message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+                if not scope["path"].startswith("/api/exchange"):
+                    # RFC 9110 section 6.6.1; a box has no use for it, and pays for it (protocol 4.15)
+                    message["headers"].append((b"date", formatdate(usegmt=True).encode()))
             await send(message)
 
         with logs.working_on(f"request-{self._n}"):
