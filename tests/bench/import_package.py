@@ -80,6 +80,7 @@ def _take_in(package: Path) -> dict[str, float]:
                 blobs=box.ports.blobs,
                 tenant=tenant,
                 clock=lambda: datetime.now(UTC),
+                entropy=os.urandom,
             )
     return {
         "cpu_s": work.cpu_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device.box import Box
 from lokole.mail.model import Attachment, DeliveryState, EmailNo
 from lokole.mailbox import lists, packages, quarantine, recipients, visits
+from lokole.ports.sync_peer import Offered
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
 from lokole.testing import FrozenClock, make_box
 from tests.unit.device.people import ZSTD, Flaky, incoming, package_of, person, records_of, subjects_of, write
@@ -283,8 +285,9 @@ def test_a_package_that_ends_early_is_set_apart_after_its_good_letters(box: Box,
 
 def test_bytes_that_are_not_what_their_name_says_are_not_acknowledged(tmp_path: Path) -> None:
     class Lying(InProcessExchange):
-        def download(self, offered):  # type: ignore[no-untyped-def]
-            yield from (chunk[::-1] if offered.seq == 1 else chunk for chunk in super().download(offered))
+        def download(self, offered: Offered, *, start: int = 0) -> Iterator[bytes]:
+            pieces = super().download(offered, start=start)
+            yield from (chunk[::-1] if offered.seq == 1 else chunk for chunk in pieces)
 
     peer = Lying()
     box = make_box(tmp_path, peer=peer)
