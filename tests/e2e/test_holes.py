@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
-from lokole.mail.model import DeliveryState, EmailNo
-from lokole.mailbox import accounts, lists, recipients, schema, tenants
+from lokole.mail.model import Contact, DeliveryState, Email, EmailNo
+from lokole.mailbox import accounts, letters, lists, recipients, schema, tenants
+from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.options import get_option
+from lokole.server import send
 from lokole.testing import Village, village
 from tests.unit.device.people import person, write
 
@@ -148,3 +150,26 @@ def test_what_somebody_with_roaming_on_does_is_seen_at_both_ends(place: Village)
         (row,) = lists.list_folder(tx, ann, "inbox").rows
     assert row.read
     assert row.starred
+
+
+def test_a_letter_written_in_town_leaves_from_there_and_stands_among_the_sent_on_the_box(place: Village) -> None:
+    ports = place.server.ports
+    with ports.database.write() as tx:
+        tenant = tenants.find_tenant(tx, domain="village.lokole.test")
+        assert tenant is not None
+        there = accounts.find_account(tx, tenant.no, "ann")
+        assert there is not None
+        email = Email(sender=Contact(str(there.address)), to=(Contact("carl@example.org"),), subject="From town")
+        id_ = next_email_id(tx, "server")
+        no = letters.write_letter(tx, tenant.no, there, email, id=id_, now=ports.clock())
+        send.leave_from_here(ports, tx, tenant.no, no)
+    ports.bell.ring()
+    assert [one.recipient for one in place.outside.sent] == ["carl@example.org"]
+    place.box.sync()
+    place.box.sync()
+    ann = person(place.box, "ann")
+    with place.box.ports.database.read() as tx:
+        (row,) = lists.list_folder(tx, ann, "sent").rows
+    assert (row.subject, row.state) == ("From town", DeliveryState.ACCEPTED)
+    assert len(place.outside.sent) == 1
+    assert [missing for missing, _ in held(place)] == [0, 0]

@@ -75,6 +75,12 @@ def add_waiting(tx: Connection, tenant_no: int, email_no: int, direction: str, r
     return _INSERT_WAITING.run(tx, values) == 1
 
 
+def turn_round(tx: Connection, tenant_no: int, email_no: int, direction: str) -> None:
+    """A letter written at this end goes to the other one in ``direction``, whatever it waited for before."""
+    tx.execute(delete(waiting).where(waiting.c.tenant == tenant_no, waiting.c.email == email_no))
+    add_waiting(tx, tenant_no, email_no, direction)
+
+
 def waiting_emails(tx: Connection, tenant_no: int, direction: str) -> Iterator[EmailNo]:
     """The letters that wait, oldest first, each once; numbers only, so that their content can be read one by one."""
     last = None

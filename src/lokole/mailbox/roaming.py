@@ -17,12 +17,12 @@ from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import merge_flag
 from lokole.mailbox.identity import observe_lamport
-from lokole.mailbox.schema import carried, email, entry
+from lokole.mailbox.schema import account, carried, email, entry
 from lokole.mailbox.schema import outbound as table
 from lokole.mailbox.seen import find_by_uid
 from lokole.sync.bodies import read_flag
 from lokole.sync.ids import SERVER_ORIGIN
-from lokole.sync.records import FlagRecord
+from lokole.sync.records import EntryState, FlagRecord
 
 _KEPT = "kept"
 
@@ -73,6 +73,17 @@ def set_flag(tx: Connection, person: Account, email_no: int, flag: str, value: b
         record = FlagRecord(wire_id(tx, person, email_no), person.name, flag, value, int(lamport), origin)
         outbound.put(tx, person.tenant, "down" if origin == SERVER_ORIGIN else "up", record)
     return True
+
+
+def written_entries(tx: Connection, tenant_no: int, email_no: int) -> tuple[EntryState, ...]:
+    """How its writer has a letter that was written at this end, and not at the other; empty for every other letter."""
+    rows = tx.execute(
+        select(account.c.name, entry.c.folder, entry.c.read, entry.c.starred)
+        .join(account, account.c.no == entry.c.account)
+        .join(email, email.c.order_no == entry.c.email)
+        .where(entry.c.tenant == tenant_no, entry.c.email == email_no, entry.c.written.is_(True), email.c.uid.is_(None))
+    )
+    return tuple(EntryState(row.name, row.folder, row.read, row.starred, written=True) for row in rows)
 
 
 def wire_id(tx: Connection, person: Account, email_no: int) -> EmailId:

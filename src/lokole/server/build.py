@@ -35,7 +35,7 @@ from lokole.ports.dns import Dns
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
-from lokole.server import logs, receive, strangers
+from lokole.server import logs, receive, send, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
 from lokole.server.keys import server_seed
@@ -338,6 +338,7 @@ def _pages(ports: ServerPorts) -> Any:
             entropy=ports.entropy,
             shrink=ports.shrink,
             origin=SERVER_ORIGIN,
+            written=lambda tx, tenant, no: send.leave_from_here(ports, tx, tenant, no),
         ),
         WebmailSettings(
             session_key=key,

@@ -26,6 +26,7 @@ from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import Waiting
 from lokole.mailbox.recipients import envelope_of
+from lokole.mailbox.roaming import written_entries
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import READS_OPTION
 from lokole.server.fitting import fitting_text
@@ -200,6 +201,12 @@ def _records_of(
     text, whole = fitting_text(stored.email.body)
     files = _files(ports, row, stored, _MAX_FILES - sum(len(one.content) for one in whole))
     email = replace(stored.email, body=text, attachments=(*whole, *files))
+    written = written_entries(tx, row.no, no)
+    if written and make is own_records:
+        # somebody wrote it in town: their box shows it among the sent, and gives it to whom it names there
+        private = letters.read_email(tx, row.no, no, private=True).email
+        yield EmailRecord(stored.id.hex(), replace(email, bcc=private.bcc), entries=written)
+        return
     people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
     apart = {one.recipient for one in some if one.recipient}
     for one in some:

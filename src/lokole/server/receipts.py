@@ -19,7 +19,6 @@ from lokole.mail.model import Address, DeliveryState, Email, EmailId
 from lokole.mailbox import letters, outbound, recipients
 from lokole.mailbox.database import Connection
 from lokole.mailbox.quarantine import quarantine
-from lokole.mailbox.schema import carried
 from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.callables import Entropy
@@ -66,13 +65,10 @@ def _name_at_box(tx: Connection, row: TenantRow, email_no: int) -> EmailId | Non
     """The name by which a box that reads receipts knows the letter; None when there is none."""
     if row.state != CLAIMED:
         return None
-    uid = tx.execute(select(email_table.c.uid).where(email_table.c.order_no == email_no)).scalar()
-    if uid is not None:
-        return EmailId(bytes.fromhex(uid)) if _ID.fullmatch(uid) else None
-    travelled = tx.execute(
-        select(carried.c.id).where(carried.c.tenant == row.no, carried.c.email == email_no).limit(1)
-    ).scalar()
-    return None if travelled is None else EmailId(bytes(travelled))
+    known = tx.execute(select(email_table.c.uid, email_table.c.id).where(email_table.c.order_no == email_no)).one()
+    if known.uid is None:
+        return EmailId(bytes(known.id))  # written in town
+    return EmailId(bytes.fromhex(known.uid)) if _ID.fullmatch(known.uid) else None
 
 
 # --- the way back --------------------------------------------------------------------------------

@@ -7,15 +7,18 @@ The Message-ID is the same at every attempt, so that a letter sent twice, becaus
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
+from datetime import datetime
 
 from lokole.mail.errors import NotFound, Permanent, Temporary
 from lokole.mail.mime import build_mime, message_id_for
-from lokole.mail.model import Address, Attachment, DeliveryState, Email
-from lokole.mailbox import jobs, letters, tenants
+from lokole.mail.model import Address, Attachment, DeliveryState, Email, EmailNo
+from lokole.mailbox import jobs, letters, packages, tenants
+from lokole.mailbox.database import Connection
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
-from lokole.mailbox.recipients import deliveries
+from lokole.mailbox.recipients import deliveries, move_waiting
 from lokole.mailbox.tenants import TenantRow
 from lokole.server import receive, strangers
 from lokole.server.devices import REMOVED
@@ -60,6 +63,23 @@ def to_message(row: TenantRow, stored: StoredEmail, files: tuple[Attachment, ...
     # the box's clock may be nonsense; what the world sees then is when the letter reached us
     date = stored.received_at if email.sent_at is None or email.sent_at_doubtful else email.sent_at
     return build_mime(email, message_id=email.message_id or message_id_for(stored.id, row.domain), date=date)
+
+
+def queue_sending(tx: Connection, row: TenantRow, no: EmailNo, now: datetime) -> None:
+    """One piece of work for each recipient who is still to get the letter; a repeat changes nothing."""
+    for one in deliveries(tx, row.no, no):
+        if one.state is DeliveryState.AT_SERVER:
+            digest = hashlib.sha256(one.address.encode("utf-8", "replace")).hexdigest()[:32]
+            jobs.enqueue(tx, "send", f"{no}:{digest}", {"email": no, "address": one.address}, tenant=row.no, now=now)
+
+
+def leave_from_here(ports: ServerPorts, tx: Connection, tenant: int, no: int) -> None:
+    """Somebody in town has written a letter on the pages of the server: it leaves from here, and their box gets to know it."""
+    row = tenants.get_tenant(tx, tenant)
+    letter = EmailNo(no)
+    move_waiting(tx, row.no, [letter], DeliveryState.AT_SERVER)
+    queue_sending(tx, row, letter, ports.clock())
+    packages.turn_round(tx, row.no, letter, "down")
 
 
 def _find(ports: ServerPorts, job: Job) -> tuple[TenantRow, StoredEmail] | None:

@@ -36,7 +36,7 @@ from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import add_attachment_later, put_attachments, store_email
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine
-from lokole.mailbox.recipients import deliveries, set_recipients
+from lokole.mailbox.recipients import set_recipients
 from lokole.mailbox.schema import package as package_table
 from lokole.mailbox.seen import find_by_uid, find_letter, remember_letter
 from lokole.mailbox.tenants import TenantRow
@@ -45,6 +45,7 @@ from lokole.server.devices import REMOVED
 from lokole.server.keys import server_seed
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
+from lokole.server.send import queue_sending
 from lokole.server.visits import note_visit
 from lokole.sync import jsontext
 from lokole.sync.bodies import small_fields
@@ -115,7 +116,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
     for some in _in_groups(reading.letters, 100):
         with ports.database.write() as tx:
             for no in some:
-                _queue_sending(tx, row, no, ports.clock())
+                queue_sending(tx, row, no, ports.clock())
     with ports.database.write() as tx:
         now = ports.clock()
         roaming.take_kept(tx, row.no)
@@ -358,13 +359,6 @@ def _take_attachment(ports: ServerPorts, reading: _Reading, record: AttachmentRe
             if no is None:
                 raise BadPackage("a file belongs to a letter that never came")
             add_attachment_later(tx, row.no, no, stored)
-
-
-def _queue_sending(tx: Connection, row: TenantRow, no: EmailNo, now: datetime) -> None:
-    for one in deliveries(tx, row.no, no):
-        if one.state is DeliveryState.AT_SERVER:
-            digest = hashlib.sha256(one.address.encode("utf-8", "replace")).hexdigest()[:32]
-            jobs.enqueue(tx, "send", f"{no}:{digest}", {"email": no, "address": one.address}, tenant=row.no, now=now)
 
 
 def _set_apart(

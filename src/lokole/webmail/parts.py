@@ -35,6 +35,7 @@ class WebmailPorts:
     ``next_departure`` is when the next package leaves, or None when none is planned.
     ``check_schedule`` raises Refused for a schedule that cannot be kept; it is told before it is saved.
     ``schedule_changed`` is called after a new schedule was saved.
+    ``written`` is told of each letter that somebody sent (tenant, letter), in the transaction that stores it.
     """
 
     database: Database
@@ -47,6 +48,7 @@ class WebmailPorts:
     next_departure: Callable[[], datetime | None] | None = None
     check_schedule: Callable[[Schedule], object] | None = None
     schedule_changed: Callable[[], None] | None = None
+    written: Callable[[Connection, int, int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

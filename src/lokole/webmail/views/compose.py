@@ -132,6 +132,8 @@ def send() -> str | Response | tuple[str, int]:
             id_ = identity.next_email_id(tx, ports.origin)
             no = letters.write_letter(tx, person.tenant, person, email, id=id_, now=now, attachments=draft.files)
             ways = {one.state for one in recipients.deliveries(tx, person.tenant, no)}
+            if ports.written is not None:
+                ports.written(tx, person.tenant, no)
     except Refused as error:
         return _again(draft, _refusal(draft, error), 400)
     except Temporary:
