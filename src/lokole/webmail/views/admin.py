@@ -23,6 +23,8 @@ from lokole.webmail.words import gettext
 blueprint = Blueprint("admin", __name__)
 
 SCHEDULE_OPTION = "schedule"
+#: what the last comparison with the server found: {"missing", "letters", "at"}
+HELD_OPTION = "held_together"
 #: where the box notes, in microseconds since 1970, that another machine used its key
 TWIN_OPTION = "twin_seen_at"
 _NIGHTS = 14
@@ -45,6 +47,7 @@ def overview() -> str:
             bars=_bars([night.bytes_up + night.bytes_down for night in reversed(nights)]),
             people_count=accounts.count_accounts(tx, person.tenant),
             apart=quarantine.count_quarantine(tx, person.tenant),
+            together=options.get_option(tx, person.tenant, HELD_OPTION),
             in_bag=packages.count_waiting(tx, person.tenant, "up"),
             hours=schedule.explain(_schedule(tx, person)),
             may_sync=parts().ports.sync_now is not None,

@@ -17,7 +17,7 @@ from lokole.mailbox import search as full_text
 from lokole.mailbox.database import Connection
 from lokole.webmail import access
 from lokole.webmail.numbers import row_number
-from lokole.webmail.pages import page, sentence
+from lokole.webmail.pages import page, sentence, why
 from lokole.webmail.parts import parts
 from lokole.webmail.words import gettext
 
@@ -149,6 +149,7 @@ def tonight(tx: Connection) -> dict[str, Any]:
         "leaves_at": ports.next_departure() if ports.next_departure is not None else None,
         "last_visit": last[0] if last and last[0].ended_at is not None else None,
         "sentence": sentence,
+        "why": why,
     }
 
 
