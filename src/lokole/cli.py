@@ -140,7 +140,12 @@ def worker() -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def sync(as_json: bool) -> None:
+@click.option(
+    "--via",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder, such as a USB stick, instead of the line: take what is there, write what waits.",
+)
+def sync(as_json: bool, via: Path | None) -> None:
     """Meet the server once, now."""
     with _sentences("[device]"):
         import logging
@@ -149,7 +154,12 @@ def sync(as_json: bool) -> None:
 
         logging.getLogger("lokole").addHandler(logging.NullHandler())  # what went wrong is said once, below
         with open_box(_device_settings()) as box:
-            report = box.sync()
+            if via is None:
+                report = box.sync()
+            else:
+                from lokole.device.carrying import sync_via
+
+                report = sync_via(box, via)
         if as_json:
             _print_line(
                 {

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi import checks
 
 from lokole.config import Url
 from lokole.mailbox import schema as tables
-from lokole.server.api import exchange, intake
+from lokole.server.api import carry, exchange, intake
 from lokole.server.app import read_document, streamed_operations
 from lokole.sync.package import Compression
 from tests.unit.server.place import NEIGHBOUR, OPERATOR, BoxAtPlace, Place, message, place_in
@@ -66,7 +66,7 @@ def test_the_console_is_off_unless_it_is_switched_on(tmp_path: Path) -> None:
 def test_routes_of_our_own_are_exactly_those_that_the_document_marks(place: Place) -> None:
     ours = {
         (method, route.path)
-        for route in (*intake.routes(place.ports), *exchange.routes(place.ports))
+        for route in (*intake.routes(place.ports), *exchange.routes(place.ports), *carry.routes(place.ports))
         for method in route.methods or ()
         if method != "HEAD" or (method, route.path) in streamed_operations(DOCUMENT)
     }
@@ -150,6 +150,8 @@ FORBIDDEN: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {
     ("PATCH", "/api/exchange/packages/{sha256}"): {"nobody": (401,), "box": (404,), "person": (401,)},
     ("DELETE", "/api/exchange/packages/{sha256}"): {"nobody": (401,), "box": (204,), "person": (401,)},
     ("POST", "/api/exchange/ack"): {"nobody": (401,), "person": (401,)},  # of its own packages only: test_exchange.py
+    # nobody gets anything without a package that the box itself has signed: test_carry.py
+    ("POST", "/api/exchange/carry"): {"nobody": (400,), "box": (400,), "person": (400,)},
     ("POST", "/api/exchange/digest"): {"nobody": (401,), "person": (401,)},  # compared with its own packages only
 }
 
@@ -231,7 +233,9 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield place
 
 
-@schemathesis.serializer(*(one.content_type for one in Compression), "application/partial-upload")
+@schemathesis.serializer(
+    *(one.content_type for one in Compression), "application/partial-upload", "application/vnd.lokole.bundle+tar"
+)
 def as_bytes(_context: object, value: object) -> bytes:
     """A generated body of a package is any bytes."""
     return value.data if hasattr(value, "data") else str(value).encode()

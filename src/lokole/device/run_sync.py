@@ -10,39 +10,30 @@ The meeting is written down as a visit, whatever became of it.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from lokole.device import packing, reconciling
-from lokole.device.importing import import_package
 from lokole.device.parts import Parts
+from lokole.device.taking import DOWN, take_package
 from lokole.mail.errors import BadPackage, LokoleError, NotFound, Permanent, Refused, Temporary
 from lokole.mail.model import SyncReport
 from lokole.mailbox import packages, visits
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import renew_epoch
 from lokole.mailbox.packages import PackageRow
-from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy
 from lokole.ports.sync_peer import Offered, SyncPeer
 from lokole.ports.uplink import Uplink
 from lokole.sync.compression import Compression
-from lokole.sync.container import CONTENT_TYPE, for_exchange
-from lokole.sync.limits import BOX
-from lokole.sync.package import read_package
-from lokole.sync.records import AnyRecord
-from lokole.sync.sealed import read_sealed
 
 log = logging.getLogger(__name__)
-DOWN = "down"
 #: the server's words for a package whose bytes are not what their name says, or whose number is taken: it is packed anew
 SPOILT = frozenset({"digest", "seq"})
 #: so many in a row, and something else is wrong
@@ -315,103 +306,22 @@ def _take(
     again: bool = False,
 ) -> None:
     """Have ``offered`` in the mailboxes of this box; does nothing when it is there already, but with ``again`` reads it once more."""
-    with database.read() as tx:
-        known = packages.find_package_by_seq(tx, tenant.no, offered.epoch, DOWN, offered.seq)
-        server_key = packing.find_server_key(tx, tenant.no)
-    if known is not None and known.sha256 != offered.ref:
-        _set_aside(database, tenant, known, clock())
-        known = None
-    if known is not None and known.state != "held" and not again:
-        return
-    blob = f"{tenant.domain}/pkg-{offered.ref}"
-    if known is None or not _is_there(blobs, blob, offered):
-        blobs.put(blob, _verified(parts.fetch(peer, offered), offered))
-    if known is None:
-        with database.write() as tx:
-            package_no = packages.add_package(
-                tx,
-                tenant.no,
-                epoch=offered.epoch,
-                direction=DOWN,
-                seq=offered.seq,
-                sha256=offered.ref,
-                size=offered.size,
-                type=offered.type,
-                blob=blob,
-                letters=0,
-                state="held",
-                now=clock(),
-            )
-    else:
-        package_no = known.no
+    imported = take_package(
+        offered,
+        lambda: parts.fetch(peer, offered),
+        database=database,
+        blobs=blobs,
+        clock=clock,
+        tenant=tenant,
+        entropy=entropy,
+        seed=seed,
+        again=again,
+    )
     parts.forget(offered.ref)
-    with blobs.open(blob) as content:
-        sealed = offered.type == CONTENT_TYPE
-        records = _opened(content, offered, tenant, seed, server_key) if sealed else read_package(content, limits=BOX)
-        imported = import_package(
-            records,
-            name=offered.ref,
-            database=database,
-            blobs=blobs,
-            tenant=tenant,
-            clock=clock,
-            entropy=entropy,
-            package_no=package_no if sealed else None,
-        )
-    with database.write() as tx:
-        packages.set_package_state(tx, package_no, "unpacked", clock())
-    meeting.letters_down += imported.letters
-    meeting.moved += 1
-    meeting.quarantined += imported.quarantined
-
-
-def _opened(
-    content: BinaryIO, offered: Offered, tenant: TenantRow, seed: bytes, server_key: bytes | None
-) -> Iterator[AnyRecord]:
-    """The records of a sealed package for this box, verified as a whole; raises BadPackage."""
-    maker = for_exchange(lambda _header: server_key, direction=DOWN, tenant=tenant.domain, device_id=tenant.device_id)
-    opened = read_sealed(content, recipient_seed=seed, sender_public=maker, limits=BOX)
-    if (opened.header.epoch, opened.header.seq) != (offered.epoch, offered.seq):
-        raise BadPackage("the package has another number than it was offered under", code="number")
-    return opened.records
-
-
-def _set_aside(database: Database, tenant: TenantRow, known: PackageRow, now: datetime) -> None:
-    """The server uses a number once more, for other bytes: it was restored; its package is taken nevertheless (protocol 8.6)."""
-    with database.write() as tx:
-        packages.renumber_aside(tx, known.no, now)
-        quarantine(
-            tx,
-            tenant=tenant.no,
-            kind="restored",
-            source="server",
-            reason="the server used the number of an earlier package once more: it was restored from a backup",
-            raw_ref=None,
-            key=f"restored:{known.epoch}:{known.seq}",
-            now=now,
-        )
-
-
-def _is_there(blobs: BlobStore, blob: str, offered: Offered) -> bool:
-    """Whether the bytes of ``offered`` are here already, unharmed; harmed ones go."""
-    try:
-        with blobs.open(blob) as content:
-            if hashlib.file_digest(content, "sha256").hexdigest() == offered.ref:  # type: ignore[arg-type]
-                return True
-    except NotFound:
-        return False
-    blobs.delete(blob)
-    return False
-
-
-def _verified(chunks: Iterator[bytes], offered: Offered) -> Iterator[bytes]:
-    """The bytes of ``offered``; raises BadPackage at their end when they are not what its name says."""
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-        yield chunk
-    if digest.hexdigest() != offered.ref:
-        raise BadPackage("the package is not the one of its name")
+    if imported is not None:
+        meeting.letters_down += imported.letters
+        meeting.moved += 1
+        meeting.quarantined += imported.quarantined
 
 
 def _acknowledge(database: Database, peer: SyncPeer, tenant: TenantRow, epoch: int, now: datetime) -> None:

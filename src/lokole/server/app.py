@@ -35,7 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import exchange, health, intake, register, start, v1
+from lokole.server.api import carry, exchange, health, intake, register, start, v1
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -66,6 +66,7 @@ def make_app(
     routes: list[BaseRoute] = [
         *intake.routes(ports),
         *exchange.routes(ports),
+        *carry.routes(ports),
         *_console_routes(ports.settings.console),
         Route("/openapi.json", _json(document), methods=["GET"]),
         Route("/", start.page(ports, links or {}, web=pages is not None), methods=["GET"]),
@@ -89,7 +90,11 @@ def make_app(
 
 def make_streamed_app(ports: ServerPorts) -> ASGIApp:
     """The operations marked ``x-streamed`` alone: all that boxes and providers call, without the reading of the document."""
-    return _Guard(Starlette(routes=[*intake.routes(ports), *exchange.routes(ports)], exception_handlers=_answers()))
+    return _Guard(
+        Starlette(
+            routes=[*intake.routes(ports), *exchange.routes(ports), *carry.routes(ports)], exception_handlers=_answers()
+        )
+    )
 
 
 def read_document() -> dict[str, Any]:

@@ -1,0 +1,185 @@
+"""Mail by a carrier, both ways, between a real box and a real server: unordered, repeated, foreign, late."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lokole.adapters.sync_peer.in_process import InProcessExchange
+from lokole.device import carrying
+from lokole.device.box import Box, DevicePorts
+from lokole.device.register import register
+from lokole.mail.model import DeviceId
+from lokole.mailbox import accounts, lists, packages
+from lokole.server import devices
+from lokole.server.api.carry import MOST_FILES
+from lokole.server.keys import server_public
+from lokole.sync.bundle import CONTENT_TYPE
+from lokole.sync.container import PayloadKind
+from lokole.sync.signing import encode_key
+from lokole.testing import CountedEntropy, make_box
+from tests.unit.device.people import person, write
+from tests.unit.server.place import OPERATOR, Place, message
+
+DOMAIN = "village.lokole.test"
+CARRY = "/api/exchange/carry"
+
+
+def box_at(place: Place, folder: Path, domain: str) -> Box:
+    """A registered box that never meets its server by a line."""
+    from dataclasses import replace
+
+    def claim(_url: str, code: str, key: bytes) -> tuple[DeviceId, str, bytes]:
+        row = devices.claim(place.ports, code, encode_key(key), [int(kind) for kind in PayloadKind])
+        return row.device_id, row.domain, server_public(place.ports)
+
+    folder.mkdir()
+    entropy = CountedEntropy(hash(domain) % 1000)
+    made = make_box(folder, peer=InProcessExchange(), entropy=entropy, domain="lokole.local", registered=False)
+    ports: DevicePorts = replace(made.ports, claim=claim)
+    box = Box(ports, made.settings)
+    register(box, place.register(domain)["code"], server_url="http://server.invalid")
+    person(box, "ann")
+    return box
+
+
+@pytest.fixture
+def box(place: Place, tmp_path: Path) -> Iterator[Box]:
+    made = box_at(place, tmp_path / "box", DOMAIN)
+    yield made
+    made.ports.database.close()
+
+
+def bundle(box: Box) -> bytes:
+    return b"".join(carrying.bundle(box))
+
+
+def inbox(box: Box) -> list[str]:
+    with box.ports.database.read() as tx:
+        ann = accounts.find_account(tx, box.tenant, "ann")
+        assert ann is not None
+        return sorted(row.subject for row in lists.list_folder(tx, ann, "inbox").rows)
+
+
+def waiting(box: Box) -> int:
+    with box.ports.database.read() as tx:
+        return packages.count_waiting(tx, box.tenant, "up")
+
+
+def from_outside(place: Place, subject: str, domain: str = DOMAIN) -> None:
+    secret = place.client.get(f"/api/email/register/{domain}", auth=OPERATOR).json()["webhook"]
+    place.webhook(secret, message(to=f"ann@{domain}", subject=subject), [f"ann@{domain}"])
+
+
+def test_a_passer_by_brings_letters_to_town_and_the_answer_home(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org", "From the village")
+    up = bundle(box)
+    assert waiting(box) == 1, "handing out acknowledges nothing"
+    assert bundle(box) == up, "the same file may be asked for again"
+    first = place.client.post(CARRY, content=up, headers={"Content-Type": CONTENT_TYPE})
+    assert (first.status_code, first.headers["content-type"]) == (200, CONTENT_TYPE)
+    assert len(place.world.sent) == 1
+    from_outside(place, "From town")
+    answer = place.client.post(CARRY, content=up)
+    for _ in range(3):
+        assert place.client.post(CARRY, content=up).content == answer.content
+    assert len(place.world.sent) == 1
+    assert place.pending(DOMAIN) == 1, "handing out acknowledges nothing"
+
+    taken = carrying.take(box, io.BytesIO(answer.content))
+    assert (taken.letters, taken.refused) == (1, [])
+    assert inbox(box) == ["From town"]
+    assert waiting(box) == 0, "the answer says that the letter was held"
+    again = carrying.take(box, io.BytesIO(answer.content))
+    assert (again.letters, again.known) == (0, again.packages)
+    carrying.take(box, io.BytesIO(first.content))  # late, and of no news
+    assert inbox(box) == ["From town"]
+
+    back = bundle(box)
+    assert back != up
+    assert place.client.post(CARRY, content=back).status_code == 200
+    assert place.pending(DOMAIN) == 0, "the acknowledgement rode inside"
+    assert len(place.world.sent) == 1
+
+
+def test_nothing_is_handed_out_without_a_package_that_the_box_has_signed(
+    place: Place, box: Box, tmp_path: Path
+) -> None:
+    write(box, "ann", "bob@example.org")
+    up = bundle(box)
+    from_outside(place, "Secret")
+    damaged = bytearray(up)
+    damaged[700] ^= 1
+    down = place.client.post(CARRY, content=up).content
+    before = len(place.world.sent)
+    for content in (b"", b"hello", bytes(10_240), bytes(damaged), up[:600], down, up[: len(up) // 2][:800]):
+        answer = place.client.post(CARRY, content=content)
+        assert answer.status_code == 400, content[:20]
+        assert answer.json()["code"]
+    assert len(place.world.sent) == before
+    other = box_at(place, tmp_path / "other", "other.lokole.test")
+    write(other, "ann", "bob@example.org", "Of another")
+    answer = place.client.post(CARRY, content=bundle(other))
+    assert answer.status_code == 200
+    taken = carrying.take(box, io.BytesIO(answer.content))
+    assert (taken.packages, taken.letters) == (0, 0), "it is for the other box alone"
+    assert set(taken.refused) == {"not-for-us"}
+    other.ports.database.close()
+
+
+def test_a_box_whose_key_was_taken_back_gets_nothing(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org")
+    up = bundle(box)
+    assert place.client.delete(f"/api/email/register/{DOMAIN}/keys", auth=OPERATOR).status_code == 200
+    answer = place.client.post(CARRY, content=up)
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown-sender")
+    assert place.world.sent == []
+
+
+def test_one_place_may_ask_so_often(place: Place) -> None:
+    said = [place.client.post(CARRY, content=b"x").status_code for _ in range(MOST_FILES + 1)]
+    assert said == [400] * MOST_FILES + [429]
+    place.clock.pass_by(hours=1, minutes=1)
+    assert place.client.post(CARRY, content=b"x").status_code == 400
+
+
+def test_a_stick_goes_to_and_fro_with_foreign_files_on_it(place: Place, box: Box, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    (stick / "photo.jpg").write_bytes(b"a goat")
+    (stick / "strange.lkl").write_bytes(b"no package")
+    (stick / "broken.lkl.tar").write_bytes(b"\0" * 511)
+    write(box, "ann", "bob@example.org", "One")
+    report = carrying.sync_via(box, stick)
+    assert (report.result, report.letters_up, report.waiting) == ("ok", 1, 1)
+    assert carrying.sync_via(box, stick).bytes_up == 0, "what is there is not written again"
+    write(box, "ann", "bob@example.org", "Two")
+    carrying.sync_via(box, stick)
+    ours = [path for path in stick.glob("*.lkl") if len(path.stem) == 64]
+    assert len(ours) == 2
+    assert all(path.name.isascii() and path.name == path.name.lower() for path in ours)
+    random.Random(1).shuffle(ours)
+    from_outside(place, "Home")
+    for n, path in enumerate([*ours, ours[0]]):
+        answer = place.client.post(CARRY, content=path.read_bytes())
+        assert answer.status_code == 200
+        (stick / f"RETURN{n}.LKL.TAR").write_bytes(answer.content)
+    assert len(place.world.sent) == 2
+    report = carrying.sync_via(box, stick)
+    assert (report.result, report.letters_down, report.waiting) == ("ok", 1, 0)
+    assert inbox(box) == ["Home"]
+    left = {path.name for path in stick.iterdir()}
+    assert {"photo.jpg", "strange.lkl", "broken.lkl.tar"} <= left
+    assert not left & {path.name for path in ours}, "what was acknowledged goes"
+    assert not any(name.endswith(".tmp") for name in left)
+
+
+def test_a_box_without_a_place_says_so(tmp_path: Path) -> None:
+    (tmp_path / "alone").mkdir()
+    box = make_box(tmp_path / "alone", peer=InProcessExchange(), registered=False)
+    assert carrying.sync_via(box, tmp_path).result == "unregistered"
+    box.ports.database.close()
