@@ -243,11 +243,12 @@ class ServerMachine(Machine):
         for _ in range(5):
             try:
                 self.start()
-            except PowerCut:
+            except (PowerCut, Temporary):
+                self.switch_off()
                 continue
             self.world.tell("server: started anew")
             return
-        raise AssertionError("no start in five without a power cut")
+        raise AssertionError("no start in five without a fault")
 
     def work(self, most: int = 1_000_000) -> None:
         """Do what is due, at most ``most`` pieces; a power cut or a database that takes nothing ends it."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device.box import Box
+from lokole.device.packing import SERVER_KEY_OPTION
+from lokole.device.run_sync import MOST_COMPARED
 from lokole.mail.model import Attachment, DeliveryState, EmailNo
 from lokole.mailbox import lists, packages, quarantine, recipients, visits
-from lokole.ports.sync_peer import Offered
-from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
+from lokole.mailbox.options import set_option
+from lokole.ports.sync_peer import Compared, Offered, Offers
+from lokole.sync.digest import Summary
+from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord, PackageDigest
+from lokole.sync.signing import encode_key, public_key
 from lokole.testing import FrozenClock, make_box
 from tests.unit.device.people import ZSTD, Flaky, incoming, package_of, person, records_of, subjects_of, write
 
@@ -36,6 +41,36 @@ def waiting(box: Box) -> int:
 def set_apart(box: Box) -> list[quarantine.Quarantined]:
     with box.ports.database.read() as tx:
         return quarantine.list_quarantine(tx, box.tenant)
+
+
+class NeverAgrees(InProcessExchange):
+    """An exchange that finds a difference in every digest and offers everything once more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compared = 0
+
+    def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
+        found = super().offers(after=after)
+        return Offers(list(found), digest="none" if digest is None else "differs", epoch=self.epoch)
+
+    def compare(self, packages: Sequence[PackageDigest]) -> Compared:
+        self.compared += 1
+        self.acknowledged.clear()
+        return Compared(again=1)
+
+
+def test_ends_that_never_agree_compare_a_few_times_and_hang_up(tmp_path: Path) -> None:
+    peer = NeverAgrees()
+    box = make_box(tmp_path, peer=peer)
+    person(box, "ann")
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, SERVER_KEY_OPTION, encode_key(public_key(bytes(32))))
+    peer.offer(package_of(incoming(1, "ann@village.lokole.test", "Once")), type=ZSTD)
+    assert box.sync().result == "ok"
+    assert peer.compared == MOST_COMPARED
+    assert inbox(box, "ann") == ["Once"]
+    box.ports.database.close()
 
 
 # --- up ------------------------------------------------------------------------------------------
