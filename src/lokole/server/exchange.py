@@ -101,17 +101,18 @@ def take(
     return True
 
 
-def offered(ports: ServerPorts, row: TenantRow, after: int) -> list[PackageRow]:
+def offered(ports: ServerPorts, row: TenantRow, after: int, *, news: bool = True) -> list[PackageRow]:
     """The packages that the box has not acknowledged, oldest first, those up to ``after`` left out; changes nothing.
 
     The box counts within our epoch. After a restore here it cannot know the new one, so that ``after`` means nothing
-    until it has acknowledged something of it.
+    until it has acknowledged something of it. Without ``news`` the box has more to tell than we have heard:
+    who is a stranger there is not known yet.
     """
     with ports.database.write() as tx:
         epoch = ensure_identity(tx, ports.entropy)
         heard = packages.packages_after(tx, row.no, "down", 0, epoch=epoch, states=("acknowledged",))
         waiting = packages.packages_after(tx, row.no, "down", 0, states=(BUILT,))
-        rings = note_visit(tx, row.no, ports.clock(), ports.clock())
+        rings = news and note_visit(tx, row.no, ports.clock(), ports.clock())
     if rings:
         ports.bell.ring()
     return [one for one in waiting if one.epoch != epoch or not heard or one.seq > after]

@@ -201,8 +201,8 @@ class BoxAtPlace:
             "Lokole-Seq": str(seq),
         }
 
-    def offers(self, after: int = 0) -> list[dict[str, Any]]:
-        answer = self.call("GET", f"/api/exchange/packages?after={after}")
+    def offers(self, after: int = 0, *, unsent: bool = False) -> list[dict[str, Any]]:
+        answer = self.call("GET", f"/api/exchange/packages?after={after}{'&unsent=1' if unsent else ''}")
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["packages"]
         return found

@@ -110,6 +110,21 @@ def test_a_stranger_that_appears_before_the_letter_was_packed_gets_it_once(place
     ]
 
 
+def test_a_visit_whose_upload_broke_says_nothing_about_strangers(place: Place, box: BoxAtPlace) -> None:
+    """The person stands in the package that did not arrive."""
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(to=ZOE), [ZOE], SPF="pass")
+    place.clock.pass_by(hours=1)
+    box.offers(unsent=True)
+    assert place.world.sent == []
+    assert place.quarantined() == []
+    box.put([AccountRecord(ZOE, language="en", version=1)])
+    box.offers()
+    (arrived,) = box.fetch()
+    assert [str(one) for one in arrived.email.recipients] == [ZOE]
+    assert place.world.sent == []
+
+
 def test_a_proved_sender_of_a_letter_to_nobody_is_told_with_the_null_sender(place: Place, box: BoxAtPlace) -> None:
     place.clock.pass_by(hours=1)
     place.webhook(box.webhook, message(to=ZOE), [ZOE], SPF="pass")

@@ -82,6 +82,7 @@ class HttpSyncPeer:
         line: Line | None = None,
     ) -> None:
         self._line = line or Line(url, idle_seconds=idle_seconds, monotonic=monotonic)
+        self._unsent = False
         self._device_id = device_id
         self._seed = seed
         self._counter = counter
@@ -99,6 +100,13 @@ class HttpSyncPeer:
 
     def upload(
         self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO, again: bool = False
+    ) -> None:
+        self._unsent = True
+        self._upload(ref, epoch, seq, type, size, content, again)
+        self._unsent = False
+
+    def _upload(
+        self, ref: PackageRef, epoch: int, seq: int, type: str, size: int, content: BinaryIO, again: bool
     ) -> None:
         path = f"/api/exchange/packages/{ref}"
         whole = {"Upload-Complete": "?1", "Content-Type": type, "Lokole-Epoch": str(epoch), "Lokole-Seq": str(seq)}
@@ -127,7 +135,9 @@ class HttpSyncPeer:
 
     def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
         headers = {} if digest is None else {"Lokole-Digest": write_header(digest)}
-        answer = self._json("GET", f"/api/exchange/packages?after={after}", headers)
+        # the news of an upload that did not arrive are missing at the server (protocol 4.6)
+        unsent = "&unsent=1" if self._unsent else ""
+        answer = self._json("GET", f"/api/exchange/packages?after={after}{unsent}", headers)
         try:
             found = [
                 Offered(

@@ -57,7 +57,7 @@ async def _list(ports: ServerPorts, request: Request) -> Response:
     theirs = None if said is None else digest.read_header(said)
     word = "none" if theirs is None else await run_in_threadpool(reconcile.hear_summary, ports, row, theirs)
     await run_in_threadpool(offer.build_pending, ports, row)
-    found = await run_in_threadpool(exchange.offered, ports, row, after)
+    found = await run_in_threadpool(exchange.offered, ports, row, after, news="unsent" not in request.query_params)
     answer: dict[str, Any] = {
         "packages": [
             {"sha256": one.sha256, "epoch": one.epoch, "seq": one.seq, "size": one.size, "type": one.type}
