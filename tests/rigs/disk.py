@@ -2,7 +2,7 @@
 
 A trial is a kind of trouble with a seed of its own:
 
-- ``full``: the data folders of box and server lie on file systems of 1 to 8 MB in memory, filled up at random and freed again;
+- ``full``: the data folders of box and server lie on small file systems in memory, with room for 1 to 8 MB more, filled up at random and freed again;
 - ``refusing``: calls of one program on its files answer ENOSPC, EIO or EROFS from one call on, for a while;
 - ``files``: one program may open no further file for a while (EMFILE).
 
@@ -36,6 +36,10 @@ ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
 #: file descriptors that a program may have at least, so that it lives at all
 LEAST_FILES = 12
 ROUNDS = 3
+#: seconds; a program without file descriptors takes no connection, and a box waits for it
+LONGEST_TROUBLE = 4.0
+#: what SQLite may write beside a database before it takes it over (1,000 pages)
+WAL_BYTES = 4 * 2**20
 #: seconds that somebody waits for a program in trouble
 PATIENCE = 4.0
 
@@ -65,7 +69,9 @@ def do(bench: rig.Bench, name: str) -> rig.Outcome:
                     _mail(place, people, ledger, rng, f"{n} in trouble")
                     sync = place.start_sync()
                     _mail(place, people, ledger, rng, f"{n} while it syncs")
-                    sync.wait(90)
+                    with suppress(Stuck):
+                        sync.wait(LONGEST_TROUBLE, kill=False)
+                sync.wait(150)  # a line on which nobody answers is given up after a minute
                 _mend(place, programs)
                 _mail(place, people, ledger, rng, f"{n} after it", sure=True)
             _settle_in_time(place, programs["server"])
@@ -88,7 +94,7 @@ def _disks(bench: rig.Bench, place: Place, rng: random.Random | None) -> Iterato
             above.mkdir()
             if rng is not None:
                 used = sum(path.stat().st_blocks * 512 for path in (bench.template.root / side).rglob("*"))
-                size = max(2**20, used + 2**18) + rng.randrange(7 * 2**20)
+                size = used + WAL_BYTES + rng.randrange(2**20, 8 * 2**20)
                 subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(above)], check=True)
                 mounted.append(above)
             shutil.copytree(bench.template.root / side, above / "data")
@@ -165,7 +171,10 @@ def _settle_in_time(place: Place, server: Program) -> None:
     assert server.control is not None
     for hours in (0, 1, 7, 14, 21):
         server.control.page.clock_offset = hours * 3600
-        settle(place)
+        try:
+            settle(place)
+        except Stuck as error:
+            raise Stuck(f"{error}\nserver: {server.stacks()}") from error
         if not query(place.databases()[1], "SELECT 1 FROM job WHERE state = 'ready'"):
             return
         time.sleep(1.2)  # the worker looks once a second

@@ -188,9 +188,9 @@ def _sound(verdict: Verdict, name: str, path: Path) -> None:
         keys = database.execute("PRAGMA foreign_key_check").fetchall()
         if keys:
             verdict.broken.append(f"the database of the {name} names rows that are not there: {keys[:3]}")
-        (quarantined,) = database.execute("SELECT count(*) FROM quarantine").fetchone()
-        if quarantined:
-            verdict.broken.append(f"{quarantined} in quarantine at the {name}")
+        apart = database.execute("SELECT kind, source, reason FROM quarantine").fetchall()
+        if apart:
+            verdict.broken.append(f"in quarantine at the {name}: {apart[:3]}")
         dead = database.execute("SELECT kind, error FROM job WHERE state = 'dead'").fetchall()
         if dead:
             verdict.broken.append(f"given up by the {name}: {dead[:3]}")

@@ -20,12 +20,12 @@ class Mutant:
     property: str
 
 
-_BLOBS, _DATABASE = "tests/contracts/test_blob_store.py::test_", "tests/contracts/test_database.py::test_"
+_BLOBS, _DATABASE = "tests/contracts/test_blob_store.py::Test", "tests/contracts/test_database.py::test_"
 BLOBS = (
     "tests/rigs/test_quick_calls.py",
-    _BLOBS + "content_is_on_the_disk_before_its_name_and_the_name_before_the_answer",
-    _BLOBS + "a_full_disk_is_temporary_and_leaves_nothing",
-    _BLOBS + "a_source_that_breaks_leaves_nothing[folder]",
+    _BLOBS + "Folder::test_content_is_on_the_disk_before_its_name_and_the_name_before_the_answer",
+    _BLOBS + "Folder::test_a_full_disk_is_temporary_and_leaves_nothing",
+    _BLOBS + "BlobStore::test_a_source_that_breaks_leaves_nothing[folder]",
 )
 DATABASE = (
     _DATABASE + "sqlite_is_in_wal_and_flushes_every_commit",
@@ -141,7 +141,7 @@ MUTANTS = (
     ),
     Mutant(
         "what comes down is acknowledged before it is taken in",
-        "device/run_sync.py",
+        "device/taking.py",
         '                letters=0,\n                state="held",\n',
         '                letters=0,\n                state="unpacked",\n',
         (*STEPS, *SYNC),
@@ -149,7 +149,7 @@ MUTANTS = (
     ),
     Mutant(
         "the package is not compared with its name",
-        "device/run_sync.py",
+        "device/taking.py",
         "    if digest.hexdigest() != offered.ref:\n",
         "    if False:\n",
         SYNC,
@@ -165,7 +165,7 @@ MUTANTS = (
     ),
     Mutant(
         "a lost acknowledgement is not said again",
-        "device/run_sync.py",
+        "device/taking.py",
         '    if known is not None and known.state != "held" and not again:\n        return\n',
         '    if known is not None and known.state != "held" and not again:\n'
         '        raise BadPackage("the package was here before")\n',
@@ -248,16 +248,16 @@ MUTANTS = (
     Mutant(
         "one recipient's letter is every recipient's",
         "server/receive.py",
-        'key = hashlib.sha256(f"{digest}\\n{address.key}".encode("utf-8", "replace")).hexdigest()',
-        'key = hashlib.sha256(digest.encode("utf-8", "replace")).hexdigest()',
+        '    for address in recipients:\n        key = hashlib.sha256(f"{digest}\\n{address.key}".encode("utf-8", "replace")).hexdigest()',
+        '    for address in recipients:\n        key = hashlib.sha256(digest.encode("utf-8", "replace")).hexdigest()',
         RECEIVE,
         "P6",
     ),
     Mutant(
         "the headers decide who gets a letter",
         "server/receive.py",
-        "    texts = arrival.recipients\n",
-        "    texts = None\n",
+        "    texts = arrival.recipients\n    if texts is None:\n        texts = tuple(contact",
+        "    texts = None\n    if texts is None:\n        texts = tuple(contact",
         RECEIVE,
         "P6",
     ),
@@ -303,9 +303,9 @@ MUTANTS = (
     ),
     Mutant(
         "a permanent failure is told to nobody",
-        "server/send.py",
-        "                write_home(tx, row, email.sender.address, email, recipient, reason, now)\n",
-        "                pass\n",
+        "server/receipts.py",
+        "            write_home(tx, row, letter.sender.address, letter, address, reason, now)\n",
+        "            pass\n",
         SEND,
         "P5",
     ),

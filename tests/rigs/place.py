@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import json
+import logging
 import os
 import shutil
 import signal
@@ -37,6 +39,8 @@ DOMAIN = "village.lokole.test"
 PASSWORD = "goats eat everything"
 REGISTRATION = ("operator", "a long enough password")
 PR_SET_PDEATHSIG = 1
+#: milliseconds that a program may sleep before it looks again; a box waits a minute for a line to come back
+LONGEST_NAP = 100
 
 
 class Stuck(AssertionError):
@@ -61,12 +65,16 @@ class Program:
                 self.code = os.waitstatus_to_exitcode(status)
         return self.code
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = 60, *, kill: bool = True) -> int:
+        """Its exit code; raises Stuck when it does not end in time, and then ends it."""
         end = time.monotonic() + seconds
         while (code := self.poll()) is None:
             if time.monotonic() > end:
+                if not kill:
+                    raise Stuck(self.name)
+                where = self.stacks()
                 self.kill()
-                raise Stuck(f"{self.name} did not end in {seconds} s: {self.said()}")
+                raise Stuck(f"{self.name} did not end in {seconds} s: {where}")
             time.sleep(0.002)
         return code
 
@@ -86,6 +94,13 @@ class Program:
     def said(self) -> str:
         """The end of what it printed."""
         return self.out.read_text(errors="replace")[-2000:]
+
+    def stacks(self) -> str:
+        """Where its threads are, for finding out why it does not go on."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGUSR1)
+            time.sleep(0.3)
+        return self.said()
 
 
 @dataclass(frozen=True)
@@ -187,6 +202,7 @@ class Place:
         self._n += 1
         out = self.root / f"{self._n:03}-{arguments[0]}.log"
         control = shim.Control(self.root / f"{self._n:03}.page")
+        control.page.longest_nap = LONGEST_NAP
         if prepare is not None:
             prepare(control)
         pid = os.fork()
@@ -260,6 +276,9 @@ def _become(arguments: tuple[str, ...], settings: Mapping[str, str], out: Path, 
         os.dup2(nothing, 0)
         os.dup2(opened, 1)
         os.dup2(opened, 2)
+        if arguments[0] == "sync":  # which tells its user the last word only
+            logging.basicConfig(level=logging.INFO)
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
         shim.attach(control)
         if stopped:
             os.kill(os.getpid(), signal.SIGSTOP)
