@@ -176,7 +176,8 @@ def test_a_letter_goes_round(local: Local, admin: PersonAt) -> None:
     (attached,) = letter["attachments"]
     assert attached["filename"].startswith("goat.")
     assert attached["size"] < len(photo()) / 4, "a photo is made smaller before it travels"
-    assert "It is at the server" in ann.open("/email/outbox").text
+    assert letter["subject"] in ann.open("/email/sent").text
+    assert letter["subject"] not in ann.open("/email/outbox").text, "it left, and its receipt came home"
 
     world = PersonAt(local.told["world"])
     page = world.open(f"/letters/{letter['no']}").follow("Answer")

@@ -166,7 +166,7 @@ MUTANTS = (
     Mutant(
         "a lost acknowledgement is not said again",
         "device/taking.py",
-        '    if known is not None and known.state != "held" and not again:\n        return\n',
+        '    if known is not None and known.state != "held" and not again:\n        return None\n',
         '    if known is not None and known.state != "held" and not again:\n'
         '        raise BadPackage("the package was here before")\n',
         SYNC,

@@ -48,9 +48,7 @@ def trouble(ports: ServerPorts, caller: Caller) -> dict[str, Any]:
     return {
         "quarantined": counts,
         "jobs": {"ready": ready, "dead": dead},
-        "held": {
-            domain: {"missing": one["missing"], "letters": one["letters"]} for domain, one in held.items() if one
-        },
+        "held": {domain: {"missing": one["missing"], "letters": one["letters"]} for domain, one in held.items() if one},
         "newest": [
             {
                 "kind": one.kind,

@@ -102,7 +102,10 @@ def test_a_box_sends_as_its_own_domain_only(place: Place, box: BoxAtPlace, sende
 
 def test_the_sender_may_be_written_in_any_case(place: Place, box: BoxAtPlace) -> None:
     box.put_bytes(archive([line(sender="Ann@A.LOKOLE.test.")]), seq=2)
-    assert b"From: Ann@a.lokole.test" in place.world.sent[0].message or b"<Ann@a.lokole.test>" in place.world.sent[0].message
+    assert (
+        b"From: Ann@a.lokole.test" in place.world.sent[0].message
+        or b"<Ann@a.lokole.test>" in place.world.sent[0].message
+    )
 
 
 def test_answers_are_asked_for_at_the_own_domain_only(place: Place, box: BoxAtPlace) -> None:

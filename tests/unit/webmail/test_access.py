@@ -55,6 +55,7 @@ ADMIN = {
     "admin.person",
     "admin.reset_password",
     "admin.change",
+    "admin.twin",
 }
 
 
