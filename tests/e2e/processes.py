@@ -1,7 +1,7 @@
 """Lokole's own programs as real processes: ``lokole server``, ``worker``, ``device``, ``sync`` and ``local``.
 
 Each takes a folder of its own and free ports; what it printed stands in a file beside its data.
-The helpers talk to them as a stranger does: by HTTP, by SMTP, by the command line.
+The functions here talk to them as a stranger does: by HTTP, by SMTP, by the command line.
 """
 
 from __future__ import annotations
