@@ -235,7 +235,9 @@ def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRec
             _held(tx, reading, n, record, known)
             return
         id = next_email_id(tx, SERVER_ORIGIN)
-        if not email.message_id:
+        if (
+            another or not email.message_id
+        ):  # two letters of one name have one Message-ID too, by which readers take them for one
             email = replace(email, message_id=message_id_for(id, row.domain))
         no, _ = store_email(
             tx,

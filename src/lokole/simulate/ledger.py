@@ -164,8 +164,9 @@ class Found:
 
         Each of the latter excuses one more with the same Message-ID.
         """
+        first: dict[tuple[str, str], int] = {}  # a reader shows one letter for each Message-ID
         for pair, ids in taken.items():
-            self.held[pair] = len(ids)
+            self.held[pair] = sum(first.setdefault((pair[1], message_id), pair[0]) == pair[0] for message_id in ids)
             for message_id, count in ids.items():
                 repeats = min(count - 1, unheard.get(pair, Counter())[message_id])
                 self.shown[pair] += count - repeats

@@ -211,3 +211,17 @@ def test_a_worker_that_dies_in_the_middle_sends_each_letter_once(place: Place, b
         tx.execute(update(job_table).where(job_table.c.kind == "unpack").values(state="ready", attempts=0))
     assert place.work() >= 1
     assert len(place.world.sent) == 5
+
+
+def test_two_letters_of_twins_under_one_name_leave_under_two_message_ids(place: Place, box: BoxAtPlace) -> None:
+    shared = f"<{'1' * 32}@a.lokole.test>"
+    for seq, subject in ((2, "from the one"), (3, "from the other")):
+        email = Email(
+            Contact("ann@a.lokole.test"), to=(Contact("bob@example.org"),), subject=subject, message_id=shared
+        )
+        box.put([EmailRecord("1" * 32, email)], seq=seq)
+    assert subjects(place) == ["from the one", "from the other"]
+    lines = [line for one in place.world.sent for line in one.message.split(b"\r\n") if line.startswith(b"Message-ID:")]
+    assert len(set(lines)) == 2
+    assert lines[0] == f"Message-ID: {shared}".encode()
+    assert [one.kind for one in place.quarantined()] == ["twin"]
