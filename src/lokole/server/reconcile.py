@@ -69,13 +69,13 @@ def compare(ports: ServerPorts, row: TenantRow, theirs: Sequence[PackageDigest])
         epoch = ensure_identity(tx, ports.entropy)
         listed = {(one.direction, one.epoch, one.seq) for one in theirs}
         ours = held.digests(tx, row.no, _STATES)
+        highest = max((seq for way, of, seq in listed if (way, of) == ("down", epoch)), default=0)
         lately = {
             ("down", one.epoch, one.seq)
             for one in packages.packages_after(tx, row.no, "down", 0, states=("acknowledged",))
-            if one.changed_at >= now - _LOOK_BACK
+            if _counts(one, epoch, highest, now)
         }
         here = [one for one in ours if (one.direction, one.epoch, one.seq) in listed | lately]
-        highest = max((seq for way, of, seq in listed if (way, of) == ("down", epoch)), default=0)
         notice_restore(ports, tx, row, epoch, highest)
         up: list[tuple[int, int]] = []
         withdrawn: list[tuple[str, int, int]] = []
@@ -195,9 +195,14 @@ def _is_there(ports: ServerPorts, package: PackageRow) -> bool:
 
 
 def _beyond(tx: Connection, row: TenantRow, epoch: int, highest: int, now: datetime) -> bool:
-    """Whether the box acknowledged, lately, packages that it does not count any more."""
+    """Whether the box acknowledged packages that it does not count any more."""
     known = packages.packages_after(tx, row.no, "down", highest, epoch=epoch, states=("acknowledged",))
-    return any(one.changed_at >= now - _LOOK_BACK for one in known)
+    return any(_counts(one, epoch, highest, now) for one in known)
+
+
+def _counts(package: PackageRow, epoch: int, highest: int, now: datetime) -> bool:
+    """Whether the box should know of an acknowledged package: it is of the last weeks, or behind others that the box lists, whatever our clock said then."""
+    return package.changed_at >= now - _LOOK_BACK or (package.epoch == epoch and 0 < highest < package.seq)
 
 
 def _letters(ours: Iterable[PackageDigest], theirs: Iterable[PackageDigest]) -> int:

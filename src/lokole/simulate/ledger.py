@@ -59,6 +59,8 @@ class Ledger:
         self.accepted: Counter[Pair] = Counter()
         #: how many of a mark a writer of a box sent: that many are among the sent letters
         self.written: Counter[Pair] = Counter()
+        #: refusals that somebody was told before the disk was gone on which they stood
+        self.told: set[Pair] = set()
         #: pairs of which some may be gone with a disk that is gone; never more than were accepted
         self.excused: Counter[Pair] = Counter()
         self.told_outside: set[Pair] = set()
@@ -107,15 +109,13 @@ class Found:
         shown: Counter[Pair] = Counter()
         sent: Counter[Pair] = Counter()
         query = (
-            "SELECT a.name, e.written, m.id, m.sender_address, m.subject, m.body FROM entry e"
+            "SELECT a.name, e.written, m.id, m.sender_address, m.body FROM entry e"
             " JOIN account a ON a.no = e.account JOIN email m ON m.order_no = e.email ORDER BY m.order_no"
         )
-        for name, written, id, sender, subject, body in disk.rows(query):
+        for name, written, id, sender, body in disk.rows(query):
             address = f"{name}@{domain}"
             if sender.startswith("postmaster@"):
-                for mark in _SUBJECT.findall(subject):
-                    self.refused |= {(int(mark), one) for one in _ADDRESS.findall(body)}
-                continue
+                continue  # a note; refusals_on() reads it
             for mark in set(MARK.findall(body)):
                 pair = (int(mark), address)
                 if written:
@@ -128,11 +128,7 @@ class Found:
             self.held[pair] = len(seen[pair])
         for pair, count in sent.items():
             self.sent[pair] = max(self.sent[pair], count)
-        refused = (
-            "SELECT m.body, r.address FROM recipient r JOIN email m ON m.order_no = r.email WHERE r.state = 'refused'"
-        )
-        for body, address in disk.rows(refused):
-            self.refused |= {(int(mark), address) for mark in MARK.findall(body)}
+        self.refused |= refusals_on(disk)
         for (body,) in disk.rows(_WAITING):
             self.visible |= marks_in(body)
         self._read_quarantine(disk)
@@ -176,6 +172,18 @@ class Found:
 _WAITING = "SELECT m.body FROM waiting w JOIN email m ON m.order_no = w.email WHERE w.state != 'delivered'"
 
 
+def refusals_on(disk: Disk) -> set[Pair]:
+    """What the people of a box can read there: their letter does not reach an address."""
+    found: set[Pair] = set()
+    notes = "SELECT subject, body FROM email WHERE sender_address LIKE 'postmaster@%'"
+    for subject, body in disk.rows(notes):
+        found |= {(int(mark), address) for mark in _SUBJECT.findall(subject) for address in _ADDRESS.findall(body)}
+    states = "SELECT m.body, r.address FROM recipient r JOIN email m ON m.order_no = r.email WHERE r.state = 'refused'"
+    for body, address in disk.rows(states):
+        found |= {(int(mark), address) for mark in MARK.findall(body)}
+    return found
+
+
 def addresses_in(text: str) -> set[str]:
     """What in ``text`` looks like an address."""
     return set(_ADDRESS.findall(text))
@@ -211,7 +219,7 @@ def judge(ledger: Ledger, found: Found) -> Verdict:
             verdict.doubled += shown - wanted
             words.append(f"DOUBLED {shown - wanted}")
         missing = wanted - delivered
-        if missing and (pair in found.refused or pair in ledger.told_outside):
+        if missing and (pair in found.refused or pair in ledger.told_outside or pair in ledger.told):
             verdict.refused += missing
             words.append(f"refused {missing}")
             missing = 0

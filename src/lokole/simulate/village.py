@@ -16,7 +16,7 @@ from lokole.ports.identity import Caller
 from lokole.server import devices
 from lokole.simulate.disk import Disk
 from lokole.simulate.faults import PowerCut
-from lokole.simulate.ledger import Ledger, marks_in, subject_of, text_of
+from lokole.simulate.ledger import Ledger, marks_in, refusals_on, subject_of, text_of
 from lokole.simulate.link import Town
 from lokole.simulate.machines import BoxMachine, ServerMachine, World
 
@@ -219,6 +219,7 @@ class Villages:
         site.machines.append(BoxMachine(self._world, name, disk, self._town, self._server))
 
     def _excuse(self, site: Site, lost: Disk, backup: Disk) -> None:
+        self._ledger.told |= refusals_on(lost)
         # two letters may have one id after an earlier restore (protocol 8.8)
         kept = {(bytes(id), body) for id, body in backup.rows("SELECT id, body FROM email")}
         query = (
