@@ -21,6 +21,7 @@ from lokole.server.build import build_ports
 from lokole.server.offer import build_pending
 from lokole.server.settings import ServerSettings
 from lokole.sync.ids import SERVER_ORIGIN, email_id
+from lokole.sync.signing import public_key
 from tests.bench.letters import Letters
 from tests.bench.measure import Figure, measured
 from tests.e2e.processes import environment, server_settings
@@ -64,6 +65,8 @@ def _let_wait(settings: dict[str, str], count: int) -> None:
         tenant = tenants.add_tenant(
             tx, domain=DOMAIN, device_id="bench", state="claimed", webhook_secret="bench", now=now
         )
+        # a package is sealed to the box's key: without one nothing is built
+        tenants.add_credential(tx, tenant, public_key(bytes(32)), now)
         person = accounts.create_account(tx, tenant, PERSON, password_hash=None, now=now)
     address = f"{PERSON}@{DOMAIN}"
     source = list(Letters(address)(count))

@@ -314,7 +314,7 @@ MUTANTS = (
         "mailbox/identity.py",
         "    epoch = _random_epoch(entropy)\n    tx.execute(update",
         "    epoch = tx.execute(_EPOCH).scalar_one()\n    tx.execute(update",
-        (*LETTERS, "tests/e2e/test_village.py"),
+        (*LETTERS, "tests/unit/device/test_register.py"),
         "P22",
     ),
     # --- the work (P1, P10)

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -42,7 +43,7 @@ struct control {
   uint32_t jump_every;  /* after so many questions for the time the next of the jumps holds; 0 never */
   uint32_t jumps;       /* how many of jump[] there are */
   uint32_t longest_nap; /* a longer sleep ends after so many milliseconds; 0 leaves it as it is */
-  uint32_t unused;
+  uint32_t longest_poll; /* the same for waiting for a peer; 0 leaves it as it is */
   int64_t clock_offset; /* seconds added to the time of day */
   int64_t jump[16];
   char folder[256];     /* faults hold for files below it only */
@@ -227,6 +228,14 @@ int clock_nanosleep(clockid_t which, int flags, const struct timespec *until, st
   if (asked <= longest) return real(which, flags, until, left);
   struct timespec nap = {(time_t)(longest / 1000000000), longest % 1000000000};
   return real(which, 0, &nap, left);
+}
+
+int poll(struct pollfd *all, nfds_t count, int milliseconds) {
+  static int (*real)(struct pollfd *, nfds_t, int);
+  if (!real) real = (int (*)(struct pollfd *, nfds_t, int))dlsym(RTLD_NEXT, "poll");
+  struct control *c = page;
+  if (c && getpid() == owner && c->longest_poll && milliseconds > (int)c->longest_poll) milliseconds = (int)c->longest_poll;
+  return real(all, count, milliseconds);
 }
 
 time_t time(time_t *out) {

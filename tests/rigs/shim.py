@@ -39,7 +39,7 @@ class Page(ctypes.Structure):
         ("jump_every", ctypes.c_uint32),
         ("jumps", ctypes.c_uint32),
         ("longest_nap", ctypes.c_uint32),
-        ("unused", ctypes.c_uint32),
+        ("longest_poll", ctypes.c_uint32),
         ("clock_offset", ctypes.c_int64),
         ("jump", ctypes.c_int64 * 16),
         ("folder", ctypes.c_char * 256),
