@@ -94,13 +94,25 @@ proof-clock: setup ## wrong and jumping clocks
 mutants: setup ## sabotage the code; a test must notice each
 	$(BIN)/python -m tests.rigs.mutants --workers $(WORKERS) --note
 
+# The pages' sentences: what the code says, what each language says, what the pages read (docs/translate.md).
+TEXTS := src/lokole/webmail/translations
+.PHONY: texts texts-compiled
+texts: setup-dev ## bring babel.pot and every messages.po up to the code
+	$(BIN)/pybabel -q extract -F babel.cfg -k lazy_gettext -k mark -c Translators: --add-location=file --sort-by-file -w 110 \
+	  --project Lokole --version 1 --copyright-holder "the Lokole maintainers" \
+	  --msgid-bugs-address https://github.com/ascoderu/lokole/issues -o babel.pot .
+	$(BIN)/pybabel -q update -i babel.pot -d $(TEXTS) -w 110 --ignore-pot-creation-date --ignore-obsolete
+
+texts-compiled: setup-dev ## make every messages.mo from its messages.po
+	$(BIN)/pybabel compile -d $(TEXTS)
+
 .PHONY: check format docs lock clean
 check: setup-dev ## ruff, mypy, import layers, translations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src tests tools
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m lokole.webmail.translate check
+	$(BIN)/python -m lokole.webmail.translate
 
 format: setup-dev ## put the code into shape
 	$(BIN)/ruff check --fix .

@@ -76,7 +76,7 @@ def install(app: Flask) -> None:
         day=language.day,
         size=language.size,
         file_count=language.file_count,
-        offered=language.OFFERED,
+        offered=language.offered(),
     )
     app.context_processor(_everywhere)
 

@@ -112,7 +112,7 @@ def logout() -> Response:
 @blueprint.post("/user/language/<code>", endpoint="language")
 def choose_language(code: str) -> Response:
     """Show the pages in another language, now and next time."""
-    if code not in language.OFFERED:
+    if code not in language.offered():
         abort(404)
     person = access.signed_in()
     if person is not None:
