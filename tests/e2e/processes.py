@@ -236,8 +236,15 @@ class Visitor:
     """A person at the pages without a browser: keeps cookies, fills forms in."""
 
     def __init__(self, port: int) -> None:
+        self._port = port
         self._line = Line(port)
         self._cookies: dict[str, str] = {}
+
+    def beside(self) -> Visitor:
+        """The same person on another connection."""
+        other = Visitor(self._port)
+        other._cookies = dict(self._cookies)
+        return other
 
     def get(self, path: str) -> Answer:
         return self._ask("GET", path)
