@@ -246,6 +246,10 @@ class Visitor:
         other._cookies = dict(self._cookies)
         return other
 
+    def cookie_header(self) -> str:
+        """What the person's browser sends of cookies."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
     def get(self, path: str) -> Answer:
         return self._ask("GET", path)
 
@@ -282,7 +286,7 @@ class Visitor:
     def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        cookies = self.cookie_header()
         answer = self._line(method, path, body, {**(headers or {}), **({"Cookie": cookies} if cookies else {})})
         for told in answer.cookies:
             cookie, _, content = told.partition(";")[0].partition("=")
