@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import delete, update
 
 from lokole.mail.model import Contact, DeliveryState, Email, EmailNo
-from lokole.mailbox import accounts, letters, lists, recipients, schema, tenants
+from lokole.mailbox import accounts, letters, lists, packages, recipients, schema, tenants
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.options import get_option
-from lokole.server import send
+from lokole.server import offer, send
 from lokole.testing import Village, village
 from tests.unit.device.people import person, write
 
@@ -107,6 +107,36 @@ def test_a_server_that_forgot_a_package_asks_for_it(place: Village) -> None:
     place.box.sync()
     assert [missing for missing, _ in held(place)] == [0, 0]
     assert len(place.outside.sent) == 1
+
+
+def test_a_server_from_a_backup_that_uses_a_number_anew_and_its_box_go_on(place: Village, tmp_path: Path) -> None:
+    letter_for_ann(place, 1)
+    place.box.sync()
+    database = tmp_path / "server" / "lokole.db"
+    place.server.ports.database.close()
+    backup = tmp_path / "backup.db"
+    shutil.copy(database, backup)
+    letter_for_ann(place, 2)
+    place.box.sync()
+    assert inbox(place) == ["Letter 1", "Letter 2"]
+
+    place.server.ports.database.close()
+    for beside in ("", "-wal", "-shm"):
+        database.with_name(f"lokole.db{beside}").unlink(missing_ok=True)
+    shutil.copy(backup, database)
+    letter_for_ann(place, 3)
+    with place.server.ports.database.read() as tx:
+        row = tenants.find_tenant(tx, domain="village.lokole.test")
+    assert row is not None
+    # for a carrier, who brings no digest that would tell the server what it has forgotten
+    offer.build_pending(place.server.ports, row)
+    for _ in range(3):
+        assert place.box.sync().result == "ok"
+    letter_for_ann(place, 4)
+    assert place.box.sync().result == "ok"
+    assert inbox(place) == ["Letter 1", "Letter 2", "Letter 3", "Letter 4"]
+    with place.server.ports.database.read() as tx:
+        assert packages.count_waiting(tx, row.no, "down") == 0
 
 
 def test_a_hole_in_the_mailbox_is_filled_from_the_bytes_that_are_there(place: Village) -> None:

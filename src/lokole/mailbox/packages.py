@@ -288,7 +288,9 @@ def highest_contiguous(
 
     Only packages in one of ``states`` count; all when empty.
     """
-    query = select(package.c.seq).where(_numbered(tenant_no, epoch, direction)).order_by(package.c.seq)
+    # from 1: below it is what was moved aside (renumber_aside), which no number of the protocol means
+    this = and_(_numbered(tenant_no, epoch, direction), package.c.seq >= 1)
+    query = select(package.c.seq).where(this).order_by(package.c.seq)
     if states:
         query = query.where(package.c.state.in_(list(states)))
     highest, beyond = 0, []
