@@ -114,3 +114,28 @@ def test_workers_and_builders_at_once_keep_out_of_each_others_way(
             built = packages.packages_after(tx, row.no, "down", 0)
         assert sum(one.letters for one in built) == 60
         assert sorted(int(one.email.subject) for one in box.fetch()) == list(range(60))
+
+
+def test_a_letter_in_two_packages_that_are_read_at_once_is_stored_and_sent_once(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    url = Url(postgres_server.new_database(postgres_template))
+    with place_in(tmp_path, database=url) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        place.ports.bell.work_inline(lambda: None)
+        for _ in range(4):
+            # a box from a backup packs the same letters once more, among others
+            box.put([*(letter(f"{n:032x}") for n in range(10)), letter(f"{box.seq:032x}-own")])
+        gate = threading.Barrier(4)
+
+        def work() -> None:
+            gate.wait()
+            Worker(place.ports).work_off()
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        Worker(place.ports).work_off()
+        assert len(place.world.sent) == 14

@@ -20,7 +20,8 @@ from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import outbound
 from lokole.mailbox.accounts import mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
-from lokole.mailbox.schema import carried, package, tenant, waiting
+from lokole.mailbox.schema import carried, package, waiting
+from lokole.mailbox.tenants import lock
 from lokole.mailbox.upsert import insert_new
 
 _INSERT_WAITING = insert_new(waiting)
@@ -108,8 +109,7 @@ def count_waiting(tx: Connection, tenant_no: int, direction: str, *, packed_too:
 
 def next_seq(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:
     """The number of the next package; stays free until :func:`add_package` of the same transaction uses it."""
-    # the tenant's row is the lock that keeps two builders apart on PostgreSQL; SQLite has one writer anyway
-    tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
+    lock(tx, tenant_no)  # keeps two builders apart
     query = select(func.max(package.c.seq)).where(
         package.c.tenant == tenant_no, package.c.epoch == epoch, package.c.direction == direction
     )
