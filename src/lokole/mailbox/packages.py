@@ -98,6 +98,17 @@ def waiting_rows(tx: Connection, tenant_no: int, direction: str) -> Iterator[Wai
         yield Waiting(EmailNo(row.email), row.recipient)
 
 
+def recipients_apart(tx: Connection, tenant_no: int, email_no: int, direction: str) -> set[str]:
+    """Who gets the letter in a record of their own, whether that waits, travels or was delivered."""
+    query = select(waiting.c.recipient).where(
+        waiting.c.tenant == tenant_no,
+        waiting.c.email == email_no,
+        waiting.c.direction == direction,
+        waiting.c.recipient != "",
+    )
+    return set(tx.execute(query).scalars())
+
+
 def count_waiting(tx: Connection, tenant_no: int, direction: str, *, packed_too: bool = True) -> int:
     """How many letters the other end has not acknowledged yet (``packed_too``), or are in no package yet."""
     states = ("waiting", "packed") if packed_too else ("waiting",)

@@ -208,7 +208,8 @@ def _records_of(
         yield EmailRecord(stored.id.hex(), replace(email, bcc=private.bcc), entries=written)
         return
     people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
-    apart = {one.recipient for one in some if one.recipient}
+    # those in another package too: somebody who appeared meanwhile would get the letter twice
+    apart = packages.recipients_apart(tx, row.no, no, DOWN)
     for one in some:
         mine = [
             person for person in people if (person.key == one.recipient if one.recipient else person.key not in apart)
