@@ -28,6 +28,7 @@ from lokole.mailbox.packages import Waiting
 from lokole.mailbox.recipients import envelope_of
 from lokole.mailbox.roaming import written_entries
 from lokole.mailbox.tenants import TenantRow
+from lokole.server import reconcile
 from lokole.server.devices import READS_OPTION
 from lokole.server.fitting import fitting_text
 from lokole.server.keys import server_seed
@@ -58,6 +59,7 @@ def build_pending(ports: ServerPorts, row: TenantRow) -> int:
     """Put everything that waits for the box into packages; returns how many packages were made."""
     with builder_lock(ports, row):
         made = 0
+        reconcile.withdraw_lost(ports, row)
         while made < _PACKAGES_AT_ONCE and build_one(ports, row):
             made += 1
         return made
