@@ -357,6 +357,7 @@ def _take_attachment(ports: ServerPorts, reading: _Reading, record: AttachmentRe
     row = reading.row
     (stored,) = put_attachments(ports.blobs, row.domain, [record.attachment])
     with ports.database.write() as tx:
+        tenants.lock(tx, row.no)  # two files at once would take one place among those of the letter
         for uid in record.email_uids:
             no = find_by_uid(tx, row.no, uid)
             if no is None:
