@@ -66,6 +66,19 @@ def withdraw(database: Database, blobs: BlobStore, package: PackageRow, now: dat
     blobs.delete(package.blob)  # the same letters may make a package of the same name
 
 
+def withdraw_lost(database: Database, blobs: BlobStore, tenant: TenantNo, now: datetime) -> None:
+    """Packages that wait and whose bytes the disk has lost: what they carried waits again, and no other is kept back by them."""
+    with database.read() as tx:
+        built = packages.packages_after(tx, tenant, UP, 0, states=("built",))
+    for one in built:
+        try:
+            whole = blobs.size(one.blob) == one.size
+        except NotFound:
+            whole = False
+        if not whole:
+            withdraw(database, blobs, one, now)
+
+
 def held_by_server(tx: Connection, tenant: TenantNo, package: PackageRow, now: datetime) -> None:
     """The server holds ``package`` for good: its letters wait no longer, its people are known there."""
     carried_letters = [one.email for one in packages.emails_of(tx, package.no)]
