@@ -13,7 +13,7 @@ from lokole.mail.model import Contact, DeliveryState, Email, EmailNo
 from lokole.mailbox import accounts, letters, lists, packages, recipients, schema, tenants
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.options import get_option
-from lokole.server import offer, send
+from lokole.server import offer, receipts, send
 from lokole.testing import Village, village
 from tests.unit.device.people import person, write
 
@@ -203,3 +203,23 @@ def test_a_letter_written_in_town_leaves_from_there_and_stands_among_the_sent_on
     assert (row.subject, row.state) == ("From town", DeliveryState.ACCEPTED)
     assert len(place.outside.sent) == 1
     assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_what_a_restored_server_says_of_a_letter_is_heard(place: Village, tmp_path: Path) -> None:
+    no = write(place.box, "ann", "carl@example.org")
+    place.box.sync()
+    place.box.sync()
+    assert state(place, no) == [DeliveryState.ACCEPTED]
+    with place.server.ports.database.write() as tx:
+        row = tenants.find_tenant(tx, domain="village.lokole.test")
+        assert row is not None
+        # the backup is from before the letter was accepted; after the restore it goes out once more, and is refused
+        first = tx.execute(schema.recipient.select().where(schema.recipient.c.tenant == row.no)).one()
+        tx.execute(update(schema.recipient).values(state="at_server", state_version=0))
+        tx.execute(delete(schema.outbound).where(schema.outbound.c.tenant == row.no))
+        letter = letters.read_email(tx, row.no, first.email).email
+        assert receipts.settle(
+            tx, row, first.email, letter, first.address, DeliveryState.REFUSED, place.clock(), reason="550 no"
+        )
+    place.box.sync()
+    assert state(place, no) == [DeliveryState.REFUSED]
