@@ -15,7 +15,7 @@ from lokole.device.box import Box, DevicePorts
 from lokole.device.register import register
 from lokole.mail.model import DeviceId
 from lokole.mailbox import accounts, lists, packages
-from lokole.server import devices
+from lokole.server import carry, devices
 from lokole.server.api.carry import MOST_FILES
 from lokole.server.keys import server_public
 from lokole.sync.bundle import CONTENT_TYPE
@@ -183,3 +183,12 @@ def test_a_box_without_a_place_says_so(tmp_path: Path) -> None:
     box = make_box(tmp_path / "alone", peer=InProcessExchange(), registered=False)
     assert carrying.sync_via(box, tmp_path).result == "unregistered"
     box.ports.database.close()
+
+
+def test_a_package_whose_bytes_the_box_has_lost_breaks_no_bundle(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org", "A goat")
+    (lost,) = carrying.pack_for_carrier(box)
+    box.ports.blobs.delete(lost.blob)
+    brought = carry.take(place.ports, io.BytesIO(bundle(box)))
+    place.work()
+    assert (brought.packages, len(place.world.sent)) == (1, 1)

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import delete, update
 
 from lokole.mail.model import Contact, DeliveryState, Email, EmailNo
-from lokole.mailbox import accounts, letters, lists, recipients, schema, tenants
+from lokole.mailbox import accounts, letters, lists, packages, recipients, schema, tenants
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.options import get_option
-from lokole.server import send
+from lokole.server import offer, receipts, send
 from lokole.testing import Village, village
 from tests.unit.device.people import person, write
 
@@ -109,6 +109,36 @@ def test_a_server_that_forgot_a_package_asks_for_it(place: Village) -> None:
     assert len(place.outside.sent) == 1
 
 
+def test_a_server_from_a_backup_that_uses_a_number_anew_and_its_box_go_on(place: Village, tmp_path: Path) -> None:
+    letter_for_ann(place, 1)
+    place.box.sync()
+    database = tmp_path / "server" / "lokole.db"
+    place.server.ports.database.close()
+    backup = tmp_path / "backup.db"
+    shutil.copy(database, backup)
+    letter_for_ann(place, 2)
+    place.box.sync()
+    assert inbox(place) == ["Letter 1", "Letter 2"]
+
+    place.server.ports.database.close()
+    for beside in ("", "-wal", "-shm"):
+        database.with_name(f"lokole.db{beside}").unlink(missing_ok=True)
+    shutil.copy(backup, database)
+    letter_for_ann(place, 3)
+    with place.server.ports.database.read() as tx:
+        row = tenants.find_tenant(tx, domain="village.lokole.test")
+    assert row is not None
+    # for a carrier, who brings no digest that would tell the server what it has forgotten
+    offer.build_pending(place.server.ports, row)
+    for _ in range(3):
+        assert place.box.sync().result == "ok"
+    letter_for_ann(place, 4)
+    assert place.box.sync().result == "ok"
+    assert inbox(place) == ["Letter 1", "Letter 2", "Letter 3", "Letter 4"]
+    with place.server.ports.database.read() as tx:
+        assert packages.count_waiting(tx, row.no, "down") == 0
+
+
 def test_a_hole_in_the_mailbox_is_filled_from_the_bytes_that_are_there(place: Village) -> None:
     letter_for_ann(place, 1)
     place.box.sync()
@@ -173,3 +203,23 @@ def test_a_letter_written_in_town_leaves_from_there_and_stands_among_the_sent_on
     assert (row.subject, row.state) == ("From town", DeliveryState.ACCEPTED)
     assert len(place.outside.sent) == 1
     assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_what_a_restored_server_says_of_a_letter_is_heard(place: Village, tmp_path: Path) -> None:
+    no = write(place.box, "ann", "carl@example.org")
+    place.box.sync()
+    place.box.sync()
+    assert state(place, no) == [DeliveryState.ACCEPTED]
+    with place.server.ports.database.write() as tx:
+        row = tenants.find_tenant(tx, domain="village.lokole.test")
+        assert row is not None
+        # the backup is from before the letter was accepted; after the restore it goes out once more, and is refused
+        first = tx.execute(schema.recipient.select().where(schema.recipient.c.tenant == row.no)).one()
+        tx.execute(update(schema.recipient).values(state="at_server", state_version=0))
+        tx.execute(delete(schema.outbound).where(schema.outbound.c.tenant == row.no))
+        letter = letters.read_email(tx, row.no, first.email).email
+        assert receipts.settle(
+            tx, row, first.email, letter, first.address, DeliveryState.REFUSED, place.clock(), reason="550 no"
+        )
+    place.box.sync()
+    assert state(place, no) == [DeliveryState.REFUSED]

@@ -72,6 +72,7 @@ def pack_for_carrier(box: Box) -> list[PackageRow]:
 
     with box.lock.held():
         new = False
+        packing.withdraw_lost(ports.database, ports.blobs, row.no, ports.clock())
         # people wait until they were heard of, so they alone make a package only when there is none
         while _waits(box) or not (new or _built(box)):
             if build() is None:

@@ -8,6 +8,7 @@ A package ends when it is large, so that a line that drops late does not cost ev
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,11 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from lokole.mail.model import DeliveryState, EmailNo, PackageRef, TenantNo
+from lokole.mail.errors import NotFound
+from lokole.mail.model import Attachment, DeliveryState, EmailNo, PackageRef, TenantNo
 from lokole.mailbox import accounts, letters, outbound, packages, recipients
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
+from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.recipients import move_waiting
@@ -36,6 +39,8 @@ from lokole.sync.package import write_package
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord, Record
 from lokole.sync.sealed import write_sealed
 from lokole.sync.signing import decode_key
+
+log = logging.getLogger(__name__)
 
 UP = "up"
 #: after this many bytes of letters and files, before compression, a package is closed
@@ -59,6 +64,19 @@ def withdraw(database: Database, blobs: BlobStore, package: PackageRow, now: dat
     with database.write() as tx:
         packages.withdraw_package(tx, package.no, now)
     blobs.delete(package.blob)  # the same letters may make a package of the same name
+
+
+def withdraw_lost(database: Database, blobs: BlobStore, tenant: TenantNo, now: datetime) -> None:
+    """Packages that wait and whose bytes the disk has lost: what they carried waits again, and no other is kept back by them."""
+    with database.read() as tx:
+        built = packages.packages_after(tx, tenant, UP, 0, states=("built",))
+    for one in built:
+        try:
+            whole = blobs.size(one.blob) == one.size
+        except NotFound:
+            whole = False
+        if not whole:
+            withdraw(database, blobs, one, now)
 
 
 def held_by_server(tx: Connection, tenant: TenantNo, package: PackageRow, now: datetime) -> None:
@@ -111,9 +129,7 @@ def build_package(
         for no in waiting:
             with database.read() as tx:
                 stored = letters.read_email(tx, tenant.no, no, private=True)
-            email = replace(
-                stored.email, attachments=letters.load_attachments(blobs, tenant.domain, stored.attachments)
-            )
+            email = replace(stored.email, attachments=tuple(_files(blobs, tenant, stored)))
             size += len(email.body) + sum(one.size for one in stored.attachments)
             record = EmailRecord(uid=stored.id.hex(), email=email)
             packed.append(no)
@@ -180,6 +196,16 @@ def build_package(
         for letter in too_long:  # it waits no longer, and its writer is told
             _refuse(tx, tenant.no, letter)
         return packages.get_package(tx, tenant.no, no)
+
+
+def _files(blobs: BlobStore, tenant: TenantRow, stored: StoredEmail) -> Iterator[Attachment]:
+    """The files of a letter; for one that the disk has lost a few words, or no letter would leave any more."""
+    for one in stored.attachments:
+        try:
+            yield from letters.load_attachments(blobs, tenant.domain, [one])
+        except NotFound:
+            log.error("a file of a letter that waits is gone")
+            yield Attachment(f"{one.filename}.txt", b"This file was lost before it could be sent.\n", "text/plain")
 
 
 def _does_not_fit(record: EmailRecord, *, sealed: bool) -> bool:

@@ -95,7 +95,7 @@ def windows_of_box(tx: Connection, tenant_no: int, now: datetime) -> list[Window
     since = to_micros(now - LOOK_BACK)
     query = (
         select(package.c.direction, package.c.epoch, package.c.seq, package.c.state, package.c.created_at)
-        .where(package.c.tenant == tenant_no)
+        .where(package.c.tenant == tenant_no, package.c.seq >= 1)  # not what was moved aside
         .order_by(package.c.direction, package.c.epoch, package.c.seq)
     )
     found: dict[tuple[str, int], list[int]] = {}  # first, last

@@ -20,7 +20,8 @@ from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import outbound
 from lokole.mailbox.accounts import mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
-from lokole.mailbox.schema import carried, package, tenant, waiting
+from lokole.mailbox.schema import carried, package, waiting
+from lokole.mailbox.tenants import lock
 from lokole.mailbox.upsert import insert_new
 
 _INSERT_WAITING = insert_new(waiting)
@@ -97,6 +98,17 @@ def waiting_rows(tx: Connection, tenant_no: int, direction: str) -> Iterator[Wai
         yield Waiting(EmailNo(row.email), row.recipient)
 
 
+def recipients_apart(tx: Connection, tenant_no: int, email_no: int, direction: str) -> set[str]:
+    """Who gets the letter in a record of their own, whether that waits, travels or was delivered."""
+    query = select(waiting.c.recipient).where(
+        waiting.c.tenant == tenant_no,
+        waiting.c.email == email_no,
+        waiting.c.direction == direction,
+        waiting.c.recipient != "",
+    )
+    return set(tx.execute(query).scalars())
+
+
 def count_waiting(tx: Connection, tenant_no: int, direction: str, *, packed_too: bool = True) -> int:
     """How many letters the other end has not acknowledged yet (``packed_too``), or are in no package yet."""
     states = ("waiting", "packed") if packed_too else ("waiting",)
@@ -108,8 +120,7 @@ def count_waiting(tx: Connection, tenant_no: int, direction: str, *, packed_too:
 
 def next_seq(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:
     """The number of the next package; stays free until :func:`add_package` of the same transaction uses it."""
-    # the tenant's row is the lock that keeps two builders apart on PostgreSQL; SQLite has one writer anyway
-    tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
+    lock(tx, tenant_no)  # keeps two builders apart
     query = select(func.max(package.c.seq)).where(
         package.c.tenant == tenant_no, package.c.epoch == epoch, package.c.direction == direction
     )
@@ -288,7 +299,9 @@ def highest_contiguous(
 
     Only packages in one of ``states`` count; all when empty.
     """
-    query = select(package.c.seq).where(_numbered(tenant_no, epoch, direction)).order_by(package.c.seq)
+    # from 1: below it is what was moved aside (renumber_aside), which no number of the protocol means
+    this = and_(_numbered(tenant_no, epoch, direction), package.c.seq >= 1)
+    query = select(package.c.seq).where(this).order_by(package.c.seq)
     if states:
         query = query.where(package.c.state.in_(list(states)))
     highest, beyond = 0, []

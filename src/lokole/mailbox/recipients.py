@@ -109,8 +109,9 @@ def set_recipient_state(
 
 
 def take_receipt(tx: Connection, tenant_no: int, email_no: int, receipt: ReceiptRecord) -> bool:
-    """What the other end says became of a letter for one recipient; forward only, and never an older version.
+    """What the other end says became of a letter for one recipient; forward only, and never an older version of the same state.
 
+    A state further on counts whatever its version: an end that was restored counts its versions from an earlier one.
     Returns whether anything changed. The reason kept is the stable word where there is one, else what the other side said.
     """
     try:
@@ -122,11 +123,14 @@ def take_receipt(tx: Connection, tenant_no: int, email_no: int, receipt: Receipt
             recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address
         )
     ).first()
-    if known is None or receipt.version <= known.state_version:
+    if known is None:
         return False
     before = DeliveryState(known.state)
-    values: dict[str, Any] = {"state_version": receipt.version}
-    if _ORDER[receipt.state] > _ORDER[before]:
+    further = _ORDER[receipt.state] > _ORDER[before]
+    if receipt.version <= known.state_version and not further:
+        return False
+    values: dict[str, Any] = {"state_version": max(receipt.version, known.state_version)}
+    if further:
         values |= {"state": receipt.state.value, "reason": storable(receipt.reason or receipt.code)}
     elif receipt.state is before:
         values["reason"] = storable(receipt.reason or receipt.code)

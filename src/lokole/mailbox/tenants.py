@@ -132,6 +132,14 @@ def get_tenant(tx: Connection, no: int) -> TenantRow:
     return found
 
 
+def lock(tx: Connection, tenant_no: int) -> None:
+    """Keep two transactions of one device apart until this one ends; the first thing that it does, or two could wait for each other.
+
+    On PostgreSQL what was looked for behind it stays as it was found; SQLite has one writer anyway.
+    """
+    tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
+
+
 def list_tenants(tx: Connection, *, owner: str | None = None) -> list[TenantRow]:
     """All devices (of one owner), by domain."""
     query = select(tenant).order_by(tenant.c.domain)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lokole.mail.errors import NotFound
+from lokole.mail.errors import NotFound, Refused
 from lokole.mailbox import held, jobs, outbound, packages, tenants
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.identity import ensure_identity, renew_epoch
@@ -111,6 +111,25 @@ def begin_anew(ports: ServerPorts, tx: Connection, row: TenantRow) -> int:
     return letters
 
 
+def withdraw_lost(ports: ServerPorts, row: TenantRow) -> int:
+    """Packages that wait for the box and whose bytes are here no more: their letters wait again; returns how many packages.
+
+    Fetching one would fail at every visit, and keep all behind it.
+    """
+    with ports.database.read() as tx:
+        lost = [
+            one
+            for one in packages.packages_after(tx, row.no, "down", 0, states=("built",))
+            if not _is_there(ports, one)
+        ]
+    if lost:
+        with ports.database.write() as tx:
+            for one in lost:
+                if packages.get_package(tx, row.no, one.no).state == "built":
+                    packages.withdraw_package(tx, one.no, ports.clock())
+    return len(lost)
+
+
 def notice_restore(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: int, highest: int) -> bool:
     """Whether the box knows a number of our present epoch that we never gave out: we are an older copy of ourselves.
 
@@ -190,7 +209,7 @@ def _mend_down(
 def _is_there(ports: ServerPorts, package: PackageRow) -> bool:
     try:
         return ports.blobs.size(package.blob) == package.size
-    except NotFound:
+    except (NotFound, Refused):  # Refused: it lies where boxes of version 1 look
         return False
 
 

@@ -230,6 +230,7 @@ def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRec
     recipients, wrong = _recipients(row, record.email)
     stored = put_attachments(ports.blobs, row.domain, email.attachments)
     with ports.database.write() as tx:
+        tenants.lock(tx, row.no)  # the same letter may be in another package that is read just now
         known, another = find_letter(tx, row.no, record.uid, print_)
         if known is not None:  # another worker was faster
             _held(tx, reading, n, record, known)
@@ -356,6 +357,7 @@ def _take_attachment(ports: ServerPorts, reading: _Reading, record: AttachmentRe
     row = reading.row
     (stored,) = put_attachments(ports.blobs, row.domain, [record.attachment])
     with ports.database.write() as tx:
+        tenants.lock(tx, row.no)  # two files at once would take one place among those of the letter
         for uid in record.email_uids:
             no = find_by_uid(tx, row.no, uid)
             if no is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -92,6 +93,19 @@ def test_a_letter_leaves_with_its_file_and_its_writer_is_told(box: Box, peer: In
     assert [str(address) for address in letter.email.recipients] == ["bob@example.org"]
     assert account == AccountRecord("ann@village.lokole.test", None, "en", 1)
     assert states(box, no) == [DeliveryState.AT_SERVER]
+
+
+def test_a_letter_whose_file_is_lost_here_leaves_without_it_and_keeps_no_other_back(
+    box: Box, peer: InProcessExchange
+) -> None:
+    photo = Attachment("goat.jpg", b"\xff\xd8 a goat", "image/jpeg")
+    write(box, "ann", "bob@example.org", "A goat", attachments=(photo,))
+    write(box, "ann", "bob@example.org", "No goat")
+    box.ports.blobs.delete(f"village.lokole.test/{hashlib.sha256(photo.content).hexdigest()}")
+    assert box.sync().result == "ok"
+    assert subjects_of(peer.uploaded[0]) == ["A goat", "No goat"]
+    lost, _ = (one for one in records_of(peer.uploaded[0]) if isinstance(one, EmailRecord))
+    assert [(one.filename, one.type) for one in lost.email.attachments] == [("goat.jpg.txt", "text/plain")]
 
 
 def test_blind_copies_travel_to_the_server_and_local_recipients_do_not(box: Box, peer: InProcessExchange) -> None:
