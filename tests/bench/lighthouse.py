@@ -74,5 +74,6 @@ def _scores(script: Path, chromium: str, url: str, cookie: str) -> dict[str, flo
     report = json.loads(done.stdout)
     return {name: 100 * (report["categories"][name]["score"] or 0) for name in LEAST}
 
+
 if __name__ == "__main__":
     sys.exit(main())
