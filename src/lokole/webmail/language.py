@@ -1,7 +1,8 @@
 """Languages, and how times, sizes and numbers are said in them.
 
 Only complete languages are offered; drafts wait in ``translations`` for a native reader.
-A person's own choice wins, then the choice of this browser's session, then what the browser asks for, then the site's default.
+What an address asks for (``?lang=fr``) wins, then the choice of this browser's session, then a person's own, then what the browser asks for,
+then the site's default.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DRAFTS = {"ln": "Lingála", "sw": "Kiswahili"}
 def choose() -> str:
     """The language of this request."""
     mine = getattr(current_user, "language", None) if current_user else None
-    for wish in (session.get("language"), mine):
+    for wish in (request.args.get("lang"), session.get("language"), mine):
         if wish in OFFERED:
             return str(wish)
     return request.accept_languages.best_match(list(OFFERED)) or parts().settings.default_language

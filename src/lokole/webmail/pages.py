@@ -99,6 +99,7 @@ def _everywhere() -> dict[str, Any]:
         "settings": settings,
         "domain": parts().tenants.domain,
         "here": request.path,
+        "carries": parts().ports.carrier is not None,
         "counts": None,
     }
 

@@ -12,7 +12,7 @@ from lokole.mail.errors import NotFound, Refused, Temporary
 from lokole.webmail.headers import from_elsewhere
 from lokole.webmail.limits import TooOften
 from lokole.webmail.pages import page
-from lokole.webmail.views import compose
+from lokole.webmail.views import carry, compose
 from lokole.webmail.words import gettext
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,8 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
         return failure(
             405, gettext("This address does not do that"), gettext("Go back and use the buttons of the page.")
         )
+    if code == 413 and request.endpoint in carry.TAKES_FILES:
+        return failure(413, gettext("This is too large"), carry.refusal("too-large"), "bag")
     if code == 413:
         return failure(
             413,
