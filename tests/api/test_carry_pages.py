@@ -14,8 +14,14 @@ from lokole.server.api.carry import MOST_FILES
 from lokole.sync.bundle import CONTENT_TYPE, MAX_BUNDLE_BYTES
 from tests.api.test_carry import DOMAIN, box_at, from_outside, inbox, waiting
 from tests.unit.device.people import write
-from tests.unit.server.place import Place
+from tests.unit.server.place import Place, place_in
 from tests.unit.webmail.browser import Browser
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with place_in(tmp_path, web=True) as found:
+        yield found
 
 
 @pytest.fixture
