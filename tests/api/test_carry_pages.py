@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,14 +77,22 @@ def test_a_file_of_a_box_with_nothing_to_send_brings_home_what_waits(place: Plac
 
 
 def test_what_broke_off_is_taken_as_far_as_it_is_whole(place: Place, box: Box, visitor: Browser) -> None:
-    from_outside(place, "From town")
     up = fetch(visitor)
     in_town(place, up)
-    from_outside(place, "And more")
+    from_outside(place, "One")
+    in_town(place, up)
+    from_outside(place, "Two")
     answer = in_town(place, up).content
-    said = home(visitor, answer[:700])
-    assert "The file broke off on its way. Fetch it once more." in said
-    assert "came for people here" in home(visitor, answer)
+    with tarfile.open(fileobj=io.BytesIO(answer)) as archive:
+        members = archive.getmembers()
+    assert len(members) == 3, "what was held, and two letters"
+    assert "The file broke off on its way. Fetch it once more." in home(visitor, answer[:700])
+    said = home(visitor, answer[: members[-1].offset_data + 10])
+    assert "1 letter came for people here." in said
+    assert "What was whole is taken; fetch it once more for the rest." in said
+    assert inbox(box) == ["One"]
+    assert "1 letter came for people here." in home(visitor, answer)
+    assert inbox(box) == ["One", "Two"]
 
 
 def test_files_of_others_do_no_harm(place: Place, box: Box, visitor: Browser, tmp_path: Path) -> None:

@@ -176,11 +176,10 @@ def _begin(draft: Draft, person: Account, action: str, entry: StoredEntry) -> No
     draft.action, draft.answers = action, entry
     if action == "again":
         draft.quote = False
-        lines = (email.to, email.cc, email.bcc)
         refused = {one.address for one in entry.deliveries if one.state is DeliveryState.REFUSED}
-        if refused:  # the others have it, or get it still
-            lines = tuple(tuple(who for who in line if who.address.casefold() in refused) for line in lines)
-        form.to.data, form.cc.data, form.bcc.data = map(_line, lines)
+        for field, people in ((form.to, email.to), (form.cc, email.cc), (form.bcc, email.bcc)):
+            # where it was refused for some, the others have it, or get it still
+            field.data = _line(who for who in people if not refused or who.address.casefold() in refused)
         form.subject.data, form.body.data = email.subject, html_to_text(email.body)
         draft.files = list(entry.letter.attachments)
     elif action == "forward":
