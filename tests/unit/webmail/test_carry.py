@@ -150,3 +150,11 @@ def test_pages_without_a_carrier_do_not_offer_it(make_box: Callable[..., Box]) -
     for address in ("/", "/more"):
         assert "Carry the mail" not in browser.open(address).text
     assert browser.open("/carry").status == 404
+
+
+def test_where_the_bag_does_not_leave_the_page_of_waiting_letters_names_the_way_by_foot(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    browser.open("/email/new").press("send", to="ruth@example.com", subject="News", body="Hello")
+    assert "Carry the mail" not in browser.open("/email/outbox").text
+    box.departs[0] = None
+    assert "Get the file" in browser.open("/email/outbox").follow("Carry the mail").text
