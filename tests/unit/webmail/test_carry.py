@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 import pytest
@@ -158,3 +159,18 @@ def test_where_the_bag_does_not_leave_the_page_of_waiting_letters_names_the_way_
     assert "Carry the mail" not in browser.open("/email/outbox").text
     box.departs[0] = None
     assert "Get the file" in browser.open("/email/outbox").follow("Carry the mail").text
+
+
+def test_a_disk_that_is_full_wherever_it_is_noticed_is_said(make_box: Callable[..., Box]) -> None:
+    full: list[OSError] = []
+
+    def departure() -> None:
+        if full:
+            raise full[0]
+
+    browser = make_box(next_departure=departure).signed_in("mireille")
+    full.append(OSError(errno.ENOSPC, "No space left on device"))
+    browser.open("/email/inbox")
+    assert (browser.status, "its memory is full" in browser.text) == (503, True)
+    full[0] = OSError(errno.EIO, "Input/output error")
+    assert browser.open("/email/inbox").status == 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 
 from flask import Flask, request
@@ -132,6 +133,9 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # a form with a file lies on the disk before a view sees it
+        return _temporary(Temporary("no space left"))
     # the type and the place, never the message: it may quote a letter
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
