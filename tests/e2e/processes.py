@@ -131,10 +131,14 @@ class Server:
         """How many letters wait for the box of ``domain``."""
         return self._metric("pending", domain, "pending_emails")
 
+    def people(self, domain: str) -> int:
+        """How many people of ``domain`` the server knows."""
+        return self._metric("users", domain, "users")
+
     def wait_for_people(self, domain: str, count: int, *, seconds: float = 30) -> None:
         """Return when the server knows ``count`` people of ``domain``: a package is read after the box has gone."""
         deadline = time.monotonic() + seconds
-        while self._metric("users", domain, "users") < count:
+        while self.people(domain) < count:
             assert time.monotonic() < deadline, "the server did not read the package in time"
             time.sleep(0.1)
 

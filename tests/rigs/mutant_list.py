@@ -510,8 +510,8 @@ MUTANTS = (
     Mutant(
         "a form needs no token",
         "webmail/app.py",
-        "    CSRFProtect(app)\n",
-        "",
+        "    csrf = CSRFProtect(app)\n",
+        "    csrf = CSRFProtect()\n",
         PAGES,
         "P16",
     ),

@@ -26,6 +26,7 @@ from lokole.adapters.uplink.always import AlwaysUplink
 from lokole.adapters.uplink.none import NoUplink
 from lokole.config import BadSettings
 from lokole.device.box import Box, DevicePorts
+from lokole.device.carrying import Carrier
 from lokole.device.lock import OneAtATime
 from lokole.device.packing import find_server_key
 from lokole.device.settings import DeviceSettings, split_listen
@@ -39,6 +40,7 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.callables import Shrink
 from lokole.ports.sync_peer import SyncPeer
 from lokole.ports.uplink import Uplink
+from lokole.sync.bundle import MAX_BUNDLE_BYTES
 from lokole.sync.signing import encode_key
 
 if TYPE_CHECKING:
@@ -152,6 +154,7 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
             sync_now=box.sync_in_background if has_uplink else None,
             next_departure=box.timetable.next_departure if has_uplink else None,
             check_schedule=check,
+            carrier=Carrier(box),
         ),
         WebmailSettings(
             session_key=session_key(box),
@@ -218,7 +221,7 @@ class Web:
         options: dict[str, Any] = {
             "threads": settings.threads,
             "ident": None,
-            "max_request_body_size": 4 * settings.max_upload_mb * 2**20,
+            "max_request_body_size": max(4 * settings.max_upload_mb * 2**20, MAX_BUNDLE_BYTES + 2**20),
             "inbuf_overflow": 128 * 1024,
             "outbuf_overflow": 256 * 1024,
             "channel_timeout": 60,

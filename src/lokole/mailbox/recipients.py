@@ -112,7 +112,7 @@ def take_receipt(tx: Connection, tenant_no: int, email_no: int, receipt: Receipt
     """What the other end says became of a letter for one recipient; forward only, and never an older version of the same state.
 
     A state further on counts whatever its version: an end that was restored counts its versions from an earlier one.
-    Returns whether anything changed. The reason kept is the stable word where there is one, else what the other side said.
+    Returns whether anything changed. The reason kept is the stable word or status, and what the other side said where that does not hold it.
     """
     try:
         address = Address.parse(receipt.address).key
@@ -131,9 +131,9 @@ def take_receipt(tx: Connection, tenant_no: int, email_no: int, receipt: Receipt
         return False
     values: dict[str, Any] = {"state_version": max(receipt.version, known.state_version)}
     if further:
-        values |= {"state": receipt.state.value, "reason": storable(receipt.reason or receipt.code)}
+        values |= {"state": receipt.state.value, "reason": _told(receipt)}
     elif receipt.state is before:
-        values["reason"] = storable(receipt.reason or receipt.code)
+        values["reason"] = _told(receipt)
     tx.execute(
         update(recipient)
         .where(recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address)
@@ -191,6 +191,11 @@ def find_by_envelope_id(tx: Connection, tenant_no: int, id: str) -> tuple[int, s
         )
     ).first()
     return None if row is None else (int(row.email), str(row.address))
+
+
+def _told(receipt: ReceiptRecord) -> str:
+    code, words = receipt.code, receipt.reason
+    return storable(words if code in words else f"{code} {words}".strip())
 
 
 def move_waiting(tx: Connection, tenant_no: int, email_nos: Iterable[int], state: DeliveryState) -> None:

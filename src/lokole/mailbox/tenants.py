@@ -240,6 +240,17 @@ def mark_twin(tx: Connection, credential_no: int, now: datetime) -> None:
     tx.execute(update(credential).where(credential.c.no == credential_no).values(twin_seen_at=to_micros(now)))
 
 
+def twins_seen(tx: Connection) -> dict[str, datetime]:
+    """The domains whose key was used with a wrong counter, and when last; keys that were taken back no longer count."""
+    statement = (
+        select(tenant.c.domain, credential.c.twin_seen_at)
+        .join(tenant, tenant.c.no == credential.c.tenant)
+        .where(credential.c.twin_seen_at.is_not(None), credential.c.revoked_at.is_(None), tenant.c.state != "removed")
+        .order_by(tenant.c.domain)
+    )
+    return {row.domain: from_micros(row.twin_seen_at) for row in tx.execute(statement)}
+
+
 def revoke(tx: Connection, tenant_no: int, now: datetime) -> None:
     """Take back every key of a device."""
     tx.execute(

@@ -44,11 +44,13 @@ def trouble(ports: ServerPorts, caller: Caller) -> dict[str, Any]:
         newest = list_quarantine(tx, everybody=True, limit=_NEWEST)
         domains = {row.no: row.domain for row in tenants.list_tenants(tx)}
         held = {domain: options.get_option(tx, no, HELD_OPTION, None) for no, domain in domains.items()}
+        twins = tenants.twins_seen(tx)
         ready, dead = jobs.count_jobs(tx, "ready"), jobs.count_jobs(tx, "dead")
     return {
         "quarantined": counts,
         "jobs": {"ready": ready, "dead": dead},
         "held": {domain: {"missing": one["missing"], "letters": one["letters"]} for domain, one in held.items() if one},
+        "twins": {domain: at.isoformat() for domain, at in twins.items()},
         "newest": [
             {
                 "kind": one.kind,

@@ -33,6 +33,12 @@ PUBLIC = frozenset(
         "account.register",
         "account.login",
         "account.language",
+        # a passer-by has no account, and what is sealed may be in anybody's hands
+        "carry.start",
+        "carry.pack",
+        "carry.take",
+        "town.start",
+        "town.hand_in",
     }
 )
 #: what somebody may still do who has to choose a new password first.

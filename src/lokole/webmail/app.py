@@ -18,7 +18,7 @@ from flask_wtf import CSRFProtect
 from lokole.webmail import access, assets, headers, language, limits, pages
 from lokole.webmail.numbers import RowNumberConverter
 from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, WebmailPorts, WebmailSettings
-from lokole.webmail.views import account, admin, compose, failures, home, letter, mailbox
+from lokole.webmail.views import account, admin, carry, compose, failures, home, letter, mailbox, town
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -57,12 +57,18 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     Babel(app, default_locale=settings.default_language, locale_selector=language.choose)
     headers.install(app)
     limits.install(app, ports)
-    CSRFProtect(app)
+    carry.allow_large_files(app)
+    csrf = CSRFProtect(app)
     access.install(app)
     pages.install(app)
     failures.install(app)
     for view in (home, account, mailbox, letter, compose, admin):
         app.register_blueprint(view.blueprint)
+    if ports.carrier is not None:
+        app.register_blueprint(carry.blueprint)
+    if ports.town is not None:
+        csrf.exempt(town.blueprint)  # why it may be stands there
+        app.register_blueprint(town.blueprint)
     return app
 
 

@@ -2,7 +2,8 @@
 
 A language is offered when its catalogue in ``translations`` was compiled, so that adding one needs no programmer
 (docs/translate.md); ``make check`` refuses a compiled catalogue with a sentence missing.
-A person's own choice wins, then the choice of this browser's session, then what the browser asks for, then the site's default.
+What an address asks for (``?lang=fr``) wins, then the choice of this browser's session, then a person's own, then what the browser asks for,
+then the site's default.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _name_in_itself(code: str) -> str:
 def choose() -> str:
     """The language of this request."""
     mine = getattr(current_user, "language", None) if current_user else None
-    for wish in (session.get("language"), mine):
+    for wish in (request.args.get("lang"), session.get("language"), mine):
         if wish in offered():
             return str(wish)
     return request.accept_languages.best_match(list(offered())) or parts().settings.default_language

@@ -99,6 +99,7 @@ def _everywhere() -> dict[str, Any]:
         "settings": settings,
         "domain": parts().tenants.domain,
         "here": request.path,
+        "carries": parts().ports.carrier is not None,
         "counts": None,
     }
 
@@ -127,16 +128,3 @@ def sentence(word: str) -> str:
         "busy": gettext("Another exchange was under way."),
     }
     return known.get(word, gettext("It did not work. Lokole tries again at the next exchange."))
-
-
-def why(reason: str) -> str:
-    """Why a letter did not arrive: a sentence for a word of ours, else what the other side said, in its own words."""
-    known = {
-        "expired": gettext("It could not be reached for five days."),
-        "address": gettext("This is not a valid address."),
-        "nobody": gettext("Nobody there has this name."),
-        "fault": gettext("Something went wrong at the server."),
-        "not-taken": gettext("The server could not read the letter."),
-        "the letter is too long": gettext("The letter is too long."),
-    }
-    return known.get(reason, reason)

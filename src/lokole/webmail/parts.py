@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 from flask import current_app
 
@@ -19,11 +19,45 @@ from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.tenants import find_tenant
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
+from lokole.sync.bundle import Bundle
 
 #: the schedule as ``mailbox.options`` keeps it under the name "schedule":
 #: ``{"hours": [2], "days": null}`` (days of the week, 0 is Monday) or ``{"cron": "0 2 * * *"}``.
 Schedule = Mapping[str, object]
 DEFAULT_SCHEDULE: Schedule = {"hours": [2], "days": None}
+
+
+class Brought(Protocol):
+    """What a carrier brought to a box: packages for it (``known`` of them were there), their letters, and why others were refused."""
+
+    packages: int
+    known: int
+    letters: int
+    quarantined: int
+    refused: list[str]
+
+
+class Carrier(Protocol):
+    """Mail of the box by whoever goes to town (protocol 9.3)."""
+
+    def is_ready(self) -> bool:
+        """Whether the box has a server that such mail can go to."""
+
+    def town(self) -> str | None:
+        """The address of the page in town, or None while no server is known."""
+
+    def pack(self) -> Bundle:
+        """What waits, as one file, sealed; raises Refused (``unregistered``, ``busy``)."""
+
+    def take(self, stream: BinaryIO) -> Brought:
+        """Take a file in, as often as it comes; raises Refused (``unregistered``, ``busy``), Temporary when the box is full."""
+
+
+class Town(Protocol):
+    """The server's end of it."""
+
+    def hand_in(self, stream: BinaryIO) -> tuple[str, Bundle]:
+        """The domain of the box that made the file, and what it gets in return; raises Refused with a word of protocol 6.6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +70,7 @@ class WebmailPorts:
     ``check_schedule`` raises Refused for a schedule that cannot be kept; it is told before it is saved.
     ``schedule_changed`` is called after a new schedule was saved.
     ``written`` is told of each letter that somebody sent (tenant, letter), in the transaction that stores it.
+    ``carrier`` packs and takes mail for passers-by at the box, ``town`` takes it at the server; each page is where its port is.
     """
 
     database: Database
@@ -49,6 +84,8 @@ class WebmailPorts:
     check_schedule: Callable[[Schedule], object] | None = None
     schedule_changed: Callable[[], None] | None = None
     written: Callable[[Connection, int, int], None] | None = None
+    carrier: Carrier | None = None
+    town: Town | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +114,7 @@ class WebmailSettings:
     sign_in_tries_per_place: str = "60 per minute"  # per address of the caller: one hotspot may be many people
     sign_ups: str = "30 per hour"  # per address of the caller
     letters: str = "120 per hour"  # per person
+    carried: str = "30 per hour"  # files fetched, and files handed in, per address of the caller
     pictures: PictureLimits = field(default_factory=PictureLimits)
     links: tuple[tuple[str, str], ...] = ()  # further addresses the start page names: (text, address)
 

@@ -241,13 +241,38 @@ def test_each_recipient_of_a_waiting_letter_has_a_state(box: Box) -> None:
         ):
             recipients.set_recipient_state(tx, box.tenant, 1, address, state, reason, 1)
     browser.open("/email/outbox")
-    assert "The letter did not arrive. jeanne@gmial.com: no such address" in browser.text
+    assert "The letter did not arrive. jeanne@gmial.com: This address does not exist." in browser.text
+    assert "They said: “no such address”" in browser.text
     assert "It is at the server. No answer yet. ruth@example.com" in browser.text
     assert "It is in the bag. Leaves tonight at 02:00. joseph@example.com" in browser.text
     browser.follow("Change and send again")
     fields = dict(browser.fields("/email/new").fields)
-    assert fields["to"] == people
+    assert fields["to"] == "jeanne@gmial.com", "the others do not get it twice"
     assert fields["body"] == "Hello"
+
+
+def test_a_refused_letter_stays_in_sight_however_many_were_written_since(make_box: Callable[..., Box]) -> None:
+    box = make_box(rows_per_page=2)
+    browser = box.signed_in("mireille")
+    for n in range(4):
+        browser.open("/email/new").press("send", to="ruth@example.com", subject=f"News {n}", body="Hello")
+    with box.ports.database.write() as tx:
+        for no, state in ((1, DeliveryState.REFUSED), (2, DeliveryState.AT_SERVER)):
+            recipients.set_recipient_state(tx, box.tenant, no, "ruth@example.com", state, "", 1)
+    browser.open("/email/outbox")
+    assert all(f"News {n}" in browser.text for n in range(4))
+    assert browser.text.index("News 0") < browser.text.index("News 3") < browser.text.index("News 1")
+
+
+def test_what_is_not_through_yet_says_why(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    browser.open("/email/new").press("send", to="ruth@example.com", subject="News", body="Hello")
+    with box.ports.database.write() as tx:
+        recipients.set_recipient_state(
+            tx, box.tenant, 1, "ruth@example.com", DeliveryState.AT_SERVER, "4.4.1 connection timed out", 1
+        )
+    browser.open("/email/outbox")
+    assert "Their server is out of reach. It is tried again, for five days." in browser.text
 
 
 def test_a_refused_letter_stays_in_sight_when_nothing_waits(box: Box) -> None:

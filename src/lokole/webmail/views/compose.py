@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.filenames import safe_filename
 from lokole.mail.html import html_to_text, make_safe, rewrite_cids, text_to_html
-from lokole.mail.model import Account, Address, Attachment, Contact, Email, FolderName
+from lokole.mail.model import Account, Address, Attachment, Contact, DeliveryState, Email, FolderName
 from lokole.mail.slim import slim_email
 from lokole.mailbox import identity, letters, lists, recipients, seen
 from lokole.mailbox.database import Connection
@@ -176,7 +176,10 @@ def _begin(draft: Draft, person: Account, action: str, entry: StoredEntry) -> No
     draft.action, draft.answers = action, entry
     if action == "again":
         draft.quote = False
-        form.to.data, form.cc.data, form.bcc.data = _line(email.to), _line(email.cc), _line(email.bcc)
+        refused = {one.address for one in entry.deliveries if one.state is DeliveryState.REFUSED}
+        for field, people in ((form.to, email.to), (form.cc, email.cc), (form.bcc, email.bcc)):
+            # where it was refused for some, the others have it, or get it still
+            field.data = _line(who for who in people if not refused or who.address.casefold() in refused)
         form.subject.data, form.body.data = email.subject, html_to_text(email.body)
         draft.files = list(entry.letter.attachments)
     elif action == "forward":

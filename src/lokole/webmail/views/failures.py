@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 
 from flask import Flask, request
@@ -12,7 +13,7 @@ from lokole.mail.errors import NotFound, Refused, Temporary
 from lokole.webmail.headers import from_elsewhere
 from lokole.webmail.limits import TooOften
 from lokole.webmail.pages import page
-from lokole.webmail.views import compose
+from lokole.webmail.views import carry, compose
 from lokole.webmail.words import gettext
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,8 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
         return failure(
             405, gettext("This address does not do that"), gettext("Go back and use the buttons of the page.")
         )
+    if code == 413 and request.endpoint in carry.TAKES_FILES:
+        return failure(413, gettext("This is too large"), carry.refusal("too-large"), "bag")
     if code == 413:
         return failure(
             413,
@@ -130,6 +133,9 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # a form with a file lies on the disk before a view sees it
+        return _temporary(Temporary("no space left"))
     # the type and the place, never the message: it may quote a letter
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
