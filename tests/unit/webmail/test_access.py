@@ -45,6 +45,10 @@ PERSON = {
     "letter.attachment",
     "compose.new",
     "compose.send",
+    "compose.save",
+    "compose.check",
+    "drafts.kept",
+    "drafts.delete",
 }
 ADMIN = {
     "admin.overview",

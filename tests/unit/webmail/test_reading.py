@@ -231,17 +231,17 @@ def test_search_can_be_switched_off(make_box: Callable[..., Box]) -> None:
 
 def test_each_recipient_of_a_waiting_letter_has_a_state(box: Box) -> None:
     browser = box.signed_in("mireille")
-    people = "ruth@example.com, jeanne@gmial.com, joseph@example.com"
+    people = "ruth@example.com, jeanne@example.net, joseph@example.com"
     browser.open("/email/new").press("send", to=people, subject="News", body="Hello")
     assert "1 letter is in the bag. Leaves tonight at 02:00." in browser.text
     with box.ports.database.write() as tx:
         for address, state, reason in (
             ("ruth@example.com", DeliveryState.AT_SERVER, ""),
-            ("jeanne@gmial.com", DeliveryState.REFUSED, "no such address"),
+            ("jeanne@example.net", DeliveryState.REFUSED, "no such address"),
         ):
             recipients.set_recipient_state(tx, box.tenant, 1, address, state, reason, 1)
     browser.open("/email/outbox")
-    assert "The letter did not arrive. jeanne@gmial.com: no such address" in browser.text
+    assert "The letter did not arrive. jeanne@example.net: no such address" in browser.text
     assert "It is at the server. No answer yet. ruth@example.com" in browser.text
     assert "It is in the bag. Leaves tonight at 02:00. joseph@example.com" in browser.text
     browser.follow("Change and send again")
@@ -252,9 +252,9 @@ def test_each_recipient_of_a_waiting_letter_has_a_state(box: Box) -> None:
 
 def test_a_refused_letter_stays_in_sight_when_nothing_waits(box: Box) -> None:
     browser = box.signed_in("mireille")
-    browser.open("/email/new").press("send", to="jeanne@gmial.com", subject="News", body="Hello")
+    browser.open("/email/new").press("send", to="jeanne@example.net", subject="News", body="Hello")
     with box.ports.database.write() as tx:
-        recipients.set_recipient_state(tx, box.tenant, 1, "jeanne@gmial.com", DeliveryState.REFUSED, "full", 1)
+        recipients.set_recipient_state(tx, box.tenant, 1, "jeanne@example.net", DeliveryState.REFUSED, "full", 1)
     assert "The letter did not arrive." in browser.open("/email/outbox").text
     browser.follow("Delete").press("Delete")
     assert "Nothing is waiting" in browser.open("/email/outbox").text

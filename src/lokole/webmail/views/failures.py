@@ -15,6 +15,9 @@ from lokole.webmail.pages import page
 from lokole.webmail.views import compose
 from lokole.webmail.words import gettext
 
+#: forms that hold a letter somebody is writing
+_LETTERS = ("compose.send", "compose.save")
+
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +46,7 @@ def _own_forms_only() -> tuple[str, int] | None:
 
 
 def _forged(_error: object) -> tuple[str, int]:
-    if request.endpoint == "compose.send" and not from_elsewhere(request):
+    if request.endpoint in _LETTERS and not from_elsewhere(request):
         again = compose.unrecognised()
         if again is not None:
             return again
@@ -93,6 +96,9 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
     if code < 400:
         return error
     if code == 401:
+        kept = compose.kept_signed_out() if request.endpoint in _LETTERS else None
+        if kept is not None:
+            return kept
         return failure(
             401,
             gettext("Please sign in again"),
