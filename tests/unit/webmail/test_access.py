@@ -49,6 +49,15 @@ PERSON = {
     "compose.check",
     "drafts.kept",
     "drafts.delete",
+    "contacts.book",
+    "contacts.line",
+    "contacts.new_group",
+    "contacts.group",
+    "preferences.letters",
+    "preferences.signature",
+    "preferences.answer",
+    "preferences.add_rule",
+    "preferences.remove_rule",
 }
 ADMIN = {
     "admin.overview",
