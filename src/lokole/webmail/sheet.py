@@ -18,7 +18,7 @@ from werkzeug.datastructures import FileStorage
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.filenames import safe_filename
-from lokole.mail.html import make_safe
+from lokole.mail.html import html_to_text, make_safe
 from lokole.mail.model import Account, Attachment, Contact, Email, EmailNo
 from lokole.mail.slim import slim_email
 from lokole.mailbox import accounts, letters, lists
@@ -41,7 +41,7 @@ class Sheet:
     """What the form shows and carries besides its fields.
 
     ``asked`` are addresses that look like mistakes and that the person has been asked about: sent once more, they are as meant.
-    ``page`` is the window it is shown in. ``near`` are offers (field, what was typed, what may be meant); ``problem`` stands above all, ``kept`` says that it is kept.
+    ``page`` is the window it is shown in; ``markup`` is the text as the editor of the script had it, where the form shows it plain. ``near`` are offers (field, what was typed, what may be meant); ``problem`` stands above all, ``kept`` says that it is kept.
     """
 
     form: LetterForm
@@ -55,6 +55,7 @@ class Sheet:
     files: list[StoredAttachment] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     near: list[tuple[str, str, str]] = field(default_factory=list)
+    markup: str = ""
     problem: str = ""
     kept: str = ""
 
@@ -124,6 +125,10 @@ def from_draft(tx: Connection, person: Account, draft: StoredDraft) -> Sheet:
         form[name].data = getattr(typed, name)
     sheet = Sheet(form, draft.form, drawn(), draft.version, quote=typed.quote, format=typed.format)
     sheet.files = list(typed.files)
+    if typed.format == "html":
+        # without scripts nobody is shown tags; the script takes up where it was
+        sheet.markup = make_safe(typed.body)
+        sheet.format, form.body.data = "text", html_to_text(sheet.markup)
     if typed.action in ACTIONS and typed.answers is not None:
         sheet.answers = lists.get_entry(tx, person, EmailNo(typed.answers))
         sheet.action = typed.action if sheet.answers is not None else ""

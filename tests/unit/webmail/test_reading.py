@@ -295,3 +295,21 @@ def test_files_are_kept_under_the_domain(box: Box) -> None:
     box.person("mireille")
     box.letter("mireille", attachments=(Attachment("a.txt", b"x", "text/plain"),))
     assert all(key.startswith(letters.blob_key(DOMAIN, "")) for key in box.ports.blobs.list())
+
+
+def test_a_spoken_message_is_played_on_its_page_and_stays_a_download(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    files = (
+        Attachment("Voice-1.webm", b"\x1aE\xdf\xa3 sound", "audio/webm"),
+        Attachment("evil.html", b"<script>evil()</script>", "audio/html"),
+    )
+    no = box.letter("mireille", attachments=files)
+    browser.open(f"/email/{no}")
+    assert f'<audio controls preload=none src="/attachment/{no}/0"' in browser.html
+    assert browser.html.count("<audio") == 1
+    sound = browser.client.get(f"/attachment/{no}/0")
+    assert sound.mimetype == "audio/webm"
+    assert sound.headers["Content-Disposition"].startswith("attachment")
+    assert sound.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert sound.headers["X-Content-Type-Options"] == "nosniff"
+    assert browser.client.get(f"/attachment/{no}/1").mimetype == "application/octet-stream"

@@ -84,6 +84,8 @@ def send() -> str | Response | tuple[str, int]:
         paper.form.to.data = ", ".join(part for part in (typed, pressed[4:][:320]) if part)
     elif pressed.startswith("fix:"):
         _fix(paper, pressed[4:])
+        with parts().ports.database.read() as tx:
+            _look_over(tx, paper, person)
     elif pressed == "attach":
         _keep_quietly(paper, person)
     return _again(paper, "", 200)
@@ -293,16 +295,12 @@ def _checked(tx: Connection, paper: Sheet, person: Account) -> Email | None:
     if named > most:
         form.to.errors = [_too_many(most, named)]
         return None
-    names = addressing.Names(tx, person)
-    found = {name: addressing.check(tx, person, form[name].data or "", names) for name in _FIELDS}
+    found = _look_over(tx, paper, person)
     for name, one in found.items():
-        errors = list(one.errors)
-        paper.near += [(name, typed, meant) for typed, meant in one.near]
         for address in one.doubtful:
             if address not in paper.asked:
                 paper.asked.append(address)
-                errors.append(addressing.what_is_doubtful(address))
-        form[name].errors = errors
+                form[name].errors = [*form[name].errors, addressing.what_is_doubtful(address)]
     people = sum(len(one.people) for one in found.values())
     if not named:
         form.to.errors = [gettext("Whom is the letter for?")]
@@ -311,6 +309,16 @@ def _checked(tx: Connection, paper: Sheet, person: Account) -> Email | None:
     if any(form[name].errors for name in _FIELDS):
         return None
     return wording.put_together(paper, person, found["to"].people, found["cc"].people, found["bcc"].people)
+
+
+def _look_over(tx: Connection, paper: Sheet, person: Account) -> dict[str, addressing.Checked]:
+    """Read the three fields; what is wrong and what may be meant goes beside each."""
+    names, form = addressing.Names(tx, person), paper.form
+    found = {name: addressing.check(tx, person, form[name].data or "", names) for name in _FIELDS}
+    for name, one in found.items():
+        form[name].errors = list(one.errors)
+        paper.near += [(name, typed, meant) for typed, meant in one.near]
+    return found
 
 
 def _too_many(most: int, named: int) -> str:
