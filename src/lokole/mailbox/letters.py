@@ -63,9 +63,8 @@ _INSERT_ADDRESS = insert_new(address)
 _INSERT_AUTOMATIC = insert_new(automatic)
 _BY_ID = select(email.c.order_no).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
 _CONVERSATION = select(email.c.conversation).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
-_EMAIL = select(email, exists().where(automatic.c.email == email.c.order_no).label("automatic")).where(
-    email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email")
-)
+_AUTOMATIC = exists().where(automatic.c.email == email.c.order_no).label("automatic")
+_EMAIL = select(email, _AUTOMATIC).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
 _ADDRESSES = (
     select(address.c.role, address.c.name, address.c.address)
     .where(address.c.tenant == bindparam("tenant"), address.c.email == bindparam("email"))

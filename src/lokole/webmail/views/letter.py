@@ -35,7 +35,19 @@ blueprint = Blueprint("letter", __name__)
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 #: what a browser may play from an attachment.
 SOUNDS = frozenset(
-    ["audio/ogg", "audio/webm", "audio/mpeg", "audio/mp4", "audio/aac", "audio/x-m4a", "audio/wav", "audio/x-wav", "audio/3gpp", "audio/amr", "audio/opus"]
+    [
+        "audio/ogg",
+        "audio/webm",
+        "audio/mpeg",
+        "audio/mp4",
+        "audio/aac",
+        "audio/x-m4a",
+        "audio/wav",
+        "audio/x-wav",
+        "audio/3gpp",
+        "audio/amr",
+        "audio/opus",
+    ]
 )
 _INLINE_EACH, _INLINE_ALL = 1_000_000, 3_000_000  # bytes of pictures within a text
 _CHUNK = 65_536
