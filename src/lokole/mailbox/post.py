@@ -95,7 +95,7 @@ def _take_in(
     email = letter.email
     if _key(email.sender.address) == person.address.key:
         return
-    if not email.automatic:
+    if not email.automatic and not _is_nobody(email):
         contacts.met(tx, person, [email.sender])
     passed_on: dict[str, None] = {}
     for one in rules.list_rules(tx, person):
@@ -139,9 +139,13 @@ def _by_itself(
 
 def _wants_answer(email: Email, person: Account) -> bool:
     """Whether a person wrote it, to this person by name."""
-    local = _key(email.sender.address).rpartition("@")[0]
     named = {_key(one.address) for one in (*email.to, *email.cc)}
-    return bool(local) and not email.automatic and person.address.key in named and not _NOBODY.fullmatch(local)
+    return not email.automatic and person.address.key in named and not _is_nobody(email)
+
+
+def _is_nobody(email: Email) -> bool:
+    local = _key(email.sender.address).rpartition("@")[0]
+    return not local or _NOBODY.fullmatch(local) is not None
 
 
 def _answer(email: Email, person: Account, text: str) -> Email:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from flask import request
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -22,7 +23,7 @@ from lokole.mail.html import html_to_text, make_safe
 from lokole.mail.model import Account, Attachment, Contact, Email, EmailNo
 from lokole.mail.slim import slim_email
 from lokole.mailbox import accounts, letters, lists
-from lokole.mailbox.database import Connection
+from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.drafts import StoredDraft, Typed
 from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.lists import StoredEntry
@@ -33,6 +34,8 @@ from lokole.webmail.parts import parts
 ACTIONS = ("reply", "reply_all", "forward", "again")
 MAX_FILES = 50
 _DRAWN = re.compile("[0-9a-f]{32}")
+#: how long a form says whose it is
+_OWNED = timedelta(days=31)
 _LARGEST_VERSION = 2**31
 
 
@@ -139,17 +142,18 @@ def from_draft(tx: Connection, person: Account, draft: StoredDraft) -> Sheet:
 
 
 def owner_token(person: Account, nonce: str) -> str:
-    """Says, signed, whose form this is."""
-    return str(_signer("form of a letter").dumps([int(person.tenant), int(person.no), nonce]))
+    """Says, signed, whose form this is and since when."""
+    at = to_micros(parts().ports.clock())
+    return str(_signer("form of a letter").dumps([int(person.tenant), int(person.no), nonce, at]))
 
 
 def owner(tx: Connection) -> Account | None:
-    """Whose the submitted form is, whoever is signed in; None when it does not say so."""
+    """Whose the submitted form is, whoever is signed in; None when it does not say so, or was made more than a month ago."""
     try:
-        tenant, no, nonce = _signer("form of a letter").loads(request.form.get("owner", ""))
+        tenant, no, nonce, at = _signer("form of a letter").loads(request.form.get("owner", ""))
     except (BadSignature, ValueError, TypeError):
         return None
-    if nonce != request.form.get("nonce"):
+    if nonce != request.form.get("nonce") or parts().ports.clock() - from_micros(at) > _OWNED:
         return None
     person = accounts.get_account(tx, tenant, no)
     return None if person.suspended else person

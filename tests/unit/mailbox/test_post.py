@@ -252,6 +252,7 @@ def test_who_writes_gets_into_the_address_book_and_strangers_rename_nobody(world
     with world.database.write() as tx:
         arrives(world, tx, world.ann, sender="ruth@example.org")
         arrives(world, tx, world.ann, sender="list@example.org", automatic=True)
+        arrives(world, tx, world.ann, sender="no-reply@example.org")
         no, _ = letters.store_email(
             tx,
             world.tenant,

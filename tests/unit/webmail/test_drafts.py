@@ -184,6 +184,7 @@ def test_a_form_without_a_cookie_is_kept_for_its_owner_only(box: Box) -> None:
     stranger = box.browser().open("/user/login")
     stranger.post("/email/draft", form)
     assert stranger.status == 401
+    assert "What you have written is kept" in stranger.response.get_json()["say"]
     assert [one.typed.body for one in kept(box)] == ["My long text"]
     assert kept(box, "joseph") == []
     before = box.fingerprint()
@@ -191,6 +192,9 @@ def test_a_form_without_a_cookie_is_kept_for_its_owner_only(box: Box) -> None:
     for owner in ("", form["owner"][:-2] + "xx", form_of(other)["owner"]):
         stranger.post("/email/draft", form | {"owner": owner, "body": "evil"})
         assert stranger.status in (400, 401)
+    box.later(days=32)
+    stranger.post("/email/draft", form | {"body": "evil"})
+    assert stranger.status in (400, 401)
     assert box.fingerprint() == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from lokole.mailbox import accounts, letter_options, rules
 from tests.unit.webmail.browser import Browser
@@ -47,11 +48,12 @@ def test_the_answer_is_switched_off_and_its_words_stay(box: Box) -> None:
 
 def test_mistakes_about_the_answer_are_named_and_what_was_typed_stays(box: Box) -> None:
     browser = settings(box)
-    for fields, sentence in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"answer": "y", "answer_text": " "}, "Write what the answer says."),
         ({"answer_text": "x", "answer_from": "tomorrow"}, "Write the day like 2026-12-31."),
         ({"answer_text": "x", "answer_from": "2026-12-24", "answer_until": "2026-12-23"}, "before the first one"),
-    ):
+    )
+    for fields, sentence in cases:
         browser.press("Keep the answer", **fields)
         assert browser.status == 400
         assert sentence in browser.text
@@ -91,13 +93,14 @@ def test_a_rule_passes_letters_on_to_somebody_here(box: Box) -> None:
 
 def test_a_rule_that_means_nothing_is_refused_and_stays_typed(box: Box) -> None:
     browser = settings(box)
-    for fields, sentence in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"field": "from", "words": " ", "action": "star", "to": ""}, "Write what the letter has to contain."),
         ({"field": "from", "words": "x", "action": "forward", "to": "a b"}, "Write the address of somebody else"),
         ({"field": "from", "words": "x", "action": "forward", "to": "mireille"}, "Write the address of somebody else"),
         ({"field": "from", "words": "x", "action": "move:gone", "to": ""}, "Choose what to do with the letter."),
         ({"field": "body", "words": "x", "action": "star", "to": ""}, "Choose what to do with the letter."),
-    ):
+    )
+    for fields, sentence in cases:
         browser.press("Make the rule", **fields)
         assert browser.status == 400
         assert sentence in browser.text

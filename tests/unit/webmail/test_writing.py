@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from typing import Any
+
+import pytest
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Temporary
@@ -395,3 +398,29 @@ def test_where_letters_have_no_way_out_nothing_offers_to_write_one(make_box: Cal
     browser.post("/email/new", {"csrf_token": browser.open("/email/inbox").token(), "do": "send", "to": "a@b.org"})
     assert browser.status == 405
     assert box.fingerprint() == before
+
+
+def test_more_files_than_a_letter_carries_are_said_and_the_text_stays(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press(
+        "attach", [(f"{n}.txt", b"x", "text/plain") for n in range(51)], to="ruth@example.com", body="My text"
+    )
+    assert browser.status == 413
+    assert "A letter carries up to 50 files." in browser.text
+    assert written(browser, "body") == "My text"
+    browser.press("attach", [(f"{n}.txt", b"x", "text/plain") for n in range(50)])
+    assert browser.status == 200
+    browser.press("send", [("one-more.txt", b"x", "text/plain")])
+    assert browser.status == 413
+    assert "one-more" not in browser.text
+    assert numbers(box) == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ten_thousand_files_are_answered_by_a_sentence(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("send", [(f"{n}.txt", b"x", "text/plain") for n in range(10_000)], to="ruth@example.com")
+    assert browser.status == 413
+    assert "Take fewer or smaller files. Go back: what you have typed is still there." in browser.text
+    assert numbers(box) == 0
+    gc.collect()  # Werkzeug gives up half-way and leaves the parts it has read to the collector

@@ -8,7 +8,8 @@
   var inputs = [].slice.call(form.querySelectorAll('input[name=files]'));
   var limit = Number(form.getAttribute('data-limit')), most = Number(form.getAttribute('data-max-files'));
   var perMb = Number(box.getAttribute('data-per-mb')) || 0;
-  var LONGEST = 640, working = null, before = {};
+  var longest = Number(box.getAttribute('data-longest')), format = box.getAttribute('data-format');
+  var working = null, before = {};
 
   function say(name, values) {
     return Object.keys(values).reduce(function (text, key) { return text.replace(key, values[key]); }, box.getAttribute('data-' + name));
@@ -36,14 +37,16 @@
   function smaller(file) {
     if (!/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(file); }
     return createImageBitmap(file).then(function (picture) {
-      var scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
+      var scale = Math.min(1, longest / Math.max(picture.width, picture.height));
       var canvas = document.createElement('canvas');
       canvas.width = Math.max(1, Math.round(picture.width * scale));
       canvas.height = Math.max(1, Math.round(picture.height * scale));
       canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
-      return new Promise(function (done) { canvas.toBlob(done, 'image/webp', 0.6); }).then(function (webp) {
-        if (webp && webp.type === 'image/webp') { return webp; }
-        return file.type === 'image/png' ? webp : new Promise(function (done) { canvas.toBlob(done, 'image/jpeg', 0.6); });
+      var type = format === 'keep' ? file.type : 'image/' + format;
+      // a browser that cannot write what is asked for writes PNG: no gain for a photo
+      return new Promise(function (done) { canvas.toBlob(done, type, 0.6); }).then(function (made) {
+        if ((made && made.type === type) || file.type !== 'image/jpeg') { return made; }
+        return new Promise(function (done) { canvas.toBlob(done, 'image/jpeg', 0.6); });
       });
     }).then(function (made) {
       if (!made || made.size >= file.size) { return file; }

@@ -7,8 +7,8 @@ or says where it is kept.
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, jsonify, redirect, request, session, url_for
-from werkzeug.wrappers import Response
+from flask import Blueprint, Response, flash, jsonify, redirect, request, session, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.errors import NotFound, Refused, Temporary
 from lokole.mail.html import html_to_text
@@ -66,7 +66,7 @@ def new() -> str:
 
 
 @blueprint.post("/email/new")
-def send() -> str | Response | tuple[str, int]:
+def send() -> str | AnyResponse | tuple[str, int]:
     """One of the form's buttons: ``send``, ``keep``, ``attach`` (another round), ``add:ADDRESS``, ``fix:FIELD TYPED MEANT``, ``check``."""
     person = access.account()
     with parts().ports.database.read() as tx:
@@ -130,7 +130,7 @@ def keep_for_going_back(response: Response) -> Response:
     return response
 
 
-def unrecognised() -> tuple[str, int] | None:
+def unrecognised() -> tuple[str | Response, int] | None:
     """The form once more with what was typed, for somebody who has signed in anew since it was shown; sends and keeps nothing.
 
     Nobody is signed in: see :func:`kept_signed_out`. None when the form is none of ours.
@@ -147,7 +147,7 @@ def unrecognised() -> tuple[str, int] | None:
     )
 
 
-def kept_signed_out() -> tuple[str, int] | None:
+def kept_signed_out() -> tuple[str | Response, int] | None:
     """What was typed in a form whose session has ended is kept for the person whose form it was; None when it is nobody's.
 
     Nothing is shown of it: it is among their letters kept for later once they sign in.
@@ -167,6 +167,10 @@ def kept_signed_out() -> tuple[str, int] | None:
     sentence = gettext(
         "You were signed out in the meantime. What you have written is kept: sign in, then look under “Kept for later”."
     )
+    if request.endpoint == "compose.save":
+        return jsonify(say=sentence), 401
+    if any(upload.filename for upload in request.files.getlist("files")):
+        sentence += " " + gettext("Only the files that you had just chosen are not there: choose them again.")
     where = url_for("drafts.kept")
     return page("failure.html", title=title, sentence=sentence, picture="bye", login=True, back=where), 401
 
@@ -193,7 +197,7 @@ def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
     return None
 
 
-def _send(paper: Sheet, person: Account) -> Response | tuple[str, int]:
+def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
     ports, settings = parts().ports, parts().settings
     with ports.database.read() as tx:
         email = _checked(tx, paper, person)
@@ -224,7 +228,7 @@ def _send(paper: Sheet, person: Account) -> Response | tuple[str, int]:
     return redirect(url_for("mailbox.outbox") if outside else url_for("letter.show", no=no), 303)
 
 
-def _keep(paper: Sheet, person: Account) -> Response | tuple[str, int]:
+def _keep(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
     try:
         apart = _keep_or_apart(paper, person)
     except Refused as error:

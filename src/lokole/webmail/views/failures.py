@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -39,13 +39,13 @@ def failure(status: int, title: str, sentence: str, picture: str = "mind") -> tu
     return page("failure.html", title=title, sentence=sentence, picture=picture, login=login), status
 
 
-def _own_forms_only() -> tuple[str, int] | None:
+def _own_forms_only() -> tuple[str | Response, int] | None:
     if request.method not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(request):
         return _forged(None)
     return None
 
 
-def _forged(_error: object) -> tuple[str, int]:
+def _forged(_error: object) -> tuple[str | Response, int]:
     if request.endpoint in _LETTERS and not from_elsewhere(request):
         again = compose.unrecognised()
         if again is not None:
@@ -91,7 +91,7 @@ def _temporary(error: Temporary) -> tuple[str, int]:
     )
 
 
-def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
+def _http(error: HTTPException) -> tuple[str | Response, int] | HTTPException:
     code = error.code or 500
     if code < 400:
         return error
