@@ -39,6 +39,7 @@ def test_a_letter_that_a_package_brings_follows_the_rules_of_each_and_is_answere
     ann, bob = person(box, "ann"), person(box, "bob")
     with box.ports.database.write() as tx:
         rules.add_rule(tx, ann, "subject", "news", "move", "archive")
+        rules.add_rule(tx, ann, "subject", "news", "forward", "sister@town.org")
         rules.add_rule(tx, bob, "from", "ruth", "star", "")
         letter_options.set_options(tx, bob, LetterOptions(answer=True, answer_text="Back in May"))
     news = letter_to([ann, bob], "ab" * 16, subject="News")
@@ -51,4 +52,5 @@ def test_a_letter_that_a_package_brings_follows_the_rules_of_each_and_is_answere
             ("News", True),
         ]
         assert [row.subject for row in lists.list_folder(tx, bob, "sent").rows] == ["Auto: News"]
-        assert packages.count_waiting(tx, box.tenant, "up") == 1
+        assert [row.subject for row in lists.list_folder(tx, ann, "sent").rows] == ["Fwd: News"]
+        assert packages.count_waiting(tx, box.tenant, "up") == 2
