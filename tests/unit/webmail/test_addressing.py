@@ -275,3 +275,13 @@ def test_whom_somebody_writes_to_is_a_contact_by_name(box: Box) -> None:
     no = box.letter("mireille", sender=Contact("joe@example.com", "Joe"))
     browser.open(f"/email/{no}").follow("Answer").press("send", body="x")
     assert "joe@example.com" in browser.open("/contacts").text
+
+
+def test_the_key_enter_has_the_addresses_looked_over_and_sends_nothing(box: Box) -> None:
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("check", to="jeane, ruth@gmial.com", body="My text")
+    assert browser.status == 200
+    assert "Nobody here is called “jeane”." in browser.text
+    assert "ruth@gmail.com?" in browser.text
+    assert written(browser, "body") == "My text"
+    assert numbers(box) == 0

@@ -240,3 +240,38 @@ def test_too_many_drafts_are_said_and_the_text_stays(box: Box) -> None:
     assert "Send or delete some" in browser.text
     assert form_of(browser)["body"] == "one more"
     assert len(kept(box)) == drafts.MAX_DRAFTS
+
+
+def test_on_a_shared_telephone_that_signed_out_by_itself_the_letter_is_kept(box: Box) -> None:
+    box.person("mireille")
+    browser = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD, shared="y")
+    form = form_of(browser.open("/email/new"), to="ruth@example.com", body="My long text", do="send")
+    box.later(minutes=15)
+    browser.post("/email/new", form)
+    assert browser.status == 401
+    assert "My long text" not in browser.html
+    assert [one.typed.body for one in kept(box)] == ["My long text"]
+    # somebody else takes the telephone
+    box.person("joseph")
+    browser.follow("Enter").press("Enter", name="joseph", password=PASSWORD)
+    assert "Nothing is kept" in browser.open("/email/drafts").text
+
+
+def test_what_the_script_brings_after_signing_in_anew_is_kept(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/email/new")
+    old = form_of(browser, body="My long text")
+    browser.client.delete_cookie("lokole")
+    browser.open("/user/login").press("Enter", name="mireille", password=PASSWORD)
+    assert by_itself(browser, old) == 401
+    assert [one.typed.body for one in kept(box)] == ["My long text"]
+
+
+def test_a_file_chosen_when_the_session_had_ended_has_to_be_chosen_again(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/email/new")
+    browser.press("attach", [("first.txt", b"1", "text/plain")], body="My text")
+    box.later(days=20)
+    browser.press("send", [("second.txt", b"2", "text/plain")], to="ruth@example.com")
+    assert browser.status == 401
+    assert "choose them again" in browser.text
+    (draft,) = kept(box)
+    assert draft.file_count == 1

@@ -281,17 +281,17 @@ def test_names_of_files_lose_their_folders_and_control_characters(box: Box) -> N
 
 
 def test_too_much_is_said_and_the_text_stays(make_box: Callable[..., Box]) -> None:
-    box = make_box(max_upload_bytes=10_000)
+    box = make_box(max_upload_bytes=20_000)
     browser = box.signed_in("mireille").follow("Write")
-    browser.press("attach", [("a.txt", b"x" * 8_000, "text/plain")], to="ruth@example.com", body="My text")
-    assert "8 kB of 10 kB used." in browser.text
-    browser.press("send", [("b.txt", b"x" * 3_000, "text/plain")])
+    browser.press("attach", [("a.txt", b"x" * 16_000, "text/plain")], to="ruth@example.com", body="My text")
+    assert "16 kB of 20 kB used." in browser.text
+    browser.press("send", [("b.txt", b"x" * 6_000, "text/plain")])
     assert browser.status == 413
-    assert "a letter carries up to 10 kB" in browser.text
+    assert "a letter carries up to 20 kB" in browser.text
     assert written(browser, "body") == "My text"
     assert "a.txt" in browser.text
     assert "b.txt" not in browser.text
-    browser.press("send", [("c.txt", b"x" * 40_000, "text/plain")])
+    browser.press("send", [("c.txt", b"x" * 80_000, "text/plain")])
     assert browser.status == 413
     assert "This is too large" in browser.text
     assert numbers(box) == 0

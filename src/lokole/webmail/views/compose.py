@@ -29,6 +29,8 @@ from lokole.webmail.words import gettext
 blueprint = Blueprint("compose", __name__)
 
 _FIELDS = ("to", "cc", "bcc")
+#: characters of a field; what may be sent is far less (``max_recipients``)
+_MOST_LOOKED_AT = 40_000
 #: what the browser is given for completing addresses
 _MOST_COMPLETED = 40
 #: how often a form may be kept for somebody whose session has ended
@@ -84,10 +86,10 @@ def send() -> str | AnyResponse | tuple[str, int]:
         paper.form.to.data = ", ".join(part for part in (typed, pressed[4:][:320]) if part)
     elif pressed.startswith("fix:"):
         _fix(paper, pressed[4:])
-        with parts().ports.database.read() as tx:
-            _look_over(tx, paper, person)
     elif pressed == "attach":
         _keep_quietly(paper, person)
+    with parts().ports.database.read() as tx:
+        _look_over(tx, paper, person)
     return _again(paper, "", 200)
 
 
@@ -114,7 +116,7 @@ def check() -> Response:
     with parts().ports.database.read() as tx:
         names = addressing.Names(tx, person)
         for name in _FIELDS:
-            typed = request.form.get(name, "")[:5000]
+            typed = request.form.get(name, "")[:_MOST_LOOKED_AT]
             found = addressing.check(tx, person, typed, names)
             answer[name] = {"errors": found.errors, "near": found.near}
     return jsonify(answer)
@@ -133,12 +135,12 @@ def keep_for_going_back(response: Response) -> Response:
 def unrecognised() -> tuple[str | Response, int] | None:
     """The form once more with what was typed, for somebody who has signed in anew since it was shown; sends and keeps nothing.
 
-    Nobody is signed in: see :func:`kept_signed_out`. None when the form is none of ours.
+    Nobody is signed in, or the page's script asks: see :func:`kept_signed_out`. None when the form is none of ours.
     """
     person = access.signed_in()
     if "nonce" not in request.form:
         return None
-    if person is None:
+    if person is None or request.endpoint == "compose.save":
         return kept_signed_out()
     with parts().ports.database.read() as tx:
         paper = sheet.from_form(tx, person)
@@ -318,7 +320,7 @@ def _checked(tx: Connection, paper: Sheet, person: Account) -> Email | None:
 def _look_over(tx: Connection, paper: Sheet, person: Account) -> dict[str, addressing.Checked]:
     """Read the three fields; what is wrong and what may be meant goes beside each."""
     names, form = addressing.Names(tx, person), paper.form
-    found = {name: addressing.check(tx, person, form[name].data or "", names) for name in _FIELDS}
+    found = {name: addressing.check(tx, person, (form[name].data or "")[:_MOST_LOOKED_AT], names) for name in _FIELDS}
     for name, one in found.items():
         form[name].errors = list(one.errors)
         paper.near += [(name, typed, meant) for typed, meant in one.near]
