@@ -25,7 +25,8 @@ def begin(sheet: Sheet, person: Account, action: str, entry: StoredEntry) -> Non
     if action == "again":
         sheet.quote = False
         form.to.data, form.cc.data, form.bcc.data = _line(email.to), _line(email.cc), _line(email.bcc)
-        form.subject.data, form.body.data = email.subject, html_to_text(email.body)
+        sheet.markup = rewrite_cids(make_safe(email.body), lambda _cid: None)
+        form.subject.data, form.body.data = email.subject, html_to_text(sheet.markup)
         sheet.files = list(entry.letter.attachments)
     elif action == "forward":
         form.subject.data = _prefixed("Fwd:", ("fwd:", "fw:", "tr:"), email.subject)

@@ -424,3 +424,14 @@ def test_more_files_than_the_box_reads_are_answered_by_a_sentence(box: Box) -> N
     assert "Take fewer or smaller files. Go back: what you have typed is still there." in browser.text
     assert numbers(box) == 0
     gc.collect()  # Werkzeug gives up half-way and leaves the parts it has read to the collector
+
+
+def test_a_letter_to_be_changed_and_sent_again_keeps_its_looks_for_the_editor(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    browser.follow("Write").press(
+        "send", to="ruth@example.com", body="<b>Good</b> day<script>evil()</script>", format="html"
+    )
+    browser.open("/email/new?action=again&uid=1")
+    assert written(browser, "body") == "Good day"
+    assert written(browser, "format") == "text"
+    assert 'data-html="&lt;b&gt;Good&lt;/b&gt; day"' in browser.html
