@@ -389,8 +389,8 @@ MUTANTS = (
     Mutant(
         "a letter's number is enough to read it in another tenant",
         "mailbox/letters.py",
-        '_EMAIL = select(email).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))',
-        '_EMAIL = select(email).where(email.c.order_no == bindparam("email"))',
+        'select(email, _AUTOMATIC).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))',
+        'select(email, _AUTOMATIC).where(email.c.order_no == bindparam("email"))',
         LETTERS,
         "P11",
     ),

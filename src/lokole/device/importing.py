@@ -25,6 +25,7 @@ from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.letters import StoredAttachment
+from lokole.mailbox.post import take_in
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope, set_recipients
 from lokole.mailbox.seen import find_letter, remember_letter
@@ -189,6 +190,7 @@ class _Importer:
                     now=now,
                 )
             people: list[AccountNo] = []
+            new: list[AccountNo] = []
             envelope: dict[str, str] = {}
             for address in _envelope(email, tenant.domain):
                 account = accounts.find_account_no(tx, tenant.no, address.local)
@@ -197,8 +199,7 @@ class _Importer:
                     people.append(account)
             if known is not None:
                 no, created = known, False
-                for account in people:
-                    deliver(tx, tenant.no, known, account)
+                new = [account for account in people if deliver(tx, tenant.no, known, account)]
             else:
                 no, created = letters.store_email(
                     tx,
@@ -212,6 +213,8 @@ class _Importer:
                 )
                 remember_letter(tx, tenant.no, record.uid, print_, now, no)
                 entries_of(tx, tenant, no, record, people)
+                new = people if created else []
+            take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now)
             set_envelope(tx, tenant.no, no, envelope)
             if self._package_no is not None and _ID.fullmatch(record.uid):
                 note_carried(tx, tenant.no, self._package_no, [Carried(frame, bytes.fromhex(record.uid), no)])

@@ -106,6 +106,7 @@ class Email:
 
     ``bcc`` is known to the writer's side only.
     ``recipients`` are envelope recipients (RFC 5321): who gets it here, whatever the headers say; empty means "as to, cc and bcc say".
+    ``automatic`` says that a machine or a list wrote it (RFC 3834): nothing answers it by itself.
     ``id`` is None until a mailbox has given it one.
     """
 
@@ -123,6 +124,7 @@ class Email:
     in_reply_to: str = ""
     references: tuple[str, ...] = ()
     recipients: tuple[Address, ...] = ()
+    automatic: bool = False
     id: EmailId | None = None
 
 

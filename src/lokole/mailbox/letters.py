@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, exists, func, select
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import (
@@ -47,7 +47,7 @@ from lokole.mailbox.entries import deliver
 from lokole.mailbox.fulltext import index_letter, letter_text
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.recipients import envelope_of, set_recipients, written_recipients
-from lokole.mailbox.schema import address, email
+from lokole.mailbox.schema import address, automatic, email
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import plain_text, storable
 from lokole.ports.blobs import BlobStore
@@ -60,9 +60,11 @@ _INSERT = insert_new(
     email, [column.name for column in email.columns if column.name != "order_no"], returning="order_no"
 )
 _INSERT_ADDRESS = insert_new(address)
+_INSERT_AUTOMATIC = insert_new(automatic)
 _BY_ID = select(email.c.order_no).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
 _CONVERSATION = select(email.c.conversation).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
-_EMAIL = select(email).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
+_AUTOMATIC = exists().where(automatic.c.email == email.c.order_no).label("automatic")
+_EMAIL = select(email, _AUTOMATIC).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
 _ADDRESSES = (
     select(address.c.role, address.c.name, address.c.address)
     .where(address.c.tenant == bindparam("tenant"), address.c.email == bindparam("email"))
@@ -136,6 +138,8 @@ def store_email(
             deliver(tx, tenant_no, known, account_no, folder=folder, read=read, written=written)
         return known, False
     _store_addresses(tx, tenant_no, no, letter)
+    if letter.automatic:
+        _INSERT_AUTOMATIC.run(tx, {"tenant": tenant_no, "email": no})
     if attachments:
         note_attachments(tx, tenant_no, no, attachments)
     for account_no in deliver_to:
@@ -244,6 +248,7 @@ def read_email(tx: Connection, tenant_no: int, email_no: int, *, private: bool =
             in_reply_to=row.in_reply_to,
             references=tuple(row.references.split()),
             recipients=envelope,
+            automatic=bool(row.automatic),
             id=EmailId(bytes(row.id)),
         ),
         attachments=files,

@@ -471,4 +471,122 @@ secret = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
+automatic = Table(
+    "automatic",
+    metadata,
+    # letters that a machine or a list wrote (RFC 3834): nothing answers them or passes them on by itself
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+draft = Table(
+    "draft",
+    metadata,
+    # a letter being written, as its form was last kept; ``form`` is the number of the form, by which it is sent once only
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("form", String(32), nullable=False),
+    Column("version", BigInteger, nullable=False),  # so that two windows do not overwrite each other
+    Column("page", String(32), nullable=False),  # the window that kept it last
+    Column("changed_at", BigInteger, nullable=False),
+    Column("to", Text, nullable=False),  # as typed, mistakes and all
+    Column("cc", Text, nullable=False),
+    Column("bcc", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("format", String(4), nullable=False),  # text, html
+    Column("action", String(10), nullable=False),  # reply, reply_all, forward, again, or nothing
+    Column("answers", Number, ForeignKey("email.order_no")),
+    Column("quote", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("account", "form"),
+    Index("ix_draft_list", "account", "no"),
+    sqlite_autoincrement=True,
+)
+
+draft_file = Table(
+    "draft_file",
+    metadata,
+    # the files of a draft: named here, so that their bytes stay
+    _tenant(),
+    Column("draft", Number, ForeignKey("draft.no"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("filename", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("cid", Text),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index("ix_draft_file_sha256", "tenant", "sha256"),
+    sqlite_with_rowid=False,
+)
+
+contact = Table(
+    "contact",
+    metadata,
+    # a person's address book: learned from their letters, mended by hand
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("address", String(330), nullable=False),  # as it is compared
+    Column("name", Text, nullable=False),
+    Column("uses", Integer, nullable=False),  # how often this person wrote there
+    Column("by_hand", Boolean, nullable=False),  # then no letter changes the name
+    Column("removed", Boolean, nullable=False),  # by hand: only writing there brings it back
+    UniqueConstraint("account", "address"),
+    Index("ix_contact_uses", "account", "removed", "uses"),
+)
+
+contact_group = Table(
+    "contact_group",
+    metadata,
+    # one name for many addresses
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("key", String(100), nullable=False),  # the name as it is compared
+    Column("name", String(100), nullable=False),
+    Column("members", Text, nullable=False),  # addresses, a comma between two
+    UniqueConstraint("account", "key"),
+)
+
+letter_option = Table(
+    "letter_option",
+    metadata,
+    # what a person has set for their letters: one row each
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("signature", Text, nullable=False),
+    Column("answer", Boolean, nullable=False),  # while away
+    Column("answer_text", Text, nullable=False),
+    Column("answer_from", String(10), nullable=False),  # days as YYYY-MM-DD, or nothing
+    Column("answer_until", String(10), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+answered = Table(
+    "answered",
+    metadata,
+    # who had the answer of somebody who is away, so that nobody gets it every day
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("address", String(330), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+rule = Table(
+    "rule",
+    metadata,
+    # what happens to a letter that arrives: when ``field`` contains ``words``, ``action``
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("field", String(10), nullable=False),  # from, to, subject
+    Column("words", Text, nullable=False),
+    Column("action", String(10), nullable=False),  # move, star, forward
+    Column("target", Text, nullable=False),  # the id of a folder, an address, or nothing
+    Index("ix_rule_account", "account", "no"),
+)
+
 # Full text is not in the metadata: FTS5 and tsvector differ; ``mailbox/search.py`` and the first migration own it.

@@ -18,7 +18,20 @@ from flask_wtf import CSRFProtect
 from lokole.webmail import access, assets, headers, language, limits, pages
 from lokole.webmail.numbers import RowNumberConverter
 from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, WebmailPorts, WebmailSettings
-from lokole.webmail.views import account, admin, carry, compose, failures, home, letter, mailbox, town
+from lokole.webmail.views import (
+    account,
+    admin,
+    carry,
+    compose,
+    contacts,
+    drafts,
+    failures,
+    home,
+    letter,
+    mailbox,
+    preferences,
+    town,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -62,7 +75,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     access.install(app)
     pages.install(app)
     failures.install(app)
-    for view in (home, account, mailbox, letter, compose, admin):
+    for view in (home, account, mailbox, letter, compose, drafts, contacts, preferences, admin):
         app.register_blueprint(view.blueprint)
     if ports.carrier is not None:
         app.register_blueprint(carry.blueprint)

@@ -20,6 +20,8 @@ _TYPES = {
     "favicon.png": "image/png",
     "lokole.js": "text/javascript; charset=utf-8",
     "write.js": "text/javascript; charset=utf-8",
+    "keep.js": "text/javascript; charset=utf-8",
+    "attach.js": "text/javascript; charset=utf-8",
 }
 
 

@@ -61,11 +61,11 @@ class NewPasswordForm(Form):
 
 
 class LetterForm(Form):
-    """A letter being written; the files and what it answers are read beside it (``views/compose.py``)."""
+    """A letter being written; the files and what it answers are read beside it (``sheet.py``)."""
 
-    to = StringField(_("To"), [_cut(10_000)])
-    cc = StringField(_("Copy to"), [_cut(10_000)])
-    bcc = StringField(_("Hidden copy to"), [_cut(10_000)])
+    to = StringField(_("To"), [_cut(200_000)])
+    cc = StringField(_("Copy to"), [_cut(200_000)])
+    bcc = StringField(_("Hidden copy to"), [_cut(200_000)])
     subject = StringField(_("Subject"), [_cut(_MAX_LINE)])
     body = TextAreaField(_("Letter"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -15,6 +15,9 @@ from lokole.webmail.limits import TooOften
 from lokole.webmail.pages import page
 from lokole.webmail.views import carry, compose
 from lokole.webmail.words import gettext
+
+#: forms that hold a letter somebody is writing
+_LETTERS = ("compose.send", "compose.save")
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +40,14 @@ def failure(status: int, title: str, sentence: str, picture: str = "mind") -> tu
     return page("failure.html", title=title, sentence=sentence, picture=picture, login=login), status
 
 
-def _own_forms_only() -> tuple[str, int] | None:
+def _own_forms_only() -> tuple[str | Response, int] | None:
     if request.method not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(request):
         return _forged(None)
     return None
 
 
-def _forged(_error: object) -> tuple[str, int]:
-    if request.endpoint == "compose.send" and not from_elsewhere(request):
+def _forged(_error: object) -> tuple[str | Response, int]:
+    if request.endpoint in _LETTERS and not from_elsewhere(request):
         again = compose.unrecognised()
         if again is not None:
             return again
@@ -89,11 +92,14 @@ def _temporary(error: Temporary) -> tuple[str, int]:
     )
 
 
-def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
+def _http(error: HTTPException) -> tuple[str | Response, int] | HTTPException:
     code = error.code or 500
     if code < 400:
         return error
     if code == 401:
+        kept = compose.kept_signed_out() if request.endpoint in _LETTERS else None
+        if kept is not None:
+            return kept
         return failure(
             401,
             gettext("Please sign in again"),

@@ -33,6 +33,22 @@ blueprint = Blueprint("letter", __name__)
 
 #: what a browser may draw from an attachment; everything else travels as bytes without a meaning.
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+#: what a browser may play from an attachment.
+SOUNDS = frozenset(
+    [
+        "audio/ogg",
+        "audio/webm",
+        "audio/mpeg",
+        "audio/mp4",
+        "audio/aac",
+        "audio/x-m4a",
+        "audio/wav",
+        "audio/x-wav",
+        "audio/3gpp",
+        "audio/amr",
+        "audio/opus",
+    ]
+)
 _INLINE_EACH, _INLINE_ALL = 1_000_000, 3_000_000  # bytes of pictures within a text
 _CHUNK = 65_536
 #: the height of the frame, in lines; it has no script that could tell how much it needs.
@@ -60,7 +76,12 @@ def show(no: int) -> str:
                 for n, file in enumerate(entry.letter.attachments)
                 if _is_picture(file) and not _is_inline(entry, file)
             ],
-            files=[(n, file) for n, file in enumerate(entry.letter.attachments) if not _is_picture(file)],
+            sounds=[(n, file) for n, file in enumerate(entry.letter.attachments) if _is_sound(file)],
+            files=[
+                (n, file)
+                for n, file in enumerate(entry.letter.attachments)
+                if not _is_picture(file) and not _is_sound(file)
+            ],
             lines=(_height(text, 36), _height(text, 76)),
             **values,
             **tonight(tx),
@@ -104,7 +125,9 @@ def attachment(no: int, n: int) -> Response:
     if file is None:
         abort(404)
     stream = open_file(ports.blobs, person.domain, file.sha256)
-    answer = Response(_pieces(stream), mimetype=file.type if _is_picture(file) else "application/octet-stream")
+    answer = Response(
+        _pieces(stream), mimetype=file.type if _is_picture(file) or _is_sound(file) else "application/octet-stream"
+    )
     answer.headers["Content-Length"] = str(file.size)
     answer.headers["Content-Disposition"] = _disposition(file.filename)
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
@@ -151,6 +174,10 @@ def _inline_pictures(entry: StoredEntry) -> dict[str, str]:
 
 def _is_picture(file: StoredAttachment) -> bool:
     return file.type.lower() in PICTURES
+
+
+def _is_sound(file: StoredAttachment) -> bool:
+    return file.type.lower() in SOUNDS
 
 
 def _is_inline(entry: StoredEntry, file: StoredAttachment) -> bool:
