@@ -64,6 +64,7 @@ CHUNK = 16 * 1024
 #: bytes of the file of each letter; its package is a little more than 20 kB
 FILE_BYTES = 19_600
 SIDES = ("up", "down")
+OPERATOR = Caller("operator", may_override=True)
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,15 @@ class Outside:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.messages: list[bytes] = []
 
     def send(self, *, sender: str, recipient: str, message: bytes) -> None:
         self.sent.append(recipient)
+        self.messages.append(message)
+
+    def forget(self) -> None:
+        self.sent.clear()
+        self.messages.clear()
 
 
 class CutLine(Line):
@@ -226,22 +233,30 @@ class World:
         self.app = make_streamed_app(self.ports)
         self.town = Town(lambda: self.app)
         self.proxy: Proxy | None = None
-        self.box = Box(self._box_ports(), DeviceSettings(data=folder / "box", domain="lokole.local"), zone=UTC)
-        operator = Caller("operator", may_override=True)
-        devices.register(self.ports, operator, DOMAIN)
-        code = devices.details(self.ports, operator, DOMAIN).code
+        self.remember("blank")
+        self.restart_box()
+        devices.register(self.ports, OPERATOR, DOMAIN)
+        self.claim()
+        assert self.box.sync().result == "ok"
+        assert self.box.sync().result == "ok"
+        self.remember("idle")
+        self.write("seeds", self._file())
+        self.remember("up")
+        self.go_back("idle")
+        self.receive("seeds", self._file())
+        self.remember("down")
+
+    def restart_box(self) -> None:
+        """The box as it begins on the disk that is in it."""
+        self.box = Box(self._box_ports(), DeviceSettings(data=self.folder / "box", domain="lokole.local"), zone=UTC)
+
+    def claim(self) -> None:
+        """The box takes the place that waits for it; ann signs up."""
+        code = devices.details(self.ports, OPERATOR, DOMAIN).code
         assert code is not None
         register(self.box, code, server_url="http://server.invalid")
         with self.box.ports.database.write() as tx:
             accounts.create_account(tx, self.box.tenant, "ann", password_hash=None, now=self.clock())
-        assert self.box.sync().result == "ok"
-        assert self.box.sync().result == "ok"
-        self.remember("idle")
-        self._write()
-        self.remember("up")
-        self.go_back("idle")
-        self._receive()
-        self.remember("down")
 
     def _box_ports(self) -> DevicePorts:
         def claim(_url: str, code: str, key: bytes) -> tuple[DeviceId, str, bytes]:
@@ -278,35 +293,39 @@ class World:
         self.box_side.go_back(f"box-{name}")
         for path in (self.folder / "box").glob("*.part"):
             path.unlink()
-        self.outside.sent.clear()
+        self.outside.forget()
         self.told.__init__()  # type: ignore[misc]
 
     def _file(self) -> Attachment:
         return Attachment("seeds.bin", self._dice.randbytes(FILE_BYTES))
 
-    def _write(self) -> None:
+    def write(self, subject: str, *files: Attachment) -> None:
+        """Ann writes to somebody outside."""
         ports = self.box.ports
         with ports.database.read() as tx:
             writer = accounts.find_account(tx, self.box.tenant, "ann")
         assert writer is not None
-        stored = letters.put_attachments(ports.blobs, writer.domain, (self._file(),))
+        stored = letters.put_attachments(ports.blobs, writer.domain, files)
         email = Email(
-            sender=Contact(str(writer.address)), to=(Contact("bob@example.org"),), subject="seeds", body="<p>here</p>"
+            sender=Contact(str(writer.address)), to=(Contact("bob@example.org"),), subject=subject, body="<p>here</p>"
         )
         with ports.database.write() as tx:
             id_ = next_email_id(tx, self.box.row().device_id)
             letters.write_letter(tx, self.box.tenant, writer, email, id=id_, now=self.clock(), attachments=stored)
 
-    def _receive(self) -> None:
+    def receive(self, subject: str, *files: Attachment) -> None:
+        """Somebody outside writes to ann."""
         from email.message import EmailMessage
         from email.policy import SMTP
 
         message = EmailMessage(policy=SMTP)
-        message["From"], message["To"], message["Subject"] = "bob@example.org", f"ann@{DOMAIN}", "seeds"
-        message["Date"], message["Message-ID"] = "Mon, 23 Nov 2026 10:00:00 +0000", "<seeds@example.org>"
+        message["From"], message["To"], message["Subject"] = "bob@example.org", f"ann@{DOMAIN}", subject
+        message["Date"], message["Message-ID"] = "Mon, 23 Nov 2026 10:00:00 +0000", f"<{subject.replace(' ', '-')}@example.org>"
         message.set_content("here\n")
-        content = self._file().content
-        message.add_attachment(content, maintype="application", subtype="octet-stream", filename="seeds.bin")
+        for file in files:
+            message.add_attachment(
+                file.content, maintype="application", subtype="octet-stream", filename=file.filename
+            )
         accept(self.ports, "bob@example.org", (f"ann@{DOMAIN}",), message.as_bytes())
 
     # --- a trial ---------------------------------------------------------------------------------
