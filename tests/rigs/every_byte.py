@@ -9,6 +9,7 @@ nobody hears, acknowledgements that are lost. Then the box goes on, and both end
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import multiprocessing
@@ -320,12 +321,13 @@ class World:
 
         message = EmailMessage(policy=SMTP)
         message["From"], message["To"], message["Subject"] = "bob@example.org", f"ann@{DOMAIN}", subject
-        message["Date"], message["Message-ID"] = "Mon, 23 Nov 2026 10:00:00 +0000", f"<{subject.replace(' ', '-')}@example.org>"
+        message["Date"], message["Message-ID"] = (
+            "Mon, 23 Nov 2026 10:00:00 +0000",
+            f"<{subject.replace(' ', '-')}@example.org>",
+        )
         message.set_content("here\n")
         for file in files:
-            message.add_attachment(
-                file.content, maintype="application", subtype="octet-stream", filename=file.filename
-            )
+            message.add_attachment(file.content, maintype="application", subtype="octet-stream", filename=file.filename)
         accept(self.ports, "bob@example.org", (f"ann@{DOMAIN}",), message.as_bytes())
 
     # --- a trial ---------------------------------------------------------------------------------
@@ -371,41 +373,45 @@ class World:
         """What is lost, doubled or was sent again."""
         wrong = []
         sent = len(self.outside.sent)
-        inbox = self.box_side.rows("SELECT count(*) FROM entry WHERE folder = 'inbox' AND NOT deleted")[0][0]
+        inbox, files, box_waits, box_apart = self.box_side.rows(
+            "SELECT (SELECT count(*) FROM entry WHERE folder = 'inbox' AND NOT deleted), (SELECT count(*) FROM attachment),"
+            " (SELECT count(*) FROM waiting WHERE state <> 'delivered'), (SELECT count(*) FROM quarantine)"
+        )[0]
+        server_waits, server_apart, parts, up, down = self.server.rows(
+            "SELECT (SELECT count(*) FROM waiting WHERE state <> 'delivered'), (SELECT count(*) FROM quarantine),"
+            f" (SELECT count(*) FROM upload_part), {_size('up')}, {_size('down')}"
+        )[0]
         if (sent, inbox) != ((1, 0) if way == "up" else (0, 1)):
             wrong.append(f"the world got {sent}, the inbox has {inbox}")
-        if way == "down":
-            files = self.box_side.rows("SELECT count(*) FROM attachment")[0][0]
-            wrong += [] if files == 1 else [f"{files} files came"]
-        if self._waits() or self.box_side.rows("SELECT count(*) FROM waiting WHERE state <> 'delivered'")[0][0]:
+        if way == "down" and files != 1:
+            wrong.append(f"{files} files came")
+        if server_waits or box_waits:
             wrong.append("something waits")
-        for side in (self.server, self.box_side):
-            if side.rows("SELECT count(*) FROM quarantine")[0][0]:
-                wrong.append("something is set apart")
-        parts = self.server.rows("SELECT count(*) FROM upload_part")[0][0] + len(
-            list((self.folder / "box").glob("*.part"))
-        )
-        if parts:
+        if server_apart or box_apart:
+            wrong.append("something is set apart")
+        if parts or list((self.folder / "box").glob("*.part")):
             wrong.append("parts are left")
         if self.proxy is None:
-            for one, came in (("up", self.told.package_up), ("down", self.told.package_down)):
-                size = self._size(self.folder / "server" / "lokole.db", one)
-                again = came - size + self._size(self.folder / "server" / f"server-{way}.copy", one)
+            for one, came, size in (("up", self.told.package_up, up), ("down", self.told.package_down, down)):
+                again = came - size + self._size_before(way, one)
                 if again > CHUNK:
                     wrong.append(f"{again} bytes of packages went {one} again")
         return wrong
 
-    @staticmethod
-    def _size(path: Path, side: str) -> int:
-        """The bytes of all packages that a server knows."""
-        with closing(sqlite3.connect(path)) as connection:
-            query = "SELECT coalesce(sum(size), 0) FROM package WHERE direction = ?"
-            return int(connection.execute(query, (side,)).fetchone()[0])
+    @functools.cache  # noqa: B019  # a world lives as long as its program
+    def _size_before(self, way: str, side: str) -> int:
+        """The bytes of all packages that the server knew before."""
+        with closing(sqlite3.connect(self.folder / "server" / f"server-{way}.copy")) as connection:
+            return int(connection.execute(f"SELECT {_size(side)}").fetchone()[0])
 
     def close(self) -> None:
         self.town.close()
         self.ports.database.close()
         self.box.ports.database.close()
+
+
+def _size(side: str) -> str:
+    return f"(SELECT coalesce(sum(size), 0) FROM package WHERE direction = '{side}')"
 
 
 class Proxy:

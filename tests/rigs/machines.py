@@ -60,7 +60,9 @@ def main() -> int:
 
 def _pytest(test: str, seed: int, folder: object, **settings: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}", test]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")} | {name: str(value) for name, value in settings.items()}
+    environment = (
+        os.environ | {"PYTHONPATH": str(ROOT / "src")} | {name: str(value) for name, value in settings.items()}
+    )
     return subprocess.Popen([*command, f"--hypothesis-seed={seed}"], cwd=ROOT, env=environment)
 
 

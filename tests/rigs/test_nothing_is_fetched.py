@@ -141,7 +141,12 @@ def walk(browser: Browser, prefix: str) -> None:
         f"{prefix}/email/1"
     }
     no = show.rpartition("/")[2]
-    for address in (f"email/{no}", f"email/{no}/body", f"email/{no}/print", *(f"attachment/{no}/{n}" for n in range(5))):
+    for address in (
+        f"email/{no}",
+        f"email/{no}/body",
+        f"email/{no}/print",
+        *(f"attachment/{no}/{n}" for n in range(5)),
+    ):
         browser.open(f"{prefix}/{address}")
         assert browser.status in (200, 404), address
     assert "Look at" in browser.open(show).text

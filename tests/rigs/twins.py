@@ -205,7 +205,9 @@ class Trial:
                     self.wrong.append(f"{subject} is on card {card} {inbox[subject]} times")
             sent = Counter(
                 str(one)
-                for (one,) in self.made.box_side.rows("SELECT m.subject FROM entry e JOIN email m ON m.order_no = e.email")
+                for (one,) in self.made.box_side.rows(
+                    "SELECT m.subject FROM entry e JOIN email m ON m.order_no = e.email"
+                )
             )
             self.wrong += [f"{one} is on card {card} {n} times" for one, n in sent.items() if n > 1 and one in self.up]
 
