@@ -77,7 +77,10 @@ test-emails: start ## more letters from the outside world to the people of the l
 	$(BIN)/python tools/test_emails.py
 
 # Every rig to its full number, half an hour each at most; the result is a row of docs/proof.md.
-.PHONY: proof-kill proof-power proof-disk proof-clock proof-cut mutants
+PROOFS := proof-simulate proof-kill proof-power proof-disk proof-clock proof-cut proof-intake proof-machines proof-twins mutants
+.PHONY: proof $(PROOFS)
+proof: $(PROOFS) ## every one of them, one after the other: a few hours
+
 proof-cut: setup ## cut the line after every byte of an exchange, both ways
 	$(BIN)/python -m tests.rigs.every_byte --workers $(WORKERS) --note
 
@@ -93,6 +96,16 @@ proof-disk: setup ## full and failing disks, 500 times
 
 proof-clock: setup ## wrong and jumping clocks
 	$(BIN)/python -m tests.rigs.clock --workers $(WORKERS) --note
+
+proof-intake: setup ## break the server 1,000 times while it takes letters in
+	$(BIN)/python -m tests.rigs.intake --workers $(WORKERS) --note
+
+proof-machines: setup ## 2,000 runs of the mailbox's state machine, 200 times many exchanges at once
+	$(BIN)/python -m tests.rigs.machines --workers $(WORKERS) --note
+	$(BIN)/python -m tests.rigs.parallel --workers $(WORKERS) --note
+
+proof-twins: setup ## old disks, copied cards and reset boxes, 1,000 times
+	$(BIN)/python -m tests.rigs.twins --workers $(WORKERS) --note
 
 mutants: setup ## sabotage the code; a test must notice each
 	$(BIN)/python -m tests.rigs.mutants --workers $(WORKERS) --note

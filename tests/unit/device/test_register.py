@@ -11,12 +11,13 @@ from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device.admin import make_admin, one_time_password
 from lokole.device.box import Box
 from lokole.device.register import register
+from lokole.device.schedule import SCHEDULE_OPTION, load_schedule
 from lokole.device.signer import COUNTER_OPTION, TWIN_OPTION, RequestCounter
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import Attachment, DeviceId
 from lokole.mailbox import accounts, lists, passwords
 from lokole.mailbox.letters import load_attachments
-from lokole.mailbox.options import get_option
+from lokole.mailbox.options import get_option, set_option
 from lokole.sync.records import EmailRecord
 from lokole.sync.signing import public_key
 from lokole.testing import CountedEntropy, FrozenClock, make_box
@@ -51,6 +52,17 @@ def test_a_claim_gives_the_box_its_id_its_domain_and_its_server(tmp_path: Path) 
     assert (row.device_id, row.domain, row.state) == ("device-1", "kintambo.lokole.test", "claimed")
     assert box.server_url() == "https://mail.example.org"
     assert "kintambo.lokole.test" in said
+    box.ports.database.close()
+
+
+def test_registering_keeps_the_hours_of_departure(tmp_path: Path) -> None:
+    box, _, _ = unregistered(tmp_path, (DeviceId("d"), "a.lokole.test"), (DeviceId("e"), "b.lokole.test"))
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, SCHEDULE_OPTION, {"hours": [4, 16], "days": None})
+    register(box, "code", server_url="https://mail.example.org")
+    register(box, "other", server_url="https://mail.example.org", again=True)
+    with box.ports.database.read() as tx:
+        assert load_schedule(tx, box.tenant).hours == (4, 16)
     box.ports.database.close()
 
 

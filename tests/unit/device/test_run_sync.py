@@ -108,6 +108,19 @@ def test_a_letter_whose_file_is_lost_here_leaves_without_it_and_keeps_no_other_b
     assert [(one.filename, one.type) for one in lost.email.attachments] == [("goat.jpg.txt", "text/plain")]
 
 
+def test_a_letter_leaves_though_everybody_here_has_deleted_it(box: Box, peer: InProcessExchange) -> None:
+    person(box, "ben")
+    no = write(box, "ann", "bob@example.org,ben@village.lokole.test", "Gone here")
+    assert inbox(box, "ben") == ["Gone here"]
+    for name in ("ann", "ben"):
+        someone = person(box, name)
+        with box.ports.database.write() as tx:
+            lists.set_flag(tx, someone, no, "deleted", True, "box")
+    assert (inbox(box, "ben"), waiting(box)) == ([], 1)
+    box.sync()
+    assert [subjects_of(one) for one in peer.uploaded] == [["Gone here"]]
+
+
 def test_blind_copies_travel_to_the_server_and_local_recipients_do_not(box: Box, peer: InProcessExchange) -> None:
     person(box, "ben")
     write(box, "ann", "bob@example.org,ben@village.lokole.test")
