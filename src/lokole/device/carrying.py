@@ -145,6 +145,7 @@ def _take_one(box: Box, package: BinaryIO, maker: Callable[[Header], bytes | Non
         tenant=box.row(),
         entropy=ports.entropy,
         seed=box.seed,
+        carried=True,
     )
     taken.packages += 1
     if imported is None:

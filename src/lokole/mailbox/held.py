@@ -73,7 +73,7 @@ def digests(
         select(package.c.direction, package.c.epoch, package.c.seq, carried.c.id)
         .select_from(package)
         .outerjoin(carried, carried.c.package == package.c.no)
-        .where(package.c.tenant == tenant_no, package.c.state.in_(list(states)))
+        .where(package.c.tenant == tenant_no, package.c.seq >= 1, package.c.state.in_(list(states)))
     )
     if windows is not None:
         if not windows:
@@ -95,7 +95,7 @@ def windows_of_box(tx: Connection, tenant_no: int, now: datetime) -> list[Window
     since = to_micros(now - LOOK_BACK)
     query = (
         select(package.c.direction, package.c.epoch, package.c.seq, package.c.state, package.c.created_at)
-        .where(package.c.tenant == tenant_no)
+        .where(package.c.tenant == tenant_no, package.c.seq >= 1)  # below are those put aside
         .order_by(package.c.direction, package.c.epoch, package.c.seq)
     )
     found: dict[tuple[str, int], list[int]] = {}  # first, last

@@ -257,15 +257,28 @@ def note_withdrawn(tx: Connection, tenant_no: int, epoch: int, direction: str, s
     )
 
 
+def number_aside(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:
+    """A free number below 1, where no number of the protocol is: for a package of the other end whose own number is taken.
+
+    What is numbered so is in no acknowledgement and in no window.
+    """
+    lowest = tx.execute(select(func.min(package.c.seq)).where(_numbered(tenant_no, epoch, direction))).scalar()
+    return min(0, int(lowest or 0)) - 1
+
+
 def renumber_aside(tx: Connection, package_no: int, now: datetime) -> None:
     """Free the number of a package of the other end, which it uses anew for other bytes; what it brought stays."""
     row = tx.execute(select(package).where(package.c.no == package_no)).one()
-    lowest = tx.execute(select(func.min(package.c.seq)).where(_numbered(row.tenant, row.epoch, row.direction))).scalar()
-    # below 1, where no number of the protocol is
-    seq = min(0, int(lowest or 0)) - 1
+    seq = number_aside(tx, row.tenant, row.epoch, row.direction)
     tx.execute(update(package).where(package.c.no == package_no).values(seq=seq))
     tx.execute(delete(carried).where(carried.c.package == package_no))
     set_package_state(tx, package_no, "withdrawn", now)
+
+
+def give_number(tx: Connection, package_no: int, seq: int, now: datetime) -> None:
+    """A package that was put aside has its own number after all, which is free: it is to be read again."""
+    tx.execute(update(package).where(package.c.no == package_no).values(seq=seq))
+    set_package_state(tx, package_no, "held", now)
 
 
 def take_again(tx: Connection, package_no: int, blob: str, now: datetime) -> None:
@@ -288,7 +301,11 @@ def highest_contiguous(
 
     Only packages in one of ``states`` count; all when empty.
     """
-    query = select(package.c.seq).where(_numbered(tenant_no, epoch, direction)).order_by(package.c.seq)
+    query = (
+        select(package.c.seq)
+        .where(_numbered(tenant_no, epoch, direction), package.c.seq >= 1)  # below are those put aside
+        .order_by(package.c.seq)
+    )
     if states:
         query = query.where(package.c.state.in_(list(states)))
     highest, beyond = 0, []

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from lokole.mail.errors import BadPackage, Refused
+from lokole.mail.errors import BadPackage
 from lokole.mailbox import packages, tenants
 from lokole.mailbox.tenants import TenantRow
 from lokole.server import exchange, offer
@@ -41,8 +41,6 @@ def take(ports: ServerPorts, stream: BinaryIO) -> Brought:
             try:
                 _take_one(ports, package, brought)
             except BadPackage as error:
-                brought.refused.append(error.code)
-            except Refused as error:
                 brought.refused.append(error.code)
     except BadPackage as error:  # a bundle that breaks off is good up to its last whole member
         brought.refused.append(error.code)
@@ -79,6 +77,7 @@ def _take_one(ports: ServerPorts, package: BinaryIO, brought: Brought) -> None:
         epoch=opened.header.epoch,
         seq=opened.header.seq,
         type=CONTENT_TYPE,
+        carried=True,
     )
     brought.packages += 1
     brought.new += new

@@ -16,6 +16,7 @@ from lokole.mailbox.tenants import TenantRow, WrongCounter
 from lokole.server.devices import CLAIMED
 from lokole.server.ports import ServerPorts
 from lokole.server.reconcile import ASKED_AGAIN, notice_restore
+from lokole.server.twins import tell_twin
 from lokole.server.visits import note_visit
 from lokole.sync.signing import parse_authorization, verify
 
@@ -64,11 +65,21 @@ def authenticate(
 
 
 def take(
-    ports: ServerPorts, row: TenantRow, content: BinaryIO, *, sha256: str, size: int, epoch: int, seq: int, type: str
+    ports: ServerPorts,
+    row: TenantRow,
+    content: BinaryIO,
+    *,
+    sha256: str,
+    size: int,
+    epoch: int,
+    seq: int,
+    type: str,
+    carried: bool = False,
 ) -> bool:
     """Hold a package of the box for good and queue its reading; ``content`` has the digest ``sha256``.
 
-    Returns False when it was held already. Raises Refused with code ``seq`` when the number belongs to another package.
+    Returns False when it was held already. Raises Refused with code ``seq`` when the number belongs to another package;
+    one that was ``carried``, whose maker hears no answer, is taken nevertheless, and its twin warned of (protocol 8.7).
     """
     now = ports.clock()
     key = f"{row.domain}/packages/{sha256}"
@@ -78,10 +89,15 @@ def take(
         # two uploads of one package at once: the second waits here for the first
         packages.next_seq(tx, row.no, epoch, "up")
         known = packages.find_package(tx, row.no, sha256, "up")
+        if known is not None and known.seq < 1 and not carried:
+            raise Refused("this number belongs to another package", code="seq", field="seq")
         if known is not None and known.state != ASKED_AGAIN:
             return False
         if known is not None:
             packages.take_again(tx, known.no, key, now)
+        elif carried and packages.find_package_by_seq(tx, row.no, epoch, "up", seq) is not None:
+            tell_twin(tx, row, f"{epoch}:{seq}", "another package came under the number of an earlier one", now)
+            seq = packages.number_aside(tx, row.no, epoch, "up")
         no = packages.add_package(
             tx,
             row.no,

@@ -46,6 +46,7 @@ from lokole.server.keys import server_seed
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
 from lokole.server.send import queue_sending
+from lokole.server.twins import tell_twin
 from lokole.server.visits import note_visit
 from lokole.sync import jsontext
 from lokole.sync.bodies import small_fields
@@ -174,7 +175,8 @@ def open_package(ports: ServerPorts, row: TenantRow, package: PackageRow, stream
 
     maker = for_exchange(key_of, direction="up", tenant=row.domain, device_id=row.device_id)
     opened = read_sealed(stream, recipient_seed=server_seed(ports), sender_public=maker, limits=SERVER)
-    if (opened.header.epoch, opened.header.seq) != (package.epoch, package.seq):
+    # one whose number was taken came by a carrier, and has another here (protocol 8.7)
+    if opened.header.epoch != package.epoch or (package.seq >= 1 and opened.header.seq != package.seq):
         raise BadPackage("the package has another number than it was given", code="number")
     return opened.records
 
@@ -250,7 +252,8 @@ def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRec
         )
         remember_letter(tx, row.no, record.uid, print_, now, no)
         if another:
-            _tell_twin(tx, row, record, now)
+            told = "another letter came under the name of an earlier one; both were taken"
+            tell_twin(tx, row, record.uid, told, now)
         writer = Address.parse(email.sender.address)
         person = find_account_no(tx, row.no, writer.local)
         if person is not None:
@@ -272,23 +275,6 @@ def _held(tx: Connection, reading: _Reading, n: int, record: EmailRecord, no: Em
     reading.letters.append(no)
     if reading.sealed and _ID.fullmatch(record.uid):
         note_carried(tx, reading.row.no, reading.package_no, [Carried(n, bytes.fromhex(record.uid), no)])
-
-
-def _tell_twin(tx: Connection, row: TenantRow, record: EmailRecord, now: datetime) -> None:
-    """Two letters under one name: two machines count from the same number (protocol 8.8)."""
-    quarantine(
-        tx,
-        tenant=row.no,
-        kind="twin",
-        source="box",
-        reason="another letter came under the name of an earlier one; both were taken",
-        raw_ref=None,
-        key=f"twin:{row.no}:{record.uid}",
-        now=now,
-    )
-    known = tenants.find_credential(tx, row.device_id)
-    if known is not None:
-        tenants.mark_twin(tx, known.no, now)
 
 
 def _own(row: TenantRow, email: Email, now: datetime) -> Email:
