@@ -293,3 +293,43 @@ def test_by_the_line_a_twin_hears_that_its_number_is_taken_whatever_a_carrier_br
     # so it packs anew, and what it says again is known
     box.put_sealed([second], seq=6)
     assert len(place.world.sent) == 2
+
+
+def test_a_box_does_not_believe_that_the_packages_of_its_twin_are_its_own(
+    place: Place, box: Box, tmp_path: Path
+) -> None:
+    twin = twin_of(box, tmp_path / "twin", 77)
+    write(box, "ann", "bob@example.org", "From the first")
+    write(twin, "ann", "bob@example.org", "From the second")
+    lost = bundle(twin)
+    answer = place.client.post(CARRY, content=bundle(box)).content
+    carrying.take(twin, io.BytesIO(answer))
+    assert waiting(twin) == 1, "its own letter never came to town"
+    with twin.ports.database.read() as tx:
+        assert {one.kind for one in quarantine.list_quarantine(tx, twin.tenant)} == {"twin"}
+    again = bundle(twin)
+    assert again != lost
+    answer = place.client.post(CARRY, content=again).content
+    carrying.take(twin, io.BytesIO(answer))
+    assert waiting(twin) == 0
+    place.client.post(CARRY, content=lost)  # late, and known by then
+    sent = sorted(subject_of(one.message) for one in place.world.sent)
+    assert sent == ["From the first", "From the second"]
+    twin.ports.database.close()
+
+
+def test_a_server_does_not_believe_what_was_said_of_its_older_copy(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org")
+    older = one_down(place, box, 1, incoming(5, f"ann@{DOMAIN}", "Of an older server"))
+    carrying.take(box, io.BytesIO(older))
+    from_outside(place, "From town")
+    epoch = exchange.present_epoch(place.ports)
+    down = place.client.post(CARRY, content=bundle(box)).content
+    assert place.pending(DOMAIN) == 1, "what the box took under this number was something else"
+    assert exchange.present_epoch(place.ports) != epoch
+    assert "restored" in kinds(place)
+    for _ in range(2):
+        carrying.take(box, io.BytesIO(down))
+        down = place.client.post(CARRY, content=bundle(box)).content
+    assert place.pending(DOMAIN) == 0
+    assert inbox(box) == ["From town", "Of an older server"]

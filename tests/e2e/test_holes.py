@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,4 +173,27 @@ def test_a_letter_written_in_town_leaves_from_there_and_stands_among_the_sent_on
         (row,) = lists.list_folder(tx, ann, "sent").rows
     assert (row.subject, row.state) == ("From town", DeliveryState.ACCEPTED)
     assert len(place.outside.sent) == 1
+    assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_a_server_that_gave_a_number_to_another_package_brings_its_letters_nevertheless(
+    place: Village, tmp_path: Path
+) -> None:
+    """A server from a backup that nobody told so: its numbers begin again where the box has heard them."""
+    database = place.server.ports.database
+    backup = tmp_path / "server.db"
+    with sqlite3.connect(tmp_path / "server" / "lokole.db") as source, sqlite3.connect(backup) as copy:
+        source.backup(copy)
+    letter_for_ann(place, 1)
+    place.box.sync()
+    assert inbox(place) == ["Letter 1"]
+    database.close()
+    for beside in ("", "-wal", "-shm"):
+        (tmp_path / "server" / f"lokole.db{beside}").unlink(missing_ok=True)
+    shutil.copy(backup, tmp_path / "server" / "lokole.db")
+    letter_for_ann(place, 2)
+    letter_for_ann(place, 3)
+    for _ in range(3):
+        assert place.box.sync().result == "ok"
+    assert inbox(place) == ["Letter 1", "Letter 2", "Letter 3"]
     assert [missing for missing, _ in held(place)] == [0, 0]

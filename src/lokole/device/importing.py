@@ -130,7 +130,7 @@ class _Importer:
                     self.keep_apart("unknown", source, reason, key, b"", frame=None)
                 case _:
                     with self._database.write() as tx:
-                        answers.apply(tx, self._tenant, record, self._clock())
+                        answers.apply(tx, self._tenant, record, self._clock(), self._entropy)
         except Temporary:
             raise
         except MemoryError as error:

@@ -27,7 +27,6 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
 from lokole.sync import payload2, version1
-from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.compression import Compression
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
 from lokole.sync.limits import SERVER
@@ -38,6 +37,8 @@ from lokole.sync.sealed import write_sealed
 from lokole.sync.signing import decode_key
 
 UP = "up"
+#: states of a package of the server that is here for good
+TAKEN = ("unpacked", "acknowledged", "withdrawn")
 #: after this many bytes of letters and files, before compression, a package is closed
 ENOUGH_BYTES = 8 * 1024 * 1024
 #: the server's public key as it was given at the claim, base64url
@@ -191,12 +192,8 @@ def _does_not_fit(record: EmailRecord, *, sealed: bool) -> bool:
 def _acknowledgements(tx: Connection, tenant: TenantNo) -> list[AckRecord]:
     """What was taken of the server's packages and the server may not know yet (protocol 7.9)."""
     unheard = packages.packages_after(tx, tenant, "down", 0, states=("unpacked",))
-    found = []
-    for epoch in sorted({one.epoch for one in unheard}):
-        states = ("unpacked", "acknowledged", "withdrawn")
-        highest, beyond = packages.highest_contiguous(tx, tenant, epoch, "down", states)
-        found.append(AckRecord(epoch, highest, tuple(beyond[-MAX_BEYOND:])))
-    return found
+    epochs = sorted({one.epoch for one in unheard})
+    return [packages.acknowledgement(tx, tenant, epoch, "down", TAKEN) for epoch in epochs]
 
 
 def _refuse(tx: Connection, tenant: TenantNo, letter: EmailNo) -> None:

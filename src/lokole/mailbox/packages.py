@@ -22,6 +22,9 @@ from lokole.mailbox.accounts import mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.schema import carried, package, tenant, waiting
 from lokole.mailbox.upsert import insert_new
+from lokole.sync.bodies import MAX_BEYOND
+from lokole.sync.digest import ack_check
+from lokole.sync.records import AckRecord
 
 _INSERT_WAITING = insert_new(waiting)
 _WAITING = (
@@ -315,6 +318,28 @@ def highest_contiguous(
         else:
             beyond.append(int(seq))
     return highest, beyond
+
+
+def check_of(
+    tx: Connection, tenant_no: int, epoch: int, direction: str, seq: int, beyond: Sequence[int]
+) -> bytes | None:
+    """The check of an acknowledgement of these numbers (protocol 4.8); None when the bytes of one of them are not known here."""
+    numbers = [*([seq] if seq else []), *beyond]
+    query = select(package.c.seq, package.c.sha256).where(
+        _numbered(tenant_no, epoch, direction), package.c.seq.in_(numbers)
+    )
+    names = {int(row.seq): row.sha256 for row in tx.execute(query)}
+    if not all(names.get(number) for number in numbers):
+        return None
+    return ack_check(names[number] for number in numbers)
+
+
+def acknowledgement(tx: Connection, tenant_no: int, epoch: int, direction: str, states: Sequence[str]) -> AckRecord:
+    """What of the other end's ``epoch`` is here for good: all packages in one of ``states``, with the check where it can be made."""
+    highest, beyond = highest_contiguous(tx, tenant_no, epoch, direction, states)
+    newest = tuple(beyond[-MAX_BEYOND:])
+    check = check_of(tx, tenant_no, epoch, direction, highest, newest)
+    return AckRecord(epoch, highest, newest, check or b"")
 
 
 def get_package(tx: Connection, tenant_no: int, package_no: int) -> PackageRow:

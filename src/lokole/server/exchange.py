@@ -5,7 +5,7 @@ Every call may be repeated. Nothing but the acknowledgement lets the server forg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from lokole.mail.errors import NotFound, Refused
@@ -15,9 +15,10 @@ from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.tenants import TenantRow, WrongCounter
 from lokole.server.devices import CLAIMED
 from lokole.server.ports import ServerPorts
-from lokole.server.reconcile import ASKED_AGAIN, notice_restore
+from lokole.server.reconcile import ASKED_AGAIN, hear_acknowledgement
 from lokole.server.twins import tell_twin
 from lokole.server.visits import note_visit
+from lokole.sync.records import AckRecord
 from lokole.sync.signing import parse_authorization, verify
 
 _CHUNK = 256 * 1024
@@ -160,9 +161,13 @@ def chunks(ports: ServerPorts, package: PackageRow, start: int = 0) -> Iterator[
         yield piece
 
 
-def acknowledge(ports: ServerPorts, row: TenantRow, *, epoch: int, seq: int, beyond: Sequence[int]) -> int:
-    """The box has everything up to ``seq`` and those of ``beyond`` for good; returns how many letters wait no longer."""
-    now = ports.clock()
+def acknowledge(ports: ServerPorts, row: TenantRow, said: AckRecord) -> int:
+    """The box has what ``said`` names for good; returns how many letters wait no longer.
+
+    Raises Refused with code ``check`` when other packages have these numbers here: then nothing is believed (protocol 4.8).
+    """
     with ports.database.write() as tx:
-        notice_restore(ports, tx, row, epoch, max([seq, *beyond]))
-        return packages.acknowledge(tx, row.no, epoch, "down", seq, beyond, now)
+        delivered = hear_acknowledgement(ports, tx, row, said)
+    if delivered is None:
+        raise Refused("other packages have these numbers here", code="check", field="check")
+    return delivered

@@ -12,6 +12,7 @@ from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import READS_OPTION
 from lokole.server.ports import ServerPorts
+from lokole.server.reconcile import hear_acknowledgement
 from lokole.sync.records import AckRecord, AnyRecord, FlagRecord, HealthRecord, RequestRecord, ToldRecord
 
 #: how the box said that it is, with the time at which it was heard
@@ -26,7 +27,7 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
     now = ports.clock()
     match record:
         case AckRecord():
-            packages.acknowledge(tx, row.no, record.epoch, "down", record.seq, record.beyond, now)
+            hear_acknowledgement(ports, tx, row, record)
         case FlagRecord():
             roaming.take_flag(tx, row.no, record)
         case HealthRecord():

@@ -18,17 +18,18 @@ from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.identity import ensure_identity, renew_epoch
 from lokole.mailbox.options import set_option
 from lokole.mailbox.packages import PackageRow
-from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.quarantine import kept_last, quarantine
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.ports import ServerPorts
 from lokole.sync import digest
 from lokole.sync.digest import Difference, Summary
-from lokole.sync.records import PackageDigest
+from lokole.sync.records import AckRecord, PackageDigest
 
 #: ``{"missing", "letters", "at"}``: how many letters of how many were missing at the last comparison
 HELD_OPTION = "held_together"
 #: the state of a package up whose bytes are gone here and that the box is to send once more
 ASKED_AGAIN = "asked-again"
+_A_DAY = timedelta(days=1)
 _STATES = ("built", "acknowledged", "unpacked")
 #: what the box took long ago leaves its windows before it leaves these
 _LOOK_BACK = held.LOOK_BACK - timedelta(days=1)
@@ -118,6 +119,36 @@ def notice_restore(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: in
     """
     if epoch != ensure_identity(tx, ports.entropy) or highest < packages.next_seq(tx, row.no, epoch, "down"):
         return False
+    _begin_epoch(ports, tx, row, epoch)
+    return True
+
+
+def hear_acknowledgement(ports: ServerPorts, tx: Connection, row: TenantRow, said: AckRecord) -> int | None:
+    """The box has these packages for good: how many letters wait no longer because of it.
+
+    None when it means other packages than ours by these numbers: one of us is an older copy. Then none of it is believed,
+    and what it has not acknowledged is packed anew (protocol 8.6).
+    """
+    now = ports.clock()
+    noticed = notice_restore(ports, tx, row, said.epoch, max([said.seq, *said.beyond]))
+    ours = packages.check_of(tx, row.no, said.epoch, "down", said.seq, said.beyond) if said.check else None
+    if noticed or ours is None or ours == said.check:
+        return packages.acknowledge(tx, row.no, said.epoch, "down", said.seq, said.beyond, now)
+    _begin_epoch(ports, tx, row, said.epoch)
+    return None
+
+
+def _begin_epoch(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: int) -> None:
+    """Numbers of ``epoch`` mean one thing at the box and another one here: what it has not acknowledged gets others.
+
+    A new epoch touches every box, so one of them can bring it about once a day at most.
+    """
+    now = ports.clock()
+    for one in packages.packages_after(tx, row.no, "down", 0, epoch=epoch, states=("built",)):
+        packages.withdraw_package(tx, one.no, now)
+    last = kept_last(tx, "restored")
+    if epoch != ensure_identity(tx, ports.entropy) or (last is not None and now - _A_DAY < last <= now):
+        return
     renew_epoch(tx, ports.entropy)
     quarantine(
         tx,
@@ -127,9 +158,8 @@ def notice_restore(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: in
         reason="a box knows what this database has forgotten: it was restored from a backup; a new epoch begins",
         raw_ref=None,
         key=f"restored:{epoch}",
-        now=ports.clock(),
+        now=now,
     )
-    return True
 
 
 def _mend_up(
