@@ -95,7 +95,7 @@ def set_flag(tx: Connection, person: Account, email_no: int, flag: str, value: b
     known = row._mapping
     if known[flag] == value:
         return False
-    _change(tx, dict(known), flag, value, next_lamport(tx), origin)
+    _change(tx, dict(known), flag, value, next_lamport(tx, person.tenant), origin)
     return True
 
 
@@ -118,7 +118,7 @@ def merge_flag(
         raise NotFound("no such letter")
     known = dict(row._mapping)
     # what this person does next is later than all that was seen
-    observe_lamport(tx, lamport)
+    observe_lamport(tx, tenant_no, lamport)
     if (lamport, origin) <= (known[f"{flag}_lamport"], known[f"{flag}_origin"]):
         return False
     _change(tx, known, flag, value, lamport, origin)
