@@ -6,15 +6,18 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
 
+from lokole import __version__
 from lokole.mail.model import Contact, DeliveryState, Email, EmailNo
-from lokole.mailbox import accounts, letters, lists, recipients, schema, tenants
+from lokole.mailbox import accounts, letters, lists, packages, quarantine, recipients, schema, tenants
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.options import get_option
-from lokole.server import send
+from lokole.ports.identity import Caller
+from lokole.server import metrics, send
 from lokole.testing import Village, village
 from tests.unit.device.people import person, write
 
@@ -197,3 +200,30 @@ def test_a_server_that_gave_a_number_to_another_package_brings_its_letters_never
         assert place.box.sync().result == "ok"
     assert inbox(place) == ["Letter 1", "Letter 2", "Letter 3"]
     assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_an_operator_reads_how_each_box_is_and_when_it_stays_away(place: Village) -> None:
+    def boxes() -> dict[str, Any]:
+        caller = Caller("operator", may_override=True)
+        (found,) = metrics.trouble(place.server.ports, caller)["boxes"]
+        return dict(found)
+
+    letter_for_ann(place, 1)
+    for _ in range(2):
+        place.box.sync()
+    found = boxes()
+    assert found["sentence"] == "0 missing of 1 in 30 days"
+    assert (found["health"]["version"], found["health"]["apart"]) == (__version__, 0)
+    with place.server.ports.database.read() as tx:
+        before = packages.newest_package(tx, 1, "up")
+    assert place.box.sync().bytes_up < 400, "an unchanged line is not said again"
+    with place.server.ports.database.read() as tx:
+        assert packages.newest_package(tx, 1, "up") == before
+    with place.box.ports.database.write() as tx:
+        quarantine.quarantine(
+            tx, tenant=place.box.tenant, kind="record", source="", reason="", raw_ref=None, key="k", now=place.clock()
+        )
+    place.box.sync()
+    assert boxes()["health"]["apart"] == 1
+    place.clock.advance(hours=49)
+    assert boxes()["sentence"] == "missed 2 nights; 0 missing of 1 in 30 days"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,7 @@ def device_ports(settings: DeviceSettings, database: Database, shrink: Shrink) -
         claim=lambda url, code, key: http.claim(url, code=code, public_key=key),
         spool=spool,
         pause=time.sleep,
+        free_bytes=lambda: shutil.disk_usage(settings.data).free,
     )
 
 

@@ -71,6 +71,7 @@ def pack_for_carrier(box: Box) -> list[PackageRow]:
         )
 
     with box.lock.held():
+        box.note_health()
         new = False
         # people wait until they were heard of, so they alone make a package only when there is none
         while _waits(box) or not (new or _built(box)):

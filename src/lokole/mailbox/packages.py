@@ -20,7 +20,7 @@ from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import outbound
 from lokole.mailbox.accounts import mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
-from lokole.mailbox.schema import carried, package, tenant, waiting
+from lokole.mailbox.schema import carried, email, package, tenant, waiting
 from lokole.mailbox.upsert import insert_new
 from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.digest import ack_check
@@ -100,12 +100,16 @@ def waiting_rows(tx: Connection, tenant_no: int, direction: str) -> Iterator[Wai
         yield Waiting(EmailNo(row.email), row.recipient)
 
 
-def count_waiting(tx: Connection, tenant_no: int, direction: str, *, packed_too: bool = True) -> int:
-    """How many letters the other end has not acknowledged yet (``packed_too``), or are in no package yet."""
+def count_waiting(
+    tx: Connection, tenant_no: int, direction: str, *, packed_too: bool = True, before: datetime | None = None
+) -> int:
+    """How many letters the other end has not acknowledged yet (``packed_too``), or are in no package yet; only those from ``before``."""
     states = ("waiting", "packed") if packed_too else ("waiting",)
     query = select(func.count(waiting.c.email.distinct())).where(
         waiting.c.tenant == tenant_no, waiting.c.direction == direction, waiting.c.state.in_(states)
     )
+    if before is not None:
+        query = query.join(email, email.c.order_no == waiting.c.email).where(email.c.received_at < to_micros(before))
     return int(tx.execute(query).scalar_one())
 
 

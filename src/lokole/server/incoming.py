@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lokole.mailbox import packages, roaming
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.held import not_held
-from lokole.mailbox.options import set_option
+from lokole.mailbox.options import get_option, set_option
+from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import READS_OPTION
@@ -31,10 +32,7 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
         case FlagRecord():
             roaming.take_flag(tx, row.no, record)
         case HealthRecord():
-            set_option(tx, row.no, HEALTH_OPTION, {"said": dict(record.body), "at": to_micros(now)})
-            reads = record.body.get("reads")
-            if isinstance(reads, list) and all(isinstance(one, int) for one in reads):
-                set_option(tx, row.no, READS_OPTION, reads)
+            _hear_health(tx, row, packages.get_package(tx, row.no, package_no), record, now)
         case ToldRecord():
             _told(tx, row, record, ports)
         case RequestRecord():
@@ -50,6 +48,18 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
             )
         case _:
             pass  # receipts are ours to give, and a digest on a carrier is compared at the next visit
+
+
+def _hear_health(tx: Connection, row: TenantRow, package: PackageRow, record: HealthRecord, now: datetime) -> None:
+    """Keep the newest: a carrier may bring an older package of the same epoch later."""
+    known = get_option(tx, row.no, HEALTH_OPTION, None) or {}
+    if known.get("epoch") == package.epoch and known.get("seq", 0) > package.seq:
+        return
+    told = {"said": dict(record.body), "at": to_micros(now), "epoch": package.epoch, "seq": package.seq}
+    set_option(tx, row.no, HEALTH_OPTION, told)
+    reads = record.body.get("reads")
+    if isinstance(reads, list) and all(isinstance(one, int) for one in reads):
+        set_option(tx, row.no, READS_OPTION, reads)
 
 
 def _told(tx: Connection, row: TenantRow, record: ToldRecord, ports: ServerPorts) -> None:
