@@ -30,7 +30,6 @@ from lokole.sync import payload2, version1
 from lokole.sync.compression import Compression
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
 from lokole.sync.limits import SERVER
-from lokole.sync.numbered import frames_of
 from lokole.sync.package import write_package
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord, Record
 from lokole.sync.sealed import write_sealed
@@ -122,7 +121,7 @@ def build_package(
                 too_long.append(no)
                 continue
             carried.append(Carried(frame, stored.id, no))
-            frame += frames_of(record)
+            frame += payload2.frames_of(record)
             yield record
             if size >= enough_bytes:
                 break

@@ -81,7 +81,11 @@ def take_package(
         package_no = known.no
     with blobs.open(blob) as content:
         sealed = offered.type == CONTENT_TYPE
-        records = _opened(content, offered, tenant, seed, server_key) if sealed else read_package(content, limits=BOX)
+        records = (
+            _opened(content, offered, tenant, seed, server_key)
+            if sealed
+            else enumerate(read_package(content, limits=BOX), start=1)
+        )
         imported = import_package(
             records,
             name=offered.ref,
@@ -99,13 +103,13 @@ def take_package(
 
 def _opened(
     content: BinaryIO, offered: Offered, tenant: TenantRow, seed: bytes, server_key: bytes | None
-) -> Iterator[AnyRecord]:
-    """The records of a sealed package for this box, verified as a whole; raises BadPackage."""
+) -> Iterator[tuple[int, AnyRecord]]:
+    """The numbered records of a sealed package for this box, verified as a whole; raises BadPackage."""
     maker = for_exchange(lambda _header: server_key, direction=DOWN, tenant=tenant.domain, device_id=tenant.device_id)
     opened = read_sealed(content, recipient_seed=seed, sender_public=maker, limits=BOX)
     if (opened.header.epoch, opened.header.seq) != (offered.epoch, offered.seq):
         raise BadPackage("the package has another number than it was offered under", code="number")
-    return opened.records
+    return opened.numbered
 
 
 def _beside(

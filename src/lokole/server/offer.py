@@ -33,8 +33,8 @@ from lokole.server.fitting import fitting_text
 from lokole.server.keys import server_seed
 from lokole.server.ports import ServerPorts
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
-from lokole.sync.numbered import frames_of
 from lokole.sync.package import BOX
+from lokole.sync.payload2 import frames_of
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord
 from lokole.sync.sealed import write_sealed
 

@@ -52,7 +52,6 @@ from lokole.sync import jsontext
 from lokole.sync.bodies import small_fields
 from lokole.sync.container import CONTENT_TYPE, Header, for_exchange
 from lokole.sync.ids import SERVER_ORIGIN, letter_print
-from lokole.sync.numbered import numbered
 from lokole.sync.package import SERVER, read_package
 from lokole.sync.records import (
     AccountRecord,
@@ -105,12 +104,16 @@ def run(ports: ServerPorts, job: Job) -> bool:
     state = "unpacked"
     with ports.blobs.open(package.blob) as stream, seekable(stream) as content:
         try:
-            found = open_package(ports, row, package, content) if sealed else read_package(content, limits=SERVER)
+            found = (
+                open_package(ports, row, package, content)
+                if sealed
+                else enumerate(read_package(content, limits=SERVER), start=1)
+            )
         except BadPackage as error:
             broken, state = error, "set_aside"
         else:
             try:
-                for n, record in numbered(found):
+                for n, record in found:
                     _take(ports, reading, n, record)
             except BadPackage as error:
                 broken = error
@@ -165,8 +168,10 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
         )
 
 
-def open_package(ports: ServerPorts, row: TenantRow, package: PackageRow, stream: BinaryIO) -> Iterator[AnyRecord]:
-    """The records of a sealed package of this box, verified as a whole; raises BadPackage with a word of protocol 6.6 as its code."""
+def open_package(
+    ports: ServerPorts, row: TenantRow, package: PackageRow, stream: BinaryIO
+) -> Iterator[tuple[int, AnyRecord]]:
+    """The numbered records of a sealed package of this box, verified as a whole; raises BadPackage with a word of protocol 6.6 as its code."""
 
     def key_of(header: Header) -> bytes | None:
         with ports.database.read() as tx:
@@ -178,7 +183,7 @@ def open_package(ports: ServerPorts, row: TenantRow, package: PackageRow, stream
     # one whose number was taken came by a carrier, and has another here (protocol 8.7)
     if opened.header.epoch != package.epoch or (package.seq >= 1 and opened.header.seq != package.seq):
         raise BadPackage("the package has another number than it was given", code="number")
-    return opened.records
+    return opened.numbered
 
 
 @contextmanager
