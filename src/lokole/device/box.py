@@ -73,7 +73,12 @@ class Box:
             self.seed = device_seed(tx, ports.entropy)
             self.tenant: TenantNo = self._first_tenant(tx)
         self.timetable = Timetable(
-            database=ports.database, tenant=self.tenant, clock=ports.clock, zone=zone, leave=self._leave, tidy=self.tidy
+            database=ports.database,
+            tenant=self.tenant,
+            clock=ports.clock,
+            zone=zone,
+            leave=self._leave if settings.uplink != "none:" else None,
+            tidy=self.tidy,
         )
 
     def row(self) -> TenantRow:

@@ -263,8 +263,7 @@ def serve(settings: DeviceSettings) -> None:
     with open_box(settings) as box:
         row = box.row()
         web = Web(web_app(box), settings)
-        if settings.uplink != "none:":
-            box.timetable.start()
+        box.timetable.start()
 
         def leave(_signal: int, _frame: FrameType | None) -> None:
             raise SystemExit(0)
