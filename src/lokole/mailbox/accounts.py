@@ -16,6 +16,7 @@ from sqlalchemy import Select, bindparam, func, select, update
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account, AccountNo, Address
 from lokole.mailbox.database import Connection, to_micros
+from lokole.mailbox.entries import deliver_kept
 from lokole.mailbox.schema import account, tenant
 from lokole.mailbox.sessions import account_of, end_all_sessions
 from lokole.mailbox.upsert import insert_new
@@ -110,7 +111,10 @@ def create_account(
     no = _INSERT.first(tx, values)
     if no is None:
         raise Refused("somebody has this name already", code="taken", field="name")
-    return get_account(tx, tenant_no, no)
+    made = get_account(tx, tenant_no, no)
+    # a box that was reset gets its letters again before its people have signed up again
+    deliver_kept(tx, tenant_no, made.no, made.address.key)
+    return made
 
 
 def find_account(tx: Connection, tenant_no: int, name: str) -> Account | None:

@@ -17,7 +17,7 @@ from lokole.mail.model import Account, FolderName
 from lokole.mailbox.database import Connection
 from lokole.mailbox.fulltext import add_holder, remove_holder
 from lokole.mailbox.identity import next_lamport, observe_lamport
-from lokole.mailbox.schema import entry, folder_count
+from lokole.mailbox.schema import entry, envelope, folder_count
 from lokole.mailbox.upsert import insert_new, insert_or_update
 
 #: what :func:`set_flag` and :func:`merge_flag` may change
@@ -82,6 +82,16 @@ def deliver(
     if not indexed:
         add_holder(tx, email_no, account_no)
     return True
+
+
+def deliver_kept(tx: Connection, tenant_no: int, account_no: int, address: str) -> int:
+    """Give a person who was not known here the letters that came for ``address`` meanwhile; returns how many."""
+    mine = (envelope.c.tenant == tenant_no, envelope.c.address == address, envelope.c.state == "unknown")
+    found = tx.execute(select(envelope.c.email).where(*mine).order_by(envelope.c.email)).scalars().all()
+    for email_no in found:
+        deliver(tx, tenant_no, email_no, account_no)
+    tx.execute(update(envelope).where(*mine).values(state="delivered"))
+    return len(found)
 
 
 def set_flag(tx: Connection, person: Account, email_no: int, flag: str, value: bool | str, origin: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from lokole.device.box import Box
 from lokole.device.packing import SERVER_KEY_OPTION
 from lokole.device.run_sync import MOST_COMPARED
 from lokole.mail.errors import Refused
-from lokole.mail.model import Attachment, DeliveryState, EmailNo
+from lokole.mail.model import Address, Attachment, DeliveryState, EmailNo
 from lokole.mailbox import lists, packages, quarantine, recipients, visits
 from lokole.mailbox.options import set_option
 from lokole.ports.sync_peer import Compared, Offered, Offers
@@ -265,6 +266,24 @@ def test_a_letter_to_somebody_unknown_is_kept_with_that_name(box: Box, peer: InP
     assert (report.result, report.letters_down) == ("ok", 1)
     with box.ports.database.read() as tx:
         assert [address for _, address in recipients.unknown_people(tx, box.tenant)] == ["nobody@village.lokole.test"]
+
+
+def test_who_signs_up_later_gets_what_came_for_their_name(box: Box, peer: InProcessExchange) -> None:
+    """A box that was reset gets the letters of the last weeks before its people have signed up again."""
+    person(box, "ann")
+    both = replace(
+        incoming(1, "ann@village.lokole.test"),
+        email=replace(
+            incoming(1, "").email,
+            recipients=(Address.parse("ann@village.lokole.test"), Address.parse("Zoe@village.lokole.test")),
+        ),
+    )
+    peer.offer(package_of(both, incoming(2, "joe@village.lokole.test", "For another")), type=ZSTD)
+    box.sync()
+    assert inbox(box, "zoe") == ["News"]
+    assert inbox(box, "ann") == ["News"]
+    with box.ports.database.read() as tx:
+        assert [address for _, address in recipients.unknown_people(tx, box.tenant)] == ["joe@village.lokole.test"]
 
 
 def test_markup_from_a_package_is_made_safe_here_too(box: Box, peer: InProcessExchange) -> None:
