@@ -227,3 +227,35 @@ def test_an_operator_reads_how_each_box_is_and_when_it_stays_away(place: Village
     assert boxes()["health"]["apart"] == 1
     place.clock.advance(hours=49)
     assert boxes()["sentence"] == "missed 2 nights; 0 missing of 1 in 30 days"
+
+
+def test_who_reads_in_town_sees_what_neighbours_wrote(place: Village) -> None:
+    def in_town(folder: str) -> list[str]:
+        with place.server.ports.database.read() as tx:
+            tenant = tenants.find_tenant(tx, domain="village.lokole.test")
+            assert tenant is not None
+            there = accounts.find_account(tx, tenant.no, "ann")
+            assert there is not None
+            return sorted(row.subject for row in lists.list_folder(tx, there, folder).rows)
+
+    person(place.box, "bob")
+    person(place.box, "eve")
+    write(place.box, "bob", "ann@village.lokole.test", "Before she went")
+    write(place.box, "bob", "eve@village.lokole.test", "Of others")
+    place.box.sync()
+    assert in_town("inbox") == []
+    ann = person(place.box, "ann")
+    with place.box.ports.database.write() as tx:
+        accounts.set_roaming(tx, ann, True)
+    write(place.box, "bob", "ann@village.lokole.test", "While she is away")
+    write(place.box, "ann", "bob@village.lokole.test", "Her answer")
+    write(place.box, "bob", "eve@village.lokole.test", "Of others")
+    for _ in range(2):
+        assert place.box.sync().result == "ok"
+    assert in_town("inbox") == ["Before she went", "While she is away"]
+    assert in_town("sent") == ["Her answer"]
+    assert inbox(place) == in_town("inbox"), "and nobody has anything twice"
+    assert place.outside.sent == []
+    with place.server.ports.database.read() as tx:
+        assert letters.count_letters(tx, 1) == 3
+    assert [missing for missing, _ in held(place)] == [0, 0]
