@@ -181,7 +181,7 @@ def _mend_up(
         return
     if known.state == "held":
         return  # its letters are on their way into the mailbox
-    if known.state == "set_aside":
+    if known.state == "set_aside" or difference.is_another:
         withdrawn.append(("up", *number))
         return
     if outbound.told_of(tx, row.no, "down", known.sha256):

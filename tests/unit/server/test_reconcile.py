@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lokole.mail.model import Contact, Email
+from lokole.mailbox import held
 from lokole.server import reconcile
 from lokole.sync.digest import ack_check
-from lokole.sync.records import PackageDigest
+from lokole.sync.records import EmailRecord, PackageDigest
 from tests.unit.server.place import BoxAtPlace, Place, message
 
 
@@ -76,3 +79,14 @@ def test_a_check_that_is_none_is_400(box: BoxAtPlace, check: object) -> None:
     body = json.dumps({"epoch": 1, "seq": 1, "check": check}).encode()
     answer = box.call("POST", "/api/exchange/ack", body, {"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["field"]) == (400, "check")
+
+
+def test_a_package_up_that_is_another_one_here_is_to_be_packed_anew(place: Place, box: BoxAtPlace) -> None:
+    letter = Email(sender=Contact("ann@a.lokole.test"), to=(Contact("bob@example.org"),), subject="Hello")
+    box.put_sealed([EmailRecord(f"{1:032x}", letter)], seq=5)
+    row = place.row("a.lokole.test")
+    with place.ports.database.read() as tx:
+        ours = next(one for one in held.digests(tx, row.no, ["unpacked"]) if one.seq == 5)
+    assert reconcile.compare(place.ports, row, [ours]).withdrawn == ()
+    theirs = replace(ours, name=b"another!")
+    assert reconcile.compare(place.ports, row, [theirs]).withdrawn == (("up", box.epoch, 5),)
