@@ -259,3 +259,20 @@ def test_who_reads_in_town_sees_what_neighbours_wrote(place: Village) -> None:
     with place.server.ports.database.read() as tx:
         assert letters.count_letters(tx, 1) == 3
     assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_a_writer_hears_of_a_refusal_though_their_box_lost_the_letter(place: Village, tmp_path: Path) -> None:
+    place.box.sync()
+    place.box.ports.database.close()
+    backup = tmp_path / "backup.db"
+    shutil.copy(tmp_path / "box" / "lokole.db", backup)
+    write(place.box, "ann", "permanent-failure@example.org,carl@example.org", "Lost with the card")
+    place.box.sync()
+    place.box.ports.database.close()
+    for beside in ("", "-wal", "-shm"):
+        (tmp_path / "box" / f"lokole.db{beside}").unlink(missing_ok=True)
+    shutil.copy(backup, tmp_path / "box" / "lokole.db")
+    for _ in range(5):
+        place.box.sync()
+    assert inbox(place) == ["Your letter did not arrive: Lost with the card"]
+    assert [one.recipient for one in place.outside.sent] == ["carl@example.org"]

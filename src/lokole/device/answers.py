@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from lokole.device import packing
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import accounts, packages, recipients, roaming
+from lokole.mailbox import accounts, outbound, packages, recipients, roaming
 from lokole.mailbox.database import Connection
 from lokole.mailbox.held import not_held
 from lokole.mailbox.identity import ensure_identity, renew_epoch
@@ -14,11 +14,13 @@ from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.callables import Entropy
 from lokole.sync.records import (
+    TELL_WRITER,
     AccountRecord,
     AckRecord,
     AnyRecord,
     FlagRecord,
     ReceiptRecord,
+    RequestRecord,
     ToldRecord,
 )
 
@@ -36,6 +38,11 @@ def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime, e
             no = roaming.find_wire(tx, tenant.no, record.email_id)
             if no is not None:
                 recipients.take_receipt(tx, tenant.no, no, record)
+            elif record.state is DeliveryState.REFUSED:
+                # this box lost the letter with its disk: its writer can be told only by who has it
+                asked = {"email": record.email_id.hex(), "address": record.address}
+                key = f"{record.email_id.hex()}:{record.address}"
+                outbound.put(tx, tenant.no, packing.UP, RequestRecord(TELL_WRITER, key, asked))
         case AccountRecord():
             accounts.merge_from_server(tx, tenant.no, record)
         case FlagRecord():

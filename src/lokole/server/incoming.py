@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from lokole.mailbox import packages, roaming
+from lokole.mail.errors import Refused
+from lokole.mail.model import DeliveryState
+from lokole.mailbox import letters, packages, recipients, roaming
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.held import not_held
 from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.seen import find_by_uid, remember
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import READS_OPTION
+from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
 from lokole.server.reconcile import hear_acknowledgement
-from lokole.sync.records import AckRecord, AnyRecord, FlagRecord, HealthRecord, RequestRecord, ToldRecord
+from lokole.sync.records import TELL_WRITER, AckRecord, AnyRecord, FlagRecord, HealthRecord, RequestRecord, ToldRecord
 
 #: how the box said that it is, with the time at which it was heard
 HEALTH_OPTION = "box_health"
@@ -35,6 +40,8 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
             _hear_health(tx, row, packages.get_package(tx, row.no, package_no), record, now)
         case ToldRecord():
             _told(tx, row, record, ports)
+        case RequestRecord() if record.kind == TELL_WRITER:
+            _tell_writer(tx, row, record, now)
         case RequestRecord():
             quarantine(
                 tx,
@@ -60,6 +67,22 @@ def _hear_health(tx: Connection, row: TenantRow, package: PackageRow, record: He
     reads = record.body.get("reads")
     if isinstance(reads, list) and all(isinstance(one, int) for one in reads):
         set_option(tx, row.no, READS_OPTION, reads)
+
+
+def _tell_writer(tx: Connection, row: TenantRow, record: RequestRecord, now: datetime) -> None:
+    """The box has lost a letter that was refused: its writer gets a letter home, once for each recipient."""
+    uid, address = str(record.body.get("email")), str(record.body.get("address"))
+    no = find_by_uid(tx, row.no, uid)
+    if no is None:
+        return
+    found = next((one for one in recipients.deliveries(tx, row.no, no) if one.address == address), None)
+    if found is None or found.state is not DeliveryState.REFUSED:
+        return
+    if not remember(tx, row.no, TELL_WRITER, f"{uid}:{address}", now):
+        return
+    letter = letters.read_email(tx, row.no, no).email
+    with suppress(Refused):  # its content is forgotten, and with it who wrote it
+        write_home(tx, row, letter.sender.address, letter, address, found.reason, now)
 
 
 def _told(tx: Connection, row: TenantRow, record: ToldRecord, ports: ServerPorts) -> None:
