@@ -22,6 +22,7 @@ from lokole.mailbox.quarantine import kept_last, quarantine
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.ports import ServerPorts
 from lokole.sync import digest
+from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.digest import Difference, Summary
 from lokole.sync.records import AckRecord, PackageDigest
 
@@ -74,7 +75,7 @@ def compare(ports: ServerPorts, row: TenantRow, theirs: Sequence[PackageDigest])
         lately = {
             ("down", one.epoch, one.seq)
             for one in packages.packages_after(tx, row.no, "down", 0, states=("acknowledged",))
-            if _counts(one, epoch, highest, now)
+            if _counts(one, row, epoch, highest, now)
         }
         here = [one for one in ours if (one.direction, one.epoch, one.seq) in listed | lately]
         notice_restore(ports, tx, row, epoch, highest)
@@ -106,8 +107,10 @@ def begin_anew(ports: ServerPorts, tx: Connection, row: TenantRow) -> int:
     since = now - ports.settings.retention
     letters = 0
     for one in packages.packages_after(tx, row.no, "down", 0, states=("built", "acknowledged", "fetched")):
-        if one.state == "built" or one.changed_at >= since:
+        if one.state == "built" or _since(one, row, since):
             letters += packages.withdraw_package(tx, one.no, now)
+        else:  # sealed to the key that is gone, and never offered to this one
+            packages.set_package_state(tx, one.no, "withdrawn", now)
     tenants.forget_versions(tx, row.no)
     return letters
 
@@ -133,7 +136,14 @@ def hear_acknowledgement(ports: ServerPorts, tx: Connection, row: TenantRow, sai
     noticed = notice_restore(ports, tx, row, said.epoch, max([said.seq, *said.beyond]))
     ours = packages.check_of(tx, row.no, said.epoch, "down", said.seq, said.beyond) if said.check else None
     if noticed or ours is None or ours == said.check:
-        return packages.acknowledge(tx, row.no, said.epoch, "down", said.seq, said.beyond, now)
+        delivered = packages.acknowledge(tx, row.no, said.epoch, "down", said.seq, said.beyond, now)
+        if said.beyond and len(said.beyond) < MAX_BEYOND:  # else some may be left out for their number
+            for one in packages.packages_after(
+                tx, row.no, "down", said.seq, epoch=said.epoch, states=("acknowledged",)
+            ):
+                if one.seq < max(said.beyond) and one.seq not in said.beyond:
+                    _offer_again(ports, tx, one, now)  # the box had it once, and has lost it
+        return delivered
     _begin_epoch(ports, tx, row, said.epoch)
     return None
 
@@ -209,12 +219,19 @@ def _mend_down(
         return 0
     if known.state == "withdrawn":
         return 0
-    if known.blob and _is_there(ports, known):
-        packages.set_package_state(tx, known.no, "built", now)
+    if _offer_again(ports, tx, known, now):
         return 1
-    packages.withdraw_package(tx, known.no, now)
     withdrawn.append(("down", difference.epoch, difference.seq))
     return 0
+
+
+def _offer_again(ports: ServerPorts, tx: Connection, package: PackageRow, now: datetime) -> bool:
+    """Let a package wait for the box once more; without its bytes it is withdrawn, and its letters wait."""
+    if package.blob and _is_there(ports, package):
+        packages.set_package_state(tx, package.no, "built", now)
+        return True
+    packages.withdraw_package(tx, package.no, now)
+    return False
 
 
 def _is_there(ports: ServerPorts, package: PackageRow) -> bool:
@@ -227,12 +244,17 @@ def _is_there(ports: ServerPorts, package: PackageRow) -> bool:
 def _beyond(tx: Connection, row: TenantRow, epoch: int, highest: int, now: datetime) -> bool:
     """Whether the box acknowledged packages that it does not count any more."""
     known = packages.packages_after(tx, row.no, "down", highest, epoch=epoch, states=("acknowledged",))
-    return any(_counts(one, epoch, highest, now) for one in known)
+    return any(_counts(one, row, epoch, highest, now) for one in known)
 
 
-def _counts(package: PackageRow, epoch: int, highest: int, now: datetime) -> bool:
+def _since(package: PackageRow, row: TenantRow, moment: datetime) -> bool:
+    """Whether a package is of ``moment`` or later; one from before its box was registered was dated by a wrong clock."""
+    return package.changed_at >= moment or package.changed_at < row.created_at
+
+
+def _counts(package: PackageRow, row: TenantRow, epoch: int, highest: int, now: datetime) -> bool:
     """Whether the box should know of an acknowledged package: it is of the last weeks, or behind others that the box lists, whatever our clock said then."""
-    return package.changed_at >= now - _LOOK_BACK or (package.epoch == epoch and 0 < highest < package.seq)
+    return _since(package, row, now - _LOOK_BACK) or (package.epoch == epoch and 0 < highest < package.seq)
 
 
 def _letters(ours: Iterable[PackageDigest], theirs: Iterable[PackageDigest]) -> int:

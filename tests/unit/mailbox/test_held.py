@@ -12,7 +12,7 @@ from lokole.sync.records import Window
 from tests.mailbox_world import World
 
 
-def package(
+def _package(
     world: World, tx: Connection, seq: int, state: str = "acknowledged", direction: str = "up", epoch: int = 7
 ) -> int:
     return packages.add_package(
@@ -31,14 +31,14 @@ def package(
     )
 
 
-def letters(world: World, tx: Connection, count: int) -> list[Carried]:
+def _letters(world: World, tx: Connection, count: int) -> list[Carried]:
     return [Carried(n + 1, bytes([n]) * 16, world.incoming(tx, [world.ann])) for n in range(count)]
 
 
 def test_a_letter_is_noted_once_in_each_package_that_carried_it(world: World) -> None:
     with world.database.write() as tx:
-        rows = letters(world, tx, 3)
-        first, second = package(world, tx, 1), package(world, tx, 2)
+        rows = _letters(world, tx, 3)
+        first, second = _package(world, tx, 1), _package(world, tx, 2)
         for _ in range(2):
             held.note_carried(tx, world.tenant, first, rows)
         held.note_carried(tx, world.tenant, second, rows[:1])
@@ -53,8 +53,8 @@ def test_a_letter_is_noted_once_in_each_package_that_carried_it(world: World) ->
 
 def test_what_was_told_and_what_was_withdrawn_count_no_more(world: World) -> None:
     with world.database.write() as tx:
-        rows = letters(world, tx, 3)
-        first = package(world, tx, 1)
+        rows = _letters(world, tx, 3)
+        first = _package(world, tx, 1)
         held.note_carried(tx, world.tenant, first, rows)
         assert held.not_held(tx, first, 2) == [rows[1].email]
         assert held.not_held(tx, first, 2) == []
@@ -71,9 +71,9 @@ def test_what_was_told_and_what_was_withdrawn_count_no_more(world: World) -> Non
 def test_digests_are_of_one_tenant_of_some_states_and_of_the_windows_asked_for(world: World) -> None:
     with world.database.write() as tx:
         for seq, state in ((1, "acknowledged"), (2, "built"), (3, "acknowledged")):
-            package(world, tx, seq, state)
-        package(world, tx, 3, direction="down")
-        package(world, tx, -1), package(world, tx, 3, epoch=8)
+            _package(world, tx, seq, state)
+        _package(world, tx, 3, direction="down")
+        _package(world, tx, -1), _package(world, tx, 3, epoch=8)
 
         def found(*windows: Window, states: tuple[str, ...] = ("acknowledged",)) -> list[tuple[str, int, int]]:
             rows = held.digests(tx, world.tenant, states, windows=windows)
@@ -90,20 +90,20 @@ def test_digests_are_of_one_tenant_of_some_states_and_of_the_windows_asked_for(w
 def test_a_window_ends_before_the_first_package_that_is_not_held_at_both_ends(world: World) -> None:
     with world.database.write() as tx:
         for seq, state in ((1, "acknowledged"), (2, "withdrawn"), (3, "acknowledged"), (4, "built"), (5, "withdrawn")):
-            package(world, tx, seq, state)
+            _package(world, tx, seq, state)
         for seq, state in ((2, "unpacked"), (3, "acknowledged"), (4, "held"), (5, "unpacked")):
-            package(world, tx, seq, state, "down")
-        package(world, tx, -1, "unpacked", "down")
-        package(world, tx, 1, "built", epoch=8)
+            _package(world, tx, seq, state, "down")
+        _package(world, tx, -1, "unpacked", "down")
+        _package(world, tx, 1, "built", epoch=8)
         found = held.windows_of_box(tx, world.tenant, world.now)
         assert found == [Window("down", 7, 2, 3), Window("up", 7, 1, 3)]
 
 
 def test_a_window_begins_with_the_first_package_of_the_last_thirty_days(world: World) -> None:
     with world.database.write() as tx:
-        package(world, tx, 1)
+        _package(world, tx, 1)
         world.later(days=2)
-        package(world, tx, 2)
+        _package(world, tx, 2)
         later = world.now + held.LOOK_BACK
         assert held.windows_of_box(tx, world.tenant, later - timedelta(days=2)) == [Window("up", 7, 1, 2)]
         assert held.windows_of_box(tx, world.tenant, later) == [Window("up", 7, 2, 2)]
@@ -113,7 +113,7 @@ def test_a_window_begins_with_the_first_package_of_the_last_thirty_days(world: W
 def test_at_most_eight_windows_are_compared_those_used_last(world: World) -> None:
     with world.database.write() as tx:
         for epoch in range(20, 10, -1):
-            package(world, tx, 1, epoch=epoch)
+            _package(world, tx, 1, epoch=epoch)
             world.later(hours=1)
         found = held.windows_of_box(tx, world.tenant, world.now)
         assert [one.epoch for one in found] == list(range(11, 19))
@@ -121,7 +121,7 @@ def test_at_most_eight_windows_are_compared_those_used_last(world: World) -> Non
 
 def test_whether_a_package_is_in_a_state(world: World) -> None:
     with world.database.write() as tx:
-        package(world, tx, 4, "held")
+        _package(world, tx, 4, "held")
         assert held.any_in_state(tx, world.tenant, "up", "held")
         assert not held.any_in_state(tx, world.tenant, "down", "held")
         assert not held.any_in_state(tx, world.tenant, "up", "built")

@@ -24,7 +24,7 @@ RECORDS: list[outbound.OutboundRecord] = [
 ]
 
 
-def package(world: World, tx: Connection, seq: int) -> int:
+def _package(world: World, tx: Connection, seq: int) -> int:
     return packages.add_package(
         tx,
         world.tenant,
@@ -41,7 +41,7 @@ def package(world: World, tx: Connection, seq: int) -> int:
     )
 
 
-def waiting(world: World, tx: Connection, direction: str = "up") -> list[outbound.OutboundRecord]:
+def _waiting(world: World, tx: Connection, direction: str = "up") -> list[outbound.OutboundRecord]:
     return [one.record for one in outbound.waiting_records(tx, world.tenant, direction)]
 
 
@@ -53,9 +53,9 @@ def test_every_kind_comes_out_as_it_was_put_in_and_in_that_order(world: World) -
     with world.database.write() as tx:
         assert not outbound.any_waiting(tx, world.tenant, "up")
         assert all(outbound.put(tx, world.tenant, "up", one) for one in RECORDS)
-        assert waiting(world, tx) == RECORDS
+        assert _waiting(world, tx) == RECORDS
         assert outbound.any_waiting(tx, world.tenant, "up")
-        assert waiting(world, tx, "down") == []
+        assert _waiting(world, tx, "down") == []
         assert len(outbound.waiting_records(tx, world.tenant, "up", limit=2)) == 2
         assert not any(outbound.put(tx, world.tenant, "up", one) for one in RECORDS), "nothing new was said"
 
@@ -66,7 +66,7 @@ def test_the_newest_version_replaces_and_an_older_one_changes_nothing(world: Wor
         assert not outbound.put(tx, world.tenant, "down", receipt(1, DeliveryState.REFUSED))
         assert outbound.put(tx, world.tenant, "down", receipt(3, DeliveryState.REFUSED))
         assert outbound.put(tx, world.tenant, "down", receipt(1, address="c@x.org")), "another recipient"
-        assert waiting(world, tx, "down") == [receipt(3, DeliveryState.REFUSED), receipt(1, address="c@x.org")]
+        assert _waiting(world, tx, "down") == [receipt(3, DeliveryState.REFUSED), receipt(1, address="c@x.org")]
         assert outbound.put(tx, world.tenant, "down", receipt(3, address="B@X.org")), "the same one, said otherwise"
         assert outbound.count_outbound(tx, world.tenant, "down", "receipt") == 2
 
@@ -75,14 +75,14 @@ def test_the_newest_version_replaces_and_an_older_one_changes_nothing(world: Wor
 def test_what_was_said_anew_on_the_way_waits_anew(world: World, acknowledged: bool) -> None:
     with world.database.write() as tx:
         outbound.put(tx, world.tenant, "up", HealthRecord({"apart": 0}))
-        first = package(world, tx, 1)
+        first = _package(world, tx, 1)
         rows = outbound.waiting_records(tx, world.tenant, "up")
         outbound.mark_packed(tx, first, rows)
-        assert waiting(world, tx) == []
+        assert _waiting(world, tx) == []
         outbound.put(tx, world.tenant, "up", HealthRecord({"apart": 1}))
         if acknowledged:
             packages.acknowledge(tx, world.tenant, 7, "up", 1, [], world.now)
-        assert waiting(world, tx) == [HealthRecord({"apart": 1})]
+        assert _waiting(world, tx) == [HealthRecord({"apart": 1})]
 
 
 def test_a_record_that_changed_while_it_was_packed_is_not_taken_for_packed(world: World) -> None:
@@ -90,32 +90,32 @@ def test_a_record_that_changed_while_it_was_packed_is_not_taken_for_packed(world
         outbound.put(tx, world.tenant, "up", receipt(1))
         rows = outbound.waiting_records(tx, world.tenant, "up")
         outbound.put(tx, world.tenant, "up", receipt(2))
-        outbound.mark_packed(tx, package(world, tx, 1), rows)
-        assert waiting(world, tx) == [receipt(2)]
+        outbound.mark_packed(tx, _package(world, tx, 1), rows)
+        assert _waiting(world, tx) == [receipt(2)]
 
 
 def test_a_withdrawn_package_lets_all_wait_again_and_an_acknowledged_one_nothing(world: World) -> None:
     with world.database.write() as tx:
         for one in RECORDS:
             outbound.put(tx, world.tenant, "up", one)
-        first, second = package(world, tx, 1), package(world, tx, 2)
+        first, second = _package(world, tx, 1), _package(world, tx, 2)
         outbound.mark_packed(tx, first, outbound.waiting_records(tx, world.tenant, "up"))
         packages.withdraw_package(tx, first, world.now)
-        assert waiting(world, tx) == RECORDS
+        assert _waiting(world, tx) == RECORDS
         outbound.mark_packed(tx, second, outbound.waiting_records(tx, world.tenant, "up"))
         packages.acknowledge(tx, world.tenant, 7, "up", 2, [], world.now)
-        assert waiting(world, tx) == []
+        assert _waiting(world, tx) == []
         assert not outbound.put(tx, world.tenant, "up", RECORDS[0]), "the other end has it"
 
 
 def test_the_versions_of_people_that_travelled_are_told(world: World) -> None:
     people = [AccountRecord("ann@village.lokole.ca", version=4), AccountRecord("bob@village.lokole.ca", version=1)]
     with world.database.write() as tx:
-        first = package(world, tx, 1)
+        first = _package(world, tx, 1)
         outbound.note_accounts(tx, world.tenant, "up", first, people)
-        assert waiting(world, tx) == [], "people wait in their own table"
+        assert _waiting(world, tx) == [], "people wait in their own table"
         assert outbound.delivered(tx, first) == {"ann@village.lokole.ca": 4, "bob@village.lokole.ca": 1}
-        second = package(world, tx, 2)
+        second = _package(world, tx, 2)
         outbound.note_accounts(tx, world.tenant, "up", second, people[:1])
         assert outbound.wait_again(tx, second) == 1
         assert outbound.delivered(tx, second) == {}

@@ -21,17 +21,17 @@ from tests.mailbox_world import World, email_from
 OTHER = EmailId(b"\xab" * 16)
 
 
-def flag(
+def _flag(
     id: EmailId, name: str = "ann", value: bool | str = True, *, lamport: int = 5, origin: str = "d"
 ) -> FlagRecord:
     return FlagRecord(id, name, "starred", value, lamport, origin)
 
 
-def starred(tx: Connection, person: Account) -> list[bool]:
+def _starred(tx: Connection, person: Account) -> list[bool]:
     return [row.starred for row in lists.list_folder(tx, person, "inbox").rows]
 
 
-def id_of(world: World, tx: Connection, no: int) -> EmailId:
+def _id_of(world: World, tx: Connection, no: int) -> EmailId:
     return letters.read_email(tx, world.tenant, no).id
 
 
@@ -41,42 +41,42 @@ def test_the_highest_lamport_and_origin_is_right_in_every_order(world: World) ->
         with world.database.write() as tx:
             no = world.incoming(tx, [world.ann])
             for value, lamport, origin in order:
-                record = flag(id_of(world, tx, no), value=value, lamport=lamport, origin=origin)
+                record = _flag(_id_of(world, tx, no), value=value, lamport=lamport, origin=origin)
                 roaming.take_flag(tx, world.tenant, record)
-            assert starred(tx, world.ann)[0], order
-            assert starred(tx, world.bob) == []
+            assert _starred(tx, world.ann)[0], order
+            assert _starred(tx, world.bob) == []
 
 
 def test_what_is_done_next_is_above_all_that_was_heard(world: World) -> None:
     with world.database.write() as tx:
-        roaming.take_flag(tx, world.tenant, flag(OTHER, lamport=90))
+        roaming.take_flag(tx, world.tenant, _flag(OTHER, lamport=90))
         assert identity.next_lamport(tx, world.tenant) == 91
 
 
 def test_a_flag_is_kept_until_its_letter_is_here(world: World) -> None:
     with world.database.write() as tx:
         for lamport, value in ((7, True), (6, False)):
-            assert not roaming.take_flag(tx, world.tenant, flag(OTHER, value=value, lamport=lamport))
+            assert not roaming.take_flag(tx, world.tenant, _flag(OTHER, value=value, lamport=lamport))
         assert roaming.take_kept(tx, world.tenant) == 0
         no = world.incoming(tx, [world.bob])
         remember_letter(tx, world.tenant, OTHER.hex(), bytes(16), world.now, no)
         assert roaming.take_kept(tx, world.tenant) == 0, "it is not hers"
         letters_no = world.incoming(tx, [world.ann])
-        roaming.take_flag(tx, world.tenant, flag(id_of(world, tx, letters_no)))
-        assert starred(tx, world.ann) == [True]
-        assert starred(tx, world.bob) == [False]
+        roaming.take_flag(tx, world.tenant, _flag(_id_of(world, tx, letters_no)))
+        assert _starred(tx, world.ann) == [True]
+        assert _starred(tx, world.bob) == [False]
         assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == 1
 
 
 def test_a_flag_is_kept_until_its_person_is_here(world: World) -> None:
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])
-        assert not roaming.take_flag(tx, world.tenant, flag(id_of(world, tx, no), "zoe"))
+        assert not roaming.take_flag(tx, world.tenant, _flag(_id_of(world, tx, no), "zoe"))
         assert roaming.take_kept(tx, world.tenant) == 0
         zoe = accounts.create_account(tx, world.tenant, "zoe", password_hash=None, now=world.now)
         deliver(tx, world.tenant, no, zoe.no)
         assert roaming.take_kept(tx, world.tenant) == 1
-        assert starred(tx, zoe) == [True]
+        assert _starred(tx, zoe) == [True]
         assert roaming.take_kept(tx, world.tenant) == 0
         assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == 0
 
@@ -92,7 +92,7 @@ def test_what_a_person_with_roaming_on_does_is_told_to_the_other_end(world: Worl
         (told,) = outbound.waiting_records(tx, world.tenant, direction)
         assert isinstance(told.record, FlagRecord)
         assert (told.record.account, told.record.flag, told.record.value) == ("ann", "starred", True)
-        assert (told.record.email_id, told.record.origin) == (id_of(world, tx, no), origin)
+        assert (told.record.email_id, told.record.origin) == (_id_of(world, tx, no), origin)
         with pytest.raises(NotFound):
             roaming.set_flag(tx, replace(world.eve, roaming=True), no, "starred", True, origin)
 
@@ -100,7 +100,7 @@ def test_what_a_person_with_roaming_on_does_is_told_to_the_other_end(world: Worl
 def test_a_letter_is_known_by_the_name_under_which_it_travelled(world: World) -> None:
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])
-        own = id_of(world, tx, no)
+        own = _id_of(world, tx, no)
         assert roaming.wire_id(tx, world.ann, no) == own
         assert roaming.find_wire(tx, world.tenant, own) == no
         assert roaming.find_wire(tx, world.tenant, OTHER) is None

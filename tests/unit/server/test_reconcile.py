@@ -90,3 +90,25 @@ def test_a_package_up_that_is_another_one_here_is_to_be_packed_anew(place: Place
     assert reconcile.compare(place.ports, row, [ours]).withdrawn == ()
     theirs = replace(ours, name=b"another!")
     assert reconcile.compare(place.ports, row, [theirs]).withdrawn == (("up", box.epoch, 5),)
+
+
+def test_a_hole_that_was_acknowledged_in_1970_is_found_by_a_box_that_lists_nothing(
+    place: Place, box: BoxAtPlace
+) -> None:
+    place.clock.pass_by(days=-365 * 50)
+    first = bring(place, box, "one")
+    place.clock.pass_by(days=365 * 50 + 3)
+    found = reconcile.compare(place.ports, place.row("a.lokole.test"), [])
+    assert (found.again, found.missing) == (1, 1)
+    assert [offered["seq"] for offered in box.offers()] == [first.seq]
+
+
+def test_what_a_box_names_no_more_between_what_it_has_is_offered_again(place: Place, box: BoxAtPlace) -> None:
+    """A box from a backup took something new before anybody compared: its windows begin behind the hole."""
+    first, second = bring(place, box, "one"), bring(place, box, "two")
+    place.webhook(box.webhook, message(subject="three"), ["ann@a.lokole.test"])
+    (third,) = box.offers()
+    assert box.acknowledge(third["epoch"], 0, [second.seq, third["seq"]]) == 1
+    assert [offered["seq"] for offered in box.offers()] == [first.seq]
+    assert box.acknowledge(third["epoch"], third["seq"]) == 0, "its letter was delivered, and counts once"
+    assert box.offers() == []
