@@ -157,9 +157,9 @@ MUTANTS = (
     ),
     Mutant(
         "an acknowledgement names what is only held",
-        "device/run_sync.py",
-        '    with database.read() as tx:\n        states = ("unpacked", "acknowledged", "withdrawn")\n',
-        '    with database.read() as tx:\n        states = ("held", "unpacked", "acknowledged", "withdrawn")\n',
+        "device/packing.py",
+        'TAKEN = ("unpacked", "acknowledged", "withdrawn")\n',
+        'TAKEN = ("held", "unpacked", "acknowledged", "withdrawn")\n',
         (*STEPS, *SYNC),
         "P2",
     ),
