@@ -10,6 +10,7 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from uuid import UUID
 
+from lokole.device.health import note_health
 from lokole.device.lock import OneAtATime
 from lokole.device.run_sync import run_sync
 from lokole.device.schedule import Timetable
@@ -41,6 +42,7 @@ class DevicePorts:
     """What a box asks of the outside. ``spool`` is a folder for what is being packed, and for what came in part.
 
     Without it the former lies where the system has it, and nothing of the latter is kept. ``pause`` waits for so many seconds.
+    ``free_bytes`` is the room that is left for letters, None where nobody knows.
     """
 
     database: Database
@@ -53,6 +55,7 @@ class DevicePorts:
     claim: Claim
     spool: Path | None = None
     pause: Callable[[float], None] | None = None
+    free_bytes: Callable[[], int | None] = lambda: None
 
 
 class Box:
@@ -70,7 +73,12 @@ class Box:
             self.seed = device_seed(tx, ports.entropy)
             self.tenant: TenantNo = self._first_tenant(tx)
         self.timetable = Timetable(
-            database=ports.database, tenant=self.tenant, clock=ports.clock, zone=zone, leave=self._leave, tidy=self.tidy
+            database=ports.database,
+            tenant=self.tenant,
+            clock=ports.clock,
+            zone=zone,
+            leave=self._leave if settings.uplink != "none:" else None,
+            tidy=self.tidy,
         )
 
     def row(self) -> TenantRow:
@@ -98,6 +106,7 @@ class Box:
             )
         try:
             with self.lock.held():
+                self.note_health()
                 counter = RequestCounter(self.ports.database, self.tenant, self.ports.clock, self.ports.entropy)
                 return run_sync(
                     database=self.ports.database,
@@ -124,6 +133,11 @@ class Box:
             return "busy"
         threading.Thread(target=self.sync, name="sync", daemon=True).start()
         return "started"
+
+    def note_health(self) -> None:
+        """Let how this box is travel with its next package, when it is not as the server knows it."""
+        with self.ports.database.write() as tx:
+            note_health(tx, get_tenant(tx, self.tenant), self.ports.clock(), self.ports.free_bytes())
 
     def tidy(self) -> int:
         """Let files go that no letter has named for weeks; returns how many."""

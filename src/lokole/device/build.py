@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def device_ports(settings: DeviceSettings, database: Database, shrink: Shrink) -
         claim=lambda url, code, key: http.claim(url, code=code, public_key=key),
         spool=spool,
         pause=time.sleep,
+        free_bytes=lambda: shutil.disk_usage(settings.data).free,
     )
 
 
@@ -264,8 +266,7 @@ def serve(settings: DeviceSettings) -> None:
     with open_box(settings) as box:
         row = box.row()
         web = Web(web_app(box), settings)
-        if settings.uplink != "none:":
-            box.timetable.start()
+        box.timetable.start()
 
         def leave(_signal: int, _frame: FrameType | None) -> None:
             raise SystemExit(0)

@@ -70,6 +70,7 @@ def pack_for_carrier(box: Box) -> list[PackageRow]:
         )
 
     with box.lock.held():
+        box.note_health()
         new = False
         packing.withdraw_lost(ports.database, ports.blobs, row.no, ports.clock())
         # people wait until they were heard of, so they alone make a package only when there is none
@@ -155,6 +156,7 @@ def _take_one(box: Box, package: BinaryIO, maker: Callable[[Header], bytes | Non
         tenant=box.row(),
         entropy=ports.entropy,
         seed=box.seed,
+        carried=True,
     )
     taken.packages += 1
     if imported is None:

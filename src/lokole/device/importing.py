@@ -33,7 +33,6 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy
 from lokole.sync.ids import letter_print
-from lokole.sync.numbered import numbered
 from lokole.sync.records import (
     AnyRecord,
     AttachmentRecord,
@@ -58,7 +57,7 @@ class Imported:
 
 
 def import_package(
-    records: Iterable[AnyRecord],
+    records: Iterable[tuple[int, AnyRecord]],
     *,
     name: str,
     database: Database,
@@ -68,13 +67,13 @@ def import_package(
     entropy: Entropy,
     package_no: int | None = None,
 ) -> Imported:
-    """Take in the ``records`` of the package called ``name`` (its digest); ``package_no`` is its row when it is a sealed one.
+    """Take in the ``records`` of the package called ``name`` (its digest), each with its number there; ``package_no`` is its row when it is a sealed one.
 
     Raises Temporary when the database or the store does not take them: then nothing may be acknowledged.
     A package that ends in :class:`BadPackage` is in quarantine itself after its good records were taken in.
     """
     importer = _Importer(name, database, blobs, tenant, clock, entropy, package_no)
-    counted = enumerate(numbered(records), start=1)
+    counted = enumerate(records, start=1)
     while True:
         try:
             n, (frame, record) = next(counted)
@@ -131,7 +130,7 @@ class _Importer:
                     self.keep_apart("unknown", source, reason, key, b"", frame=None)
                 case _:
                     with self._database.write() as tx:
-                        answers.apply(tx, self._tenant, record, self._clock())
+                        answers.apply(tx, self._tenant, record, self._clock(), self._entropy)
         except Temporary:
             raise
         except MemoryError as error:

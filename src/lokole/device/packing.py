@@ -30,11 +30,9 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
 from lokole.sync import payload2, version1
-from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.compression import Compression
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
 from lokole.sync.limits import SERVER
-from lokole.sync.numbered import frames_of
 from lokole.sync.package import write_package
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord, Record
 from lokole.sync.sealed import write_sealed
@@ -43,6 +41,8 @@ from lokole.sync.signing import decode_key
 log = logging.getLogger(__name__)
 
 UP = "up"
+#: states of a package of the server that is here for good
+TAKEN = ("unpacked", "acknowledged", "withdrawn")
 #: after this many bytes of letters and files, before compression, a package is closed
 ENOUGH_BYTES = 8 * 1024 * 1024
 #: the server's public key as it was given at the claim, base64url
@@ -137,7 +137,7 @@ def build_package(
                 too_long.append(no)
                 continue
             carried.append(Carried(frame, stored.id, no))
-            frame += frames_of(record)
+            frame += payload2.frames_of(record)
             yield record
             if size >= enough_bytes:
                 break
@@ -217,12 +217,8 @@ def _does_not_fit(record: EmailRecord, *, sealed: bool) -> bool:
 def _acknowledgements(tx: Connection, tenant: TenantNo) -> list[AckRecord]:
     """What was taken of the server's packages and the server may not know yet (protocol 7.9)."""
     unheard = packages.packages_after(tx, tenant, "down", 0, states=("unpacked",))
-    found = []
-    for epoch in sorted({one.epoch for one in unheard}):
-        states = ("unpacked", "acknowledged", "withdrawn")
-        highest, beyond = packages.highest_contiguous(tx, tenant, epoch, "down", states)
-        found.append(AckRecord(epoch, highest, tuple(beyond[-MAX_BEYOND:])))
-    return found
+    epochs = sorted({one.epoch for one in unheard})
+    return [packages.acknowledgement(tx, tenant, epoch, "down", TAKEN) for epoch in epochs]
 
 
 def _refuse(tx: Connection, tenant: TenantNo, letter: EmailNo) -> None:

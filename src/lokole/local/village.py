@@ -164,6 +164,7 @@ def running(options: LocalOptions) -> Iterator[Village]:
         world_pages = WorldPages(world, domain=lambda: box.row().domain, links=_others(links, "The outside world"))
         status_pages = StatusPages(
             server.ports.database,
+            clock=server.ports.clock,
             links=_others(links, "Boxes and pings"),
             targets={
                 "The server": ports["server"],

@@ -7,16 +7,17 @@ A password's hash leaves the box only for a person with roaming on.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, exists, func, insert, literal, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account, AccountNo, Address
 from lokole.mailbox.database import Connection, to_micros
-from lokole.mailbox.schema import account, tenant
+from lokole.mailbox.entries import deliver_kept
+from lokole.mailbox.schema import account, email, entry, tenant, waiting
 from lokole.mailbox.sessions import account_of, end_all_sessions
 from lokole.mailbox.upsert import insert_new
 from lokole.sync.records import AccountRecord
@@ -59,6 +60,8 @@ RESERVED_NAMES = frozenset(
 )
 _NAME = re.compile(r"[a-z0-9]+(?:[.-]+[a-z0-9]+)*")
 _MAX_NAME = 64
+#: so many letters of neighbours go to town when somebody turns roaming on
+_NEWEST = 200
 
 _WITH_DOMAIN: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
 _BY_NAME = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
@@ -110,7 +113,10 @@ def create_account(
     no = _INSERT.first(tx, values)
     if no is None:
         raise Refused("somebody has this name already", code="taken", field="name")
-    return get_account(tx, tenant_no, no)
+    made = get_account(tx, tenant_no, no)
+    # a box that was reset gets its letters again before its people have signed up again
+    deliver_kept(tx, tenant_no, made.no, made.address.key)
+    return made
 
 
 def find_account(tx: Connection, tenant_no: int, name: str) -> Account | None:
@@ -186,8 +192,31 @@ def set_time_zone(tx: Connection, person: Account, time_zone: str) -> None:
 
 
 def set_roaming(tx: Connection, person: Account, roaming: bool) -> None:
-    """Whether the person may read their mail in town: only then does the password's hash travel."""
+    """Whether the person may read their mail in town: only then does the password's hash travel.
+
+    The newest letters that they have of their neighbours, which nobody but this box knows, travel from then on too.
+    """
     _change(tx, person, roaming=roaming)
+    if roaming:
+        here_only = (
+            select(entry.c.tenant, entry.c.email, literal("up"), literal("waiting"))
+            .join(email, email.c.order_no == entry.c.email)
+            .where(
+                entry.c.account == person.no,
+                entry.c.deleted.is_(False),
+                email.c.uid.is_(None),
+                ~exists().where(waiting.c.email == entry.c.email),
+            )
+            .order_by(entry.c.email.desc())
+            .limit(_NEWEST)
+        )
+        tx.execute(insert(waiting).from_select(["tenant", "email", "direction", "state"], here_only))
+
+
+def any_roaming(tx: Connection, tenant_no: int, numbers: Iterable[int]) -> bool:
+    """Whether one of these people has roaming on."""
+    mine = (account.c.tenant == tenant_no, account.c.no.in_(list(numbers)), account.c.roaming.is_(True))
+    return tx.execute(select(account.c.no).where(*mine).limit(1)).first() is not None
 
 
 def record_login(tx: Connection, person: Account, now: datetime) -> None:

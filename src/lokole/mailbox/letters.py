@@ -32,7 +32,7 @@ from lokole.mail.model import (
     FolderName,
     TenantNo,
 )
-from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.accounts import any_roaming, find_account_no
 from lokole.mailbox.attachments import (
     StoredAttachment,
     add_attachment_later,
@@ -167,7 +167,8 @@ def write_letter(
     """A person sends ``letter``: it is among their sent letters, at once with the people of the same device, and waits for all others.
 
     The sender's address is the writer's whatever ``letter`` says; date and Message-ID are given when missing.
-    Every other recipient gets a delivery state ``waiting``, and the letter a waiting row ``up``.
+    Every other recipient gets a delivery state ``waiting``, and the letter a waiting row ``up``; that it gets also when
+    its writer or one of the people here has roaming on.
     Raises Refused, nothing written: ``no-recipient`` (field ``to``), ``address`` or ``unknown-person`` (field: the address as written).
     """
     local: dict[AccountNo, None] = {}
@@ -205,7 +206,9 @@ def write_letter(
         if person != writer.no:
             deliver(tx, tenant_no, no, person)
     set_recipients(tx, tenant_no, no, noted.values(), writer=writer.no, names=names)
-    if any(one.state is DeliveryState.WAITING for one in noted.values()):
+    outside = any(one.state is DeliveryState.WAITING for one in noted.values())
+    # who reads their mail in town reads there what a neighbour has written, too
+    if outside or writer.roaming or any_roaming(tx, tenant_no, local):
         add_waiting(tx, tenant_no, no, "up")
     return no
 

@@ -46,11 +46,10 @@ def _tenant() -> Column[int]:
 database_identity = Table(
     "database_identity",
     metadata,
-    # one row: this database's own epoch (63 bits), renewed by a restore, and the counters that ids are made of
+    # one row: this database's own epoch (63 bits), renewed by a restore, and the counter that ids are made of
     Column("no", Integer, primary_key=True),
     Column("epoch", BigInteger, nullable=False),
     Column("next_letter", BigInteger, nullable=False, server_default="1"),
-    Column("lamport", BigInteger, nullable=False, server_default="0"),
 )
 
 tenant = Table(
@@ -68,6 +67,15 @@ tenant = Table(
     Column("peer_epoch", BigInteger),  # the epoch of the other end, as last seen
     Column("last_visit_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+)
+
+lamport = Table(
+    "lamport",
+    metadata,
+    # the highest number of a flag that this tenant has used or seen: what one says raises nobody else's
+    Column("tenant", Number, ForeignKey("tenant.no"), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 credential = Table(

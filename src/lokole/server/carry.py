@@ -41,8 +41,6 @@ def take(ports: ServerPorts, stream: BinaryIO) -> Brought:
                 _take_one(ports, package, brought)
             except BadPackage as error:
                 brought.refused.append(error.code)
-            except Refused as error:
-                brought.refused.append(error.code)
     except BadPackage as error:  # a bundle that breaks off is good up to its last whole member
         brought.refused.append(error.code)
     return brought
@@ -78,6 +76,7 @@ def _take_one(ports: ServerPorts, package: BinaryIO, brought: Brought) -> None:
         epoch=opened.header.epoch,
         seq=opened.header.seq,
         type=CONTENT_TYPE,
+        carried=True,
     )
     brought.packages += 1
     brought.new += new

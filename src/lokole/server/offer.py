@@ -33,10 +33,9 @@ from lokole.server.devices import READS_OPTION
 from lokole.server.fitting import fitting_text
 from lokole.server.keys import server_seed
 from lokole.server.ports import ServerPorts
-from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
-from lokole.sync.numbered import frames_of
 from lokole.sync.package import BOX
+from lokole.sync.payload2 import frames_of
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord
 from lokole.sync.sealed import write_sealed
 
@@ -157,8 +156,7 @@ def _acknowledgements(tx: Connection, row: TenantRow) -> list[AckRecord]:
     if newest is None:
         return []
     states = ("held", "unpacked", "set_aside")
-    highest, beyond = packages.highest_contiguous(tx, row.no, newest.epoch, "up", states)
-    return [AckRecord(newest.epoch, highest, tuple(beyond[-MAX_BEYOND:]))]
+    return [packages.acknowledgement(tx, row.no, newest.epoch, "up", states)]
 
 
 def _payload(tx: Connection, row: TenantRow) -> PayloadKind:

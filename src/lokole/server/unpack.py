@@ -46,12 +46,12 @@ from lokole.server.keys import server_seed
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
 from lokole.server.send import queue_sending
+from lokole.server.twins import tell_twin
 from lokole.server.visits import note_visit
 from lokole.sync import jsontext
 from lokole.sync.bodies import small_fields
 from lokole.sync.container import CONTENT_TYPE, Header, for_exchange
 from lokole.sync.ids import SERVER_ORIGIN, letter_print
-from lokole.sync.numbered import numbered
 from lokole.sync.package import SERVER, read_package
 from lokole.sync.records import (
     AccountRecord,
@@ -104,12 +104,16 @@ def run(ports: ServerPorts, job: Job) -> bool:
     state = "unpacked"
     with ports.blobs.open(package.blob) as stream, seekable(stream) as content:
         try:
-            found = open_package(ports, row, package, content) if sealed else read_package(content, limits=SERVER)
+            found = (
+                open_package(ports, row, package, content)
+                if sealed
+                else enumerate(read_package(content, limits=SERVER), start=1)
+            )
         except BadPackage as error:
             broken, state = error, "set_aside"
         else:
             try:
-                for n, record in numbered(found):
+                for n, record in found:
                     _take(ports, reading, n, record)
             except BadPackage as error:
                 broken = error
@@ -164,8 +168,10 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
         )
 
 
-def open_package(ports: ServerPorts, row: TenantRow, package: PackageRow, stream: BinaryIO) -> Iterator[AnyRecord]:
-    """The records of a sealed package of this box, verified as a whole; raises BadPackage with a word of protocol 6.6 as its code."""
+def open_package(
+    ports: ServerPorts, row: TenantRow, package: PackageRow, stream: BinaryIO
+) -> Iterator[tuple[int, AnyRecord]]:
+    """The numbered records of a sealed package of this box, verified as a whole; raises BadPackage with a word of protocol 6.6 as its code."""
 
     def key_of(header: Header) -> bytes | None:
         with ports.database.read() as tx:
@@ -174,9 +180,10 @@ def open_package(ports: ServerPorts, row: TenantRow, package: PackageRow, stream
 
     maker = for_exchange(key_of, direction="up", tenant=row.domain, device_id=row.device_id)
     opened = read_sealed(stream, recipient_seed=server_seed(ports), sender_public=maker, limits=SERVER)
-    if (opened.header.epoch, opened.header.seq) != (package.epoch, package.seq):
+    # one whose number was taken came by a carrier, and has another here (protocol 8.7)
+    if opened.header.epoch != package.epoch or (package.seq >= 1 and opened.header.seq != package.seq):
         raise BadPackage("the package has another number than it was given", code="number")
-    return opened.records
+    return opened.numbered
 
 
 @contextmanager
@@ -251,7 +258,8 @@ def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRec
         )
         remember_letter(tx, row.no, record.uid, print_, now, no)
         if another:
-            _tell_twin(tx, row, record, now)
+            told = "another letter came under the name of an earlier one; both were taken"
+            tell_twin(tx, row, record.uid, told, now)
         writer = Address.parse(email.sender.address)
         person = find_account_no(tx, row.no, writer.local)
         if person is not None:
@@ -273,23 +281,6 @@ def _held(tx: Connection, reading: _Reading, n: int, record: EmailRecord, no: Em
     reading.letters.append(no)
     if reading.sealed and _ID.fullmatch(record.uid):
         note_carried(tx, reading.row.no, reading.package_no, [Carried(n, bytes.fromhex(record.uid), no)])
-
-
-def _tell_twin(tx: Connection, row: TenantRow, record: EmailRecord, now: datetime) -> None:
-    """Two letters under one name: two machines count from the same number (protocol 8.8)."""
-    quarantine(
-        tx,
-        tenant=row.no,
-        kind="twin",
-        source="box",
-        reason="another letter came under the name of an earlier one; both were taken",
-        raw_ref=None,
-        key=f"twin:{row.no}:{record.uid}",
-        now=now,
-    )
-    known = tenants.find_credential(tx, row.device_id)
-    if known is not None:
-        tenants.mark_twin(tx, known.no, now)
 
 
 def _own(row: TenantRow, email: Email, now: datetime) -> Email:

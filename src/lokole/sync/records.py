@@ -126,6 +126,8 @@ class HealthRecord:
 
 
 MAX_HEALTH_BYTES = 300
+#: The request of a box that heard of a refused letter which it does not have (protocol 7.7).
+TELL_WRITER = "tell-writer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import tarfile
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +14,15 @@ import pytest
 from sqlalchemy import select
 
 from lokole.mail.model import Attachment, Contact, Email
+from lokole.mailbox import outbound
 from lokole.mailbox.accounts import list_accounts
 from lokole.mailbox.lists import list_folder
 from lokole.mailbox.schema import account as account_table
+from lokole.sync import jsontext
+from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind, seal
+from lokole.sync.frames import write_frame
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
+from lokole.sync.signing import body_sha256
 from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, packed
 
 
@@ -239,3 +245,28 @@ def test_a_package_that_was_held_before_its_key_was_taken_back_is_read(place: Pl
     assert place.client.delete("/api/email/register/a.lokole.test/keys", auth=OPERATOR).status_code == 200
     place.work()
     assert len(place.world.sent) == 1
+
+
+def test_a_box_is_told_of_the_frame_that_was_not_taken_behind_a_letter_whose_file_never_came(
+    place: Place, box: BoxAtPlace
+) -> None:
+    frames = [
+        (1, {"_uid": f"{1:032x}", "from": "ann@a.lokole.test", "to": ["bob@example.org"], "attachments": [{}, {}]}),
+        (1, {"_uid": f"{2:032x}", "from": "nobody@elsewhere.test", "to": ["bob@example.org"]}),
+    ]
+    payload = gzip.compress(b"".join(b"".join(write_frame(kind, jsontext.write(body))) for kind, body in frames), 1)
+    out = io.BytesIO()
+    header = Header("up", box.domain, box.device_id, box.epoch, 9, PayloadKind.GZ)
+    seal(
+        out,
+        header,
+        [payload],
+        sender_seed=box.seed,
+        recipient_public=box.server_key,
+        entropy=random.Random(9).randbytes,
+    )
+    digest = body_sha256(out.getvalue())
+    headers = {"Content-Type": CONTENT_TYPE, "Lokole-Epoch": str(box.epoch), "Lokole-Seq": "9"}
+    assert box.call("PUT", f"/api/exchange/packages/{digest}", out.getvalue(), headers).status_code == 201
+    with place.ports.database.read() as tx:
+        assert outbound.told_of(tx, place.row("a.lokole.test").no, "down", digest) == {1, 2}
