@@ -28,6 +28,18 @@ def add_count(tx: Connection, key: str, window: timedelta, now: datetime, amount
     return int(_ADD.first(tx, values))
 
 
+def take_place(tx: Connection, key: str, places: int, window: timedelta, now: datetime) -> int | None:
+    """Take one of ``places`` under ``key``, each free again ``window`` after it was taken; None when all are taken, else how many are left.
+
+    Unlike a counter with a fixed window it lets no more than ``places`` through in any stretch of time as long as ``window``.
+    """
+    free = [name for name in (f"{key}/{n}" for n in range(places)) if get_count(tx, name, now) == 0]
+    if not free:
+        return None
+    add_count(tx, free[0], window, now)
+    return len(free) - 1
+
+
 def get_count(tx: Connection, key: str, now: datetime) -> int:
     """The sum in the running window, 0 without one."""
     row = tx.execute(_FIND, {"key": _short(key)}).first()
