@@ -15,10 +15,24 @@ from flask import Flask
 from flask_babel import Babel
 from flask_wtf import CSRFProtect
 
-from lokole.webmail import access, assets, headers, language, limits, pages
+from lokole.webmail import access, assets, headers, keep, language, limits, pages
 from lokole.webmail.numbers import RowNumberConverter
 from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, WebmailPorts, WebmailSettings
-from lokole.webmail.views import account, admin, compose, failures, home, letter, mailbox
+from lokole.webmail.views import (
+    account,
+    admin,
+    compose,
+    doors,
+    failures,
+    home,
+    letter,
+    mailbox,
+    portal,
+    profile,
+    signup,
+    slip,
+    ways,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -59,9 +73,10 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     limits.install(app, ports)
     CSRFProtect(app)
     access.install(app)
+    keep.install(app)
     pages.install(app)
     failures.install(app)
-    for view in (home, account, mailbox, letter, compose, admin):
+    for view in (home, portal, account, signup, ways, profile, mailbox, letter, compose, admin, slip, doors):
         app.register_blueprint(view.blueprint)
     return app
 

@@ -284,7 +284,7 @@ def _checked(draft: Draft, person: Account) -> Email | None:
     typed = form.body.data or ""
     answers = draft.answers.letter.email if draft.answers is not None else None
     email = Email(
-        sender=Contact(str(person.address)),
+        sender=person.contact,
         to=to,
         cc=cc,
         bcc=bcc,
