@@ -37,29 +37,22 @@ def take_account(tx: Connection, tenant_no: int, record: AccountRecord, now: dat
 
 
 def _erase(tx: Connection, tenant_no: int, no: int, *, sending: bool) -> None:
-    mine = [
-        int(number)
-        for number in tx.execute(
-            select(entry.c.email).where(entry.c.tenant == tenant_no, entry.c.account == no)
-        ).scalars()
-    ]
-    for number in tx.execute(
-        select(entry.c.email).where(entry.c.tenant == tenant_no, entry.c.account == no, entry.c.deleted.is_(False))
-    ).scalars().all():
-        remove_holder(tx, number, no)
+    mine = select(entry.c.email).where(entry.c.tenant == tenant_no, entry.c.account == no)
+    for some in _in_groups([int(number) for number in tx.execute(mine).scalars()]):
+        forget_content(tx, tenant_no, _nobody_elses(tx, tenant_no, no, some, sending=sending))
+    for number in tx.execute(mine.where(entry.c.deleted.is_(False))).scalars().all():
+        remove_holder(tx, int(number), no)
     for table in (entry, folder_count, folder, session, way_in):
         tx.execute(delete(table).where(table.c.tenant == tenant_no, table.c.account == no))
-    for some in _in_groups(mine):
-        forget_content(tx, tenant_no, _nobodys(tx, tenant_no, some, sending=sending))
 
 
-def _nobodys(tx: Connection, tenant_no: int, numbers: Sequence[int], *, sending: bool) -> list[int]:
-    """Those letters that nobody has and that are not on their way; where letters are sent from, a recipient may still wait."""
+def _nobody_elses(tx: Connection, tenant_no: int, no: int, numbers: Sequence[int], *, sending: bool) -> list[int]:
+    """Those letters that nobody but account ``no`` has and that are not on their way; where letters are sent from, a recipient may still wait."""
     on_its_way = [DeliveryState.WAITING.value] + ([DeliveryState.AT_SERVER.value] if sending else [])
     query = select(email.c.order_no).where(
         email.c.tenant == tenant_no,
         email.c.order_no.in_(numbers),
-        ~exists().where(entry.c.email == email.c.order_no),
+        ~exists().where(entry.c.email == email.c.order_no, entry.c.account != no),
         ~exists().where(waiting.c.email == email.c.order_no, waiting.c.state != "delivered"),
         ~exists().where(recipient.c.email == email.c.order_no, recipient.c.state.in_(on_its_way)),
     )

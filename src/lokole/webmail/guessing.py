@@ -32,7 +32,6 @@ Meant = tuple[int, str]
 def count_guess(meant: Meant) -> int:
     """Count one more guess at ``meant`` (tenant and name); returns how many are left at once, raises TooOften when none was."""
     ports = parts().ports
-    limits.count(parts().settings.sign_in_tries_per_place, "sign-in-place", request.remote_addr)
     key, now = "guess:" + _digest(meant), ports.clock()
     with ports.database.write() as tx:
         if _is_known(meant):
@@ -43,7 +42,8 @@ def count_guess(meant: Meant) -> int:
                 all_left = table.take_place(tx, f"{key}:others", STRANGERS, MINUTE, now)
                 left = None if all_left is None else min(left, all_left)
     if left is None:
-        raise TooOften("sign-in")
+        raise TooOften("sign-in")  # nothing was written: guessing on costs the card nothing
+    limits.count(parts().settings.sign_in_tries_per_place, "sign-in-place", request.remote_addr)
     return left
 
 

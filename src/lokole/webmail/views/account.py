@@ -156,7 +156,8 @@ def _guess(name: str, tried: Tried) -> Guess:
         slip = slips.slip_hash(tx, person) if person is not None else None
     if slip is not None:
         known[slips.SLIP] = slip
-    right = [way for way, typed in tried.items() if passwords.check_password(typed, known.get(way))]
+    cost = parts().settings.bcrypt_cost
+    right = [way for way, typed in tried.items() if passwords.check_password(typed, known.get(way), cost)]
     if person is None or not right:
         guessing.note_wrong(meant)
         return Guess(meant, left)
