@@ -247,9 +247,7 @@ def record_login(tx: Connection, person: Account, now: datetime) -> None:
 def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
     """What the other end does not know yet, by name."""
     rows = tx.execute(
-        _EVERY.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(
-            account.c.name
-        )
+        _EVERY.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(account.c.name)
     )
     return [
         AccountRecord(

@@ -105,9 +105,7 @@ def list_sessions(tx: Connection, person: Account, now: datetime) -> list[OpenSe
     """Where a person is signed in, the latest sign-in first."""
     rows = tx.execute(
         select(session)
-        .where(
-            session.c.tenant == person.tenant, session.c.account == person.no, session.c.expires_at > to_micros(now)
-        )
+        .where(session.c.tenant == person.tenant, session.c.account == person.no, session.c.expires_at > to_micros(now))
         .order_by(session.c.created_at.desc(), session.c.token_hash)
     )
     return [

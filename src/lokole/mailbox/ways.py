@@ -18,7 +18,7 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.days import today
 from lokole.mailbox.schema import way_in
 
-PASSWORD, PIN, PICTURES_WAY = "password", "pin", "pictures"  # noqa: S105  # the kinds, not secrets
+PASSWORD, PIN, PICTURES_WAY = "password", "pin", "pictures"  # the kinds, not secrets
 #: the nine pictures, in the order in which they stand
 PICTURES = ("fish", "sun", "palm", "hut", "log", "bird", "pot", "moon", "boat")
 MIN_PICTURES, MAX_PICTURES = 3, 9
@@ -85,9 +85,7 @@ def set_way(tx: Connection, person: Account, kind: str, hashed: str) -> None:
 def forget_ways(tx: Connection, person: Account, *kinds: str) -> None:
     """Take ways besides the password away."""
     tx.execute(
-        delete(way_in).where(
-            way_in.c.tenant == person.tenant, way_in.c.account == person.no, way_in.c.kind.in_(kinds)
-        )
+        delete(way_in).where(way_in.c.tenant == person.tenant, way_in.c.account == person.no, way_in.c.kind.in_(kinds))
     )
 
 

@@ -66,9 +66,7 @@ class PinForm(Form):
     """A PIN twice."""
 
     pin = PasswordField(_("PIN"), [DataRequired(_("Please choose a PIN.")), _cut(40)])
-    again = PasswordField(
-        _("PIN once more"), [EqualTo("pin", _("The two PINs are not the same. Write both again."))]
-    )
+    again = PasswordField(_("PIN once more"), [EqualTo("pin", _("The two PINs are not the same. Write both again."))])
 
 
 class ProfileForm(Form):

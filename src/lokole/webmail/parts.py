@@ -78,7 +78,9 @@ class WebmailSettings:
     sign_ups: str = "30 per hour"  # per address of the caller
     letters: str = "120 per hour"  # per person
     pictures: PictureLimits = field(default_factory=PictureLimits)
-    address: str = ""  # what people type to get here, such as http://lokole.lan/; without it nobody who joins the Wi-Fi is told
+    address: str = (
+        ""  # what people type to get here, such as http://lokole.lan/; without it nobody who joins the Wi-Fi is told
+    )
     links: tuple[tuple[str, str], ...] = ()  # further addresses the start page names: (text, address)
 
     def __post_init__(self) -> None:

@@ -17,8 +17,8 @@ from lokole.sync.records import AccountRecord
 from tests.mailbox_world import DOMAIN, World
 
 
-def person(tx: Connection, world: World, name: str = "zoe", **values: str) -> Account:
-    return accounts.create_account(tx, world.tenant, name, password_hash="h", now=world.now, **values)
+def person(tx: Connection, world: World, name: str = "zoe", display_name: str = "") -> Account:
+    return accounts.create_account(tx, world.tenant, name, password_hash="h", now=world.now, display_name=display_name)
 
 
 def days_pass(tx: Connection, world: World, count: int) -> None:

@@ -77,7 +77,15 @@ ADMIN = {
 
 def addresses(box: Box, method: str, no: int, person: int) -> dict[str, list[str]]:
     """Every address of every route that answers ``method``, with ids of somebody's letter and of a person."""
-    values: dict[str, Any] = {"no": no, "n": 0, "number": 2, "code": "fr", "action": "suspend", "name": "style.css", "kind": "pin"}
+    values: dict[str, Any] = {
+        "no": no,
+        "n": 0,
+        "number": 2,
+        "code": "fr",
+        "action": "suspend",
+        "name": "style.css",
+        "kind": "pin",
+    }
     found: dict[str, list[str]] = {}
     with box.app.test_request_context():
         for rule in box.app.url_map.iter_rules():

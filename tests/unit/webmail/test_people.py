@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from lokole.mail.model import Account
 from lokole.mailbox import accounts, days, options, passwords, schema, slips, ways
@@ -47,6 +50,10 @@ def by_pictures(box: Box, name: str, *pictures: str) -> Browser:
     return touch(browser, *pictures).press("Enter")
 
 
+def told(answer: TestResponse) -> Any:
+    return json.loads(answer.get_data())
+
+
 # signing up
 
 
@@ -84,12 +91,12 @@ def test_the_script_asks_for_names_with_the_token_and_not_too_often(make_box: Ca
     token = browser.token()
     assert browser.client.post("/user/names", data={"name": "ruth"}).status_code == 400
     answer = browser.client.post("/user/names", data={"csrf_token": token, "name": "ruth", "called": "Ruth Amba"})
-    assert "has this name already" in answer.json["problem"]
-    assert answer.json["names"][0] == "ruth.amba"
+    assert "has this name already" in told(answer)["problem"]
+    assert told(answer)["names"][0] == "ruth.amba"
     answer = browser.client.post("/user/names", data={"csrf_token": token, "name": "postmaster"})
-    assert "kept for Lokole" in answer.json["problem"]
+    assert "kept for Lokole" in told(answer)["problem"]
     answer = browser.client.post("/user/names", data={"csrf_token": token, "name": "zoe"})
-    assert answer.json["free"] == "zoe is free."
+    assert told(answer)["free"] == "zoe is free."
     assert browser.client.post("/user/names", data={"csrf_token": token, "name": "zoe"}).status_code == 429
 
 
@@ -130,9 +137,8 @@ def test_somebody_signs_up_with_a_pin_and_a_weak_one_is_refused(box: Box) -> Non
 
 def test_the_welcome_letter_is_in_the_language_chosen_first_and_in_the_words_of_the_organisation(box: Box) -> None:
     keeper = box.signed_in("chief", is_admin=True).open("/more").follow("Signing up and in")
-    keeper.press(
-        "Keep this", **{"subject-fr": "Bienvenue au village", "text-fr": "Bonjour <à tous>.\n\nVenez\nnous voir."}
-    )
+    words: dict[str, Any] = {"subject-fr": "Bienvenue au village", "text-fr": "Bonjour <à tous>.\n\nVenez\nnous voir."}
+    keeper.press("Keep this", **words)
     assert "It is kept." in keeper.text
     browser = box.browser().open("/user/register").press("Français")
     browser.press("Prendre cette adresse", name="zoe", password=PASSWORD)
@@ -376,7 +382,9 @@ def test_after_a_session_ended_somebody_comes_back_to_the_page_they_were_on(box:
     box.later(minutes=11)
     token = browser.token()
     answer = browser.client.post(
-        "/email/read/1", data={"csrf_token": token}, headers={"Referer": "http://localhost/email/new?to=ruth@example.com"}
+        "/email/read/1",
+        data={"csrf_token": token},
+        headers={"Referer": "http://localhost/email/new?to=ruth@example.com"},
     )
     assert answer.status_code == 401
     (login,) = re.findall(r'href="(/user/login[^"]*)"', answer.get_data(as_text=True))
@@ -460,7 +468,9 @@ def test_somebody_leaves_for_good_with_their_password(box: Box) -> None:
     assert browser.address == "/home"
     assert "Your address is gone." in browser.text
     assert box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD).status == 403
-    assert "has this name already" in box.browser().open("/user/register").press("Show free names", name="mireille").text
+    assert (
+        "has this name already" in box.browser().open("/user/register").press("Show free names", name="mireille").text
+    )
     with box.ports.database.read() as tx:
         assert "Only hers" not in [row.subject for row in tx.execute(schema.email.select())]
 
@@ -494,6 +504,6 @@ def test_all_of_it_works_below_a_prefix(make_box: Callable[..., Box]) -> None:
     browser.press("With my pictures", name="zoe", own="y")
     touch(browser, *FISH_SUN_MOON).press("Enter")
     assert browser.address == "/lokole/email/inbox"
-    assert browser.open("/lokole/manifest.webmanifest").response.json["start_url"] == "/lokole/email/inbox"
+    assert told(browser.open("/lokole/manifest.webmanifest").response)["start_url"] == "/lokole/email/inbox"
     for _label, href in browser.open("/lokole/user/profile").links:
         assert href.startswith(("/lokole/", "#")), href

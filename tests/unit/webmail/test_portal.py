@@ -16,7 +16,9 @@ OWN = "http://lokole.lan/"
 
 @pytest.mark.parametrize("path", PROBES)
 @pytest.mark.parametrize("host", ["connectivitycheck.gstatic.com", "captive.apple.com", "www.msftconnecttest.com:80"])
-def test_a_telephone_that_asks_for_internet_is_told_where_to_go(make_box: Callable[..., Box], path: str, host: str) -> None:
+def test_a_telephone_that_asks_for_internet_is_told_where_to_go(
+    make_box: Callable[..., Box], path: str, host: str
+) -> None:
     box = make_box(address=OWN)
     answer = box.app.test_client().get(f"/{path}", headers={"Host": host})
     assert answer.status_code == 200
@@ -39,7 +41,9 @@ def test_the_boxs_own_names_have_no_such_pages(make_box: Callable[..., Box]) -> 
     assert box.app.test_client().post("/generate_204", headers=foreign).status_code in (400, 405)
 
 
-def test_the_page_of_the_wifi_is_there_at_the_root_when_lokole_lives_below_a_prefix(make_box: Callable[..., Box]) -> None:
+def test_the_page_of_the_wifi_is_there_at_the_root_when_lokole_lives_below_a_prefix(
+    make_box: Callable[..., Box],
+) -> None:
     box = make_box(address="http://lokole.lan/lokole/", prefix="/lokole")
     answer = box.app.test_client().get("/hotspot-detect.html", headers={"Host": "captive.apple.com"})
     assert "http://lokole.lan/lokole/" in answer.get_data(as_text=True)

@@ -50,7 +50,8 @@ def manifest() -> Response:
         "background_color": "#45230f",
         "theme_color": "#45230f",
         "icons": [
-            {"src": icon, "sizes": "192x192", "type": "image/png", "purpose": purpose} for purpose in ("any", "maskable")
+            {"src": icon, "sizes": "192x192", "type": "image/png", "purpose": purpose}
+            for purpose in ("any", "maskable")
         ],
     }
     return Response(json.dumps(told), mimetype="application/manifest+json")
@@ -66,7 +67,8 @@ def worker() -> Response:
         "leave": url_for("account.logout"),
         "offline": url_for("portal.offline"),
         "assets": [
-            url_for("home.asset", digest=files[name].digest, name=name) for name in ("style.css", "i.svg", "favicon.png")
+            url_for("home.asset", digest=files[name].digest, name=name)
+            for name in ("style.css", "i.svg", "favicon.png")
         ],
         "seen": gettext("The box is out of reach. You see this page as it was on %(when)s.", when="{when}"),
     }

@@ -20,7 +20,7 @@ from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 from lokole.webmail.pictures import picture_words
 from lokole.webmail.views.account import come_in_first_time
-from lokole.webmail.views.ways import NewPin, NewPictures, read_new_pictures, read_new_pin
+from lokole.webmail.views.ways import NewPictures, NewPin, read_new_pictures, read_new_pin
 from lokole.webmail.words import gettext, locale
 
 blueprint = Blueprint("signup", __name__)
@@ -90,7 +90,9 @@ def _count() -> None:
     settings = parts().settings
     looking = "try" in request.form or "take" in request.form or request.form.get("p")
     limits.count(
-        settings.name_questions if looking else settings.sign_ups, "names" if looking else "sign-up", request.remote_addr
+        settings.name_questions if looking else settings.sign_ups,
+        "names" if looking else "sign-up",
+        request.remote_addr,
     )
 
 
@@ -195,7 +197,9 @@ def _welcome(tx: Connection, tenant: TenantNo, person: Account, now: datetime) -
         if own is not None:
             subject = own[0] or subject
             paragraphs = [part.strip() for part in own[1].replace("\r", "").split("\n\n") if part.strip()]
-            body = "".join(Markup("<p>{}</p>").format(part).replace("\n", "<br>") for part in paragraphs)  # noqa: S704  # format escapes
+            body = "".join(
+                Markup("<p>{}</p>").format(part).replace("\n", "<br>") for part in paragraphs
+            )  # format escapes
         else:
             body = page("welcome_letter.html", address=str(person.address))
         email = Email(

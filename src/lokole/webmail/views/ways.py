@@ -154,7 +154,9 @@ def read_new_pictures() -> NewPictures:
     if not first:
         return NewPictures([], touched)
     if first != touched:
-        return NewPictures([], [], gettext("These were not the same pictures. Begin again, and keep the order in mind."))
+        return NewPictures(
+            [], [], gettext("These were not the same pictures. Begin again, and keep the order in mind.")
+        )
     return NewPictures(touched, first, secret=secret)
 
 
