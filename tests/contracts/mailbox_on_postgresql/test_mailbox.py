@@ -7,5 +7,6 @@ from tests.unit.mailbox.test_letters import *  # noqa: F403
 from tests.unit.mailbox.test_lists import *  # noqa: F403
 from tests.unit.mailbox.test_notes import *  # noqa: F403
 from tests.unit.mailbox.test_packages import *  # noqa: F403
+from tests.unit.mailbox.test_people import *  # noqa: F403
 from tests.unit.mailbox.test_search import *  # noqa: F403
 from tests.unit.mailbox.test_tenants import *  # noqa: F403
