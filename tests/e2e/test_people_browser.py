@@ -16,6 +16,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from lokole.mailbox import accounts
 from lokole.mailbox.migrate import migrate
 from tests.e2e.test_browser import NARROW, Tab, tab
+from tests.corpus import REPOSITORY
 from tests.servers_mail import chromium
 from tests.unit.webmail.conftest import PASSWORD, Box, make_box
 
@@ -192,3 +193,69 @@ def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: 
         assert kept() == []
     finally:
         context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_of_people_has_a_fault_that_axe_sees(browser: Browser, served: Served, scheme: str) -> None:
+    script = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.skip("axe-core is not installed: run `make setup-test`")
+    axe = script.read_text()
+    served.box.person("chief", is_admin=True)
+    other = served.box.person("ruth")
+    context = browser.new_context(viewport={"width": NARROW, "height": 740}, color_scheme=scheme)  # type: ignore[arg-type]
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    faults: list[str] = []
+
+    def look(what: str) -> None:
+        page.evaluate(axe)
+        found = page.evaluate(
+            "axe.run().then(found => found.violations.map(v => v.id + ' ' + v.nodes.map(n => n.html).join(' | ')))"
+        )
+        faults.extend(f"{what}: {one}" for one in found)
+
+    try:
+        for path in ("/user/register", "/user/login", "/who", "/offline", "/"):
+            page.goto(served.base + path)
+            look(path)
+        page.goto(served.base + "/user/register")
+        page.get_by_label("Name in Lokole").fill("ruth")
+        page.get_by_role("button", name="Show free names").click()
+        look("names")
+        page.goto(served.base + "/user/register")
+        page.get_by_label("Name in Lokole").fill("zoe")
+        page.get_by_role("button", name="With pictures").click()
+        look("choose pictures")
+        page.goto(served.base + "/user/login")
+        page.get_by_label("Name in Lokole").fill("chief")
+        page.get_by_label("Password or PIN").fill("wrong")
+        page.get_by_role("button", name="Enter", exact=True).click()
+        page.get_by_text("That is not right.").wait_for()
+        look("wrong")
+        page.get_by_role("button", name="With my pictures").click()
+        look("pictures")
+        page.goto(served.base + "/user/login")
+        page.get_by_label("Name in Lokole").fill("chief")
+        page.get_by_label("Password or PIN").fill(PASSWORD)
+        page.get_by_role("button", name="Enter", exact=True).click()
+        page.wait_for_url("**/email/inbox")
+        for path in (
+            "/more",
+            "/user/profile",
+            "/user/sessions",
+            "/user/pin",
+            "/user/pictures",
+            "/user/password/change",
+            "/user/leave",
+            "/admin/doors",
+            f"/admin/people/{other.no}",
+        ):
+            page.goto(served.base + path)
+            look(path)
+        page.get_by_role("button", name="Make a one-time password").click()
+        page.locator("summary").click()
+        look("slip")
+    finally:
+        context.close()
+    assert faults == []

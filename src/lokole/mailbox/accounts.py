@@ -178,8 +178,9 @@ def password_hash(tx: Connection, person: Account) -> str | None:
 
 
 def set_password(tx: Connection, person: Account, hashed: str | None, *, must_change: bool = False) -> None:
-    """A new password, or none; every session of the person ends."""
-    _change(tx, person, password_hash=hashed, must_change_password=must_change)
+    """A new password, or none; every session of the person ends. Who does without one for good does without roaming."""
+    roaming = {"roaming": False} if hashed is None and not must_change else {}
+    _change(tx, person, password_hash=hashed, must_change_password=must_change, **roaming)
     end_all_sessions(tx, person)
 
 

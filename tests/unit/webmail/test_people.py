@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from lokole.mail.model import Account
 from lokole.mailbox import accounts, days, options, passwords, schema, slips, ways
 from lokole.webmail import guessing
+from lokole.webmail.app import ManyTenants
 from lokole.webmail.browsers import describe
 from lokole.webmail.limits import TooOften
 from tests.unit.webmail.browser import Browser
@@ -455,6 +456,29 @@ def test_roaming_is_turned_on_and_off_and_needs_a_password(box: Box) -> None:
     zoe.open("/user/profile").press("Read letters in town, too")
     assert "For that you need a password" in zoe.text
     assert not who(box, "zoe").roaming
+
+
+def test_a_slip_answered_with_a_pin_ends_roaming(box: Box) -> None:
+    owner = box.signed_in("mireille").open("/user/profile").press("Read letters in town, too")
+    assert "This is on." in owner.text
+    _keeper, slip = slip_for(box, "mireille")
+    browser = box.browser().open("/user/login").press("Enter", name="mireille", password=slip)
+    browser.follow("With a PIN").press("Set this PIN", pin="2711", again="2711")
+    assert "This is off." in browser.text
+    assert not who(box, "mireille").roaming
+
+
+def test_in_town_there_is_the_password_only(make_box: Callable[..., Box]) -> None:
+    box = make_box(tenants=ManyTenants())
+    box.person("mireille")
+    browser = box.browser().open("/user/login")
+    assert "With my pictures" not in browser.text
+    browser.press("Enter", name=f"mireille@{DOMAIN}", password=PASSWORD)
+    assert browser.open("/user/profile").status == 200
+    for words in ("Choose a PIN", "Choose pictures", "Letters in town", "Leave for good"):
+        assert words not in browser.text
+    for address in ("/user/pin", "/user/pictures", "/user/leave", "/user/register"):
+        assert browser.open(address).status == 404, address
 
 
 def test_somebody_leaves_for_good_with_their_password(box: Box) -> None:

@@ -14,7 +14,7 @@ from lokole.mail.errors import Refused
 from lokole.mail.model import Account, Contact, Email, TenantNo
 from lokole.mailbox import accounts, identity, letters, names, passwords, ways
 from lokole.mailbox.database import Connection
-from lokole.webmail import house, language, limits
+from lokole.webmail import house, language, limits, zones
 from lokole.webmail.forms import SignUpForm, submitted
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
@@ -43,6 +43,8 @@ def register() -> Answer:
     form = submitted(SignUpForm) if request.method == "POST" else SignUpForm()
     if request.method == "GET":
         return _form_page(form)
+    # the script's field is empty without the script, and then there is a list
+    form.time_zone.data = next((zone for zone in request.form.getlist("time_zone") if zone), "")
     _count()
     taken = request.form.get("take", "")
     if taken:
@@ -97,7 +99,7 @@ def _count() -> None:
 
 
 def _form_page(form: SignUpForm, *, offers: list[str] | None = None, free: bool = False) -> str:
-    return page("register.html", form=form, offers=offers or [], free=free)
+    return page("register.html", form=form, offers=offers or [], free=free, zones=zones.choices(locale()))
 
 
 def _pin(tenant: TenantNo, form: SignUpForm) -> Answer:

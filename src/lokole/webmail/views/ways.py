@@ -162,6 +162,8 @@ def read_new_pictures() -> NewPictures:
 
 def _sure() -> Response | None:
     person = access.account()
+    if parts().tenants.here is None:
+        abort(404)  # too short for the internet
     if not parts().settings.password_change and not person.must_change_password:
         abort(404)
     return None if person.must_change_password else access.stale()
