@@ -253,6 +253,19 @@ def test_ten_thousand_guesses_are_ten_a_minute_and_the_owner_comes_in(box: Box) 
     assert re.search(r"somebody tried \d+ times", owner.open("/user/sessions").text)
 
 
+def test_wrong_tries_at_the_door_are_told_to_whoever_comes_in_and_only_once(box: Box) -> None:
+    box.person("mireille")
+    for _ in range(3):
+        guesser = box.browser()
+        for _ in range(2):
+            guesser.open("/user/login").press("Enter", name="mireille", password="guess")
+        box.later(minutes=1)
+    browser = box.enter("mireille")
+    assert "Somebody tried to enter as you" in browser.text
+    assert "somebody tried 6 times" in browser.open("/user/sessions").text
+    assert "Somebody tried to enter as you" not in box.enter("mireille").text
+
+
 def test_one_place_that_guesses_leaves_room_for_the_owner_elsewhere(box: Box) -> None:
     box.person("mireille")
     guesser = box.browser().open("/user/login")
