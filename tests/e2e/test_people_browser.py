@@ -15,8 +15,8 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from lokole.mailbox import accounts
 from lokole.mailbox.migrate import migrate
-from tests.e2e.test_browser import NARROW, Tab, tab
 from tests.corpus import REPOSITORY
+from tests.e2e.test_browser import NARROW, Tab, tab
 from tests.servers_mail import chromium
 from tests.unit.webmail.conftest import PASSWORD, Box, make_box
 
