@@ -172,6 +172,7 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
             password_change=settings.can_change_password,
             search=settings.can_search,
             pictures=settings.pictures,
+            address=settings.address or "",
             links=links,
         ),
         OneTenant(box.tenant, row.domain),

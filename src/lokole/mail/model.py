@@ -172,10 +172,17 @@ class Account:
     must_change_password: bool = False
     roaming: bool = False
     last_login_at: datetime | None = None
+    display_name: str = ""  # as the person writes their own name; may be empty
+    removed: bool = False  # has left for good; only the other end is still to be told
 
     @property
     def address(self) -> Address:
         return Address(self.name, self.domain)
+
+    @property
+    def contact(self) -> Contact:
+        """As this person stands on their letters."""
+        return Contact(str(self.address), self.display_name)
 
 
 @dataclass(frozen=True, slots=True)

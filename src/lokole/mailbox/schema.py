@@ -108,7 +108,21 @@ account = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("last_login_at", BigInteger),
     Column("login_count", Integer, nullable=False, server_default="0"),
+    Column("display_name", String(100), nullable=False, server_default=""),  # as the person writes their own name
+    Column("removed_day", Integer),  # the day of the box (mailbox/days.py) on which the person left for good
     UniqueConstraint("tenant", "name"),
+)
+
+way_in = Table(
+    "way_in",
+    metadata,
+    # how somebody signs in besides with a password; never leaves this database
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("kind", String(10), primary_key=True),  # pin, pictures, slip
+    Column("hash", String(100), nullable=False),
+    Column("day", Integer, nullable=False),  # the day of the box (mailbox/days.py) on which it was made
+    sqlite_with_rowid=False,
 )
 
 session = Table(
@@ -120,6 +134,13 @@ session = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    # what its holder is shown of it: the way in, the kind of browser, its address, and how it was before
+    Column("way", String(10), nullable=False, server_default="password"),
+    Column("browser", String(60), nullable=False, server_default=""),
+    Column("place", String(64), nullable=False, server_default=""),
+    Column("own", Boolean, nullable=False, server_default=text("true")),
+    Column("before_at", BigInteger),  # the sign-in before this one
+    Column("wrong_tries", Integer, nullable=False, server_default="0"),  # between the two
 )
 
 email = Table(

@@ -27,12 +27,13 @@ from lokole.mail.html import make_safe
 from lokole.mail.mime import message_id_for
 from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, EmailNo, FolderName
 from lokole.mailbox import jobs, outbound, packages, roaming, tenants
-from lokole.mailbox.accounts import find_account_no, upsert_from_device
+from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
+from lokole.mailbox.leaving import take_account
 from lokole.mailbox.letters import add_attachment_later, put_attachments, store_email
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine
@@ -207,7 +208,7 @@ def _take(ports: ServerPorts, reading: _Reading, n: int, record: AnyRecord) -> N
                 _take_attachment(ports, reading, record)
             case AccountRecord():
                 with ports.database.write() as tx:
-                    upsert_from_device(tx, reading.row.no, record, ports.clock())
+                    take_account(tx, reading.row.no, record, ports.clock())
             case BadRecord():
                 place = f"{record.member}:{record.line}:{n}"
                 _set_apart(ports, reading, n, place, record.reason, record.raw)

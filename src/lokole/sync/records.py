@@ -55,12 +55,17 @@ class AttachmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """A person of the box. ``password_hash`` is bcrypt and only there when the person turned roaming on (or the box speaks version 1)."""
+    """A person of the box. ``password_hash`` is bcrypt and only there when the person turned roaming on (or the box speaks version 1).
+
+    ``name`` is how they write their own name, empty when they have not said it; ``removed``, that they have left for good.
+    """
 
     address: str
     password_hash: str | None = None
     language: str | None = None
     version: int = 0
+    name: str = ""
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from flask import Flask
 from flask_babel import Babel
 from flask_wtf import CSRFProtect
 
-from lokole.webmail import access, assets, headers, language, limits, pages
+from lokole.webmail import access, assets, headers, keep, language, limits, pages
 from lokole.webmail.numbers import RowNumberConverter
 from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, WebmailPorts, WebmailSettings
 from lokole.webmail.views import (
@@ -24,13 +24,19 @@ from lokole.webmail.views import (
     carry,
     compose,
     contacts,
+    doors,
     drafts,
     failures,
     home,
     letter,
     mailbox,
+    portal,
     preferences,
+    profile,
+    signup,
+    slip,
     town,
+    ways,
 )
 
 if TYPE_CHECKING:
@@ -73,9 +79,14 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     carry.allow_large_files(app)
     csrf = CSRFProtect(app)
     access.install(app)
+    keep.install(app)
     pages.install(app)
     failures.install(app)
-    for view in (home, account, mailbox, letter, compose, drafts, contacts, preferences, admin):
+    for view in (
+        *(home, portal, account, signup, ways, profile),
+        *(mailbox, letter, compose, drafts, contacts, preferences),
+        *(admin, slip, doors),
+    ):
         app.register_blueprint(view.blueprint)
     if ports.carrier is not None:
         app.register_blueprint(carry.blueprint)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from lokole.mailbox import lists
 from lokole.mailbox.database import Connection
 from lokole.webmail import drum, language
-from lokole.webmail.access import signed_in
+from lokole.webmail.access import own_telephone, signed_in
 from lokole.webmail.assets import Asset
 from lokole.webmail.parts import parts
 from lokole.webmail.words import gettext
@@ -36,6 +36,23 @@ NOTES = {
     "removed": ("good", lazy_gettext("It is taken out.")),
     "deleted": ("good", lazy_gettext("The letter is deleted.")),
     "password-changed": ("good", lazy_gettext("Your new password is set. Other telephones are signed out.")),
+    "way-set": ("good", lazy_gettext("Your new way in is set. Other telephones are signed out.")),
+    "way-forgotten": ("good", lazy_gettext("This way in is gone.")),
+    "last-way": ("warn", lazy_gettext("This is your only way in. Choose another one first.")),
+    "wrong-tries": (
+        "warn",
+        lazy_gettext("Somebody tried to enter as you, several times. If it was not you, choose a longer password."),
+    ),
+    "profile-saved": ("good", lazy_gettext("It is kept.")),
+    "roaming-on": ("good", lazy_gettext("From the next exchange on you can read your letters in town, too.")),
+    "roaming-off": ("good", lazy_gettext("From the next exchange on your letters can be read here only.")),
+    "roaming-needs-password": (
+        "warn",
+        lazy_gettext("For that you need a password: a PIN or pictures are too weak for the internet."),
+    ),
+    "others-signed-out": ("good", lazy_gettext("All other telephones are signed out.")),
+    "gone": ("good", lazy_gettext("Your address is gone. Thank you for having been here.")),
+    "doors-saved": ("good", lazy_gettext("It is kept.")),
     "welcome": ("good", lazy_gettext("Welcome. This is your inbox.")),
     "signed-out": ("good", lazy_gettext("You have left. Nobody can read your letters here.")),
     "schedule-saved": ("good", lazy_gettext("The new hours are kept.")),
@@ -102,6 +119,7 @@ def _everywhere() -> dict[str, Any]:
     settings = parts().settings
     return {
         "me": signed_in(),
+        "own": own_telephone(),
         "lang": str(locale),
         "rtl": locale is not None and locale.text_direction == "rtl",
         "settings": settings,

@@ -110,12 +110,15 @@ class WebmailSettings:
     search: bool = True
     writing: bool = True  # False where a letter could be read but not sent
     welcome_from: str = "info@team.lokole.ca"
-    sign_in_tries: str = "10 per minute"  # per person
+    name_questions: str = "60 per minute"  # per address of the caller: is this name free?
     sign_in_tries_per_place: str = "60 per minute"  # per address of the caller: one hotspot may be many people
     sign_ups: str = "30 per hour"  # per address of the caller
     letters: str = "120 per hour"  # per person
     carried: str = "30 per hour"  # files fetched, and files handed in, per address of the caller
     pictures: PictureLimits = field(default_factory=PictureLimits)
+    address: str = (
+        ""  # what people type to get here, such as http://lokole.lan/; without it nobody who joins the Wi-Fi is told
+    )
     links: tuple[tuple[str, str], ...] = ()  # further addresses the start page names: (text, address)
 
     def __post_init__(self) -> None:

@@ -61,7 +61,7 @@ def put_together(
     typed = _CONTROL.sub("", sheet.form.body.data or "")
     answers = sheet.answers.letter.email if sheet.answers is not None else None
     email = Email(
-        sender=Contact(str(person.address)),
+        sender=person.contact,
         to=to,
         cc=cc,
         bcc=bcc,

@@ -18,6 +18,7 @@ from lokole.mailbox import outbound
 from lokole.mailbox.accounts import list_accounts
 from lokole.mailbox.lists import list_folder
 from lokole.mailbox.schema import account as account_table
+from lokole.server import strangers
 from lokole.sync import jsontext
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind, seal
 from lokole.sync.frames import write_frame
@@ -152,6 +153,15 @@ def test_a_password_hash_comes_and_goes_with_roaming(place: Place, box: BoxAtPla
     # an older word that comes late does not undo the newer one
     box.put([AccountRecord("ann@a.lokole.test", password_hash=hashed, language="fr", version=2)])
     assert known() == [None]
+
+
+def test_who_left_the_box_is_nobody_at_the_server_and_leaves_nothing(place: Place, box: BoxAtPlace) -> None:
+    ann = "ann@a.lokole.test"
+    assert strangers.decide(place.ports, "bob@example.org", ann) is strangers.Verdict.HERE
+    box.put([AccountRecord("ann@a.lokole.test", version=2, removed=True)])
+    with place.ports.database.read() as tx:
+        assert list_accounts(tx, place.row("a.lokole.test").no) == []
+    assert strangers.decide(place.ports, "bob@example.org", ann) is not strangers.Verdict.HERE
 
 
 def test_a_package_that_breaks_off_keeps_what_came_before(place: Place, box: BoxAtPlace) -> None:

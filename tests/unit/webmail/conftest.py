@@ -105,7 +105,7 @@ class Box:
         browser = self.browser(language).open(self.settings.prefix + "/user/login")
         form = browser.fields(self.settings.prefix + "/user/login")
         token = dict(form.fields)["csrf_token"]
-        browser.post(form.action, {"csrf_token": token, "name": name, "password": PASSWORD})
+        browser.post(form.action, {"csrf_token": token, "name": name, "password": PASSWORD, "own": "y"})
         assert browser.status == 200, browser.text
         return browser
 

@@ -21,20 +21,35 @@ PUBLIC = {
     "home.asset",
     "home.favicon",
     "home.ping",
-    "account.register",
+    "home.who_reads",
+    "signup.register",
+    "signup.names",
     "account.login",
+    "account.pictures",
     "account.language",
     "carry.start",
     "carry.pack",
     "carry.take",
+    "portal.manifest",
+    "portal.worker",
+    "portal.offline",
+    "portal.probe",
 }
 #: what anybody may do at the server's pages, which are not those of a box
 IN_TOWN = {"town.start", "town.hand_in"}
 PERSON = {
     "home.more",
     "account.logout",
-    "account.password",
     "account.people",
+    "ways.password",
+    "ways.pin",
+    "ways.pictures",
+    "ways.forget",
+    "profile.show",
+    "profile.roaming",
+    "profile.where",
+    "profile.end",
+    "profile.leave",
     "mailbox.first_page",
     "mailbox.inbox",
     "mailbox.sent",
@@ -71,7 +86,8 @@ ADMIN = {
     "admin.kept_apart",
     "admin.resolve",
     "admin.person",
-    "admin.reset_password",
+    "slip.make",
+    "doors.show",
     "admin.change",
     "admin.twin",
 }
@@ -79,13 +95,21 @@ ADMIN = {
 
 def addresses(box: Box, method: str, no: int, person: int) -> dict[str, list[str]]:
     """Every address of every route that answers ``method``, with ids of somebody's letter and of a person."""
-    values: dict[str, Any] = {"no": no, "n": 0, "number": 2, "code": "fr", "action": "suspend", "name": "style.css"}
+    values: dict[str, Any] = {
+        "no": no,
+        "n": 0,
+        "number": 2,
+        "code": "fr",
+        "action": "suspend",
+        "name": "style.css",
+        "kind": "pin",
+    }
     found: dict[str, list[str]] = {}
     with box.app.test_request_context():
         for rule in box.app.url_map.iter_rules():
             if method in (rule.methods or ()):
                 chosen = {name: values.get(name, "x") for name in rule.arguments}
-                if rule.endpoint.startswith("admin.") and "no" in chosen:
+                if rule.endpoint in ADMIN and "no" in chosen:
                     chosen["no"] = person
                 address = box.app.url_map.bind("localhost").build(rule.endpoint, chosen)
                 found.setdefault(rule.endpoint, []).append(address)

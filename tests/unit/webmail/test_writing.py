@@ -380,7 +380,7 @@ def test_a_letter_survives_signing_in_anew_while_it_was_written(box: Box) -> Non
 def test_the_form_may_be_kept_by_the_browser_unless_the_telephone_is_shared(box: Box) -> None:
     own = box.signed_in("mireille").open("/email/new")
     assert own.response.headers["Cache-Control"] == "private, no-cache"
-    shared = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD, shared="y")
+    shared = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD)
     assert shared.open("/email/new").response.headers["Cache-Control"] == "private, no-store"
 
 

@@ -1,6 +1,6 @@
 """For the people who look after the box: how it is, its hours, its people, and what was kept apart.
 
-Everything that changes something is a form; a one-time password is shown once, on the answer to its form, and kept nowhere.
+Everything that changes something is a form. The slip for a forgotten password is made in ``slip.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, AccountNo
-from lokole.mailbox import accounts, options, packages, passwords, quarantine, visits
+from lokole.mailbox import accounts, options, packages, quarantine, visits
 from lokole.mailbox.database import Connection, from_micros
 from lokole.webmail import access, schedule
 from lokole.webmail.pages import page
@@ -28,8 +28,6 @@ HELD_OPTION = "held_together"
 #: where the box notes, in microseconds since 1970, that another machine used its key
 TWIN_OPTION = "twin_seen_at"
 _NIGHTS = 14
-#: no letter or digit that is taken for another one, since it is read out or copied from a slip
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @blueprint.get("/admin")
@@ -139,19 +137,6 @@ def person(no: int) -> str:
         return page("person.html", tx, place="more", person=_person(tx, no))
 
 
-@blueprint.post("/admin/people/<int:no>/password")
-def reset_password(no: int) -> str:
-    """A one-time password, to be copied onto a slip; whoever signs in with it has to choose their own."""
-    ports, settings = parts().ports, parts().settings
-    slip = _one_time_password()
-    hashed = passwords.hash_password(slip, settings.bcrypt_cost)
-    with ports.database.write() as tx:
-        found = _person(tx, no, other=True)
-        accounts.set_password(tx, found, hashed, must_change=True)
-    with ports.database.read() as tx:
-        return page("slip.html", tx, place="more", person=found, slip=slip)
-
-
 @blueprint.post("/admin/people/<int:no>/<action>")
 def change(no: int, action: str) -> Response:
     """``suspend``, ``unsuspend``, ``promote`` or ``demote`` somebody else."""
@@ -219,14 +204,3 @@ def _bars(values: list[int]) -> list[tuple[int, float, float]]:
     """(x, y, height) of one bar per night in a picture of 300 by 64."""
     most = max(values, default=0) or 1
     return [(n * 22, 62 - max(1, 50 * value / most), max(1, 50 * value / most)) for n, value in enumerate(values)]
-
-
-def _one_time_password() -> str:
-    """Three groups of four letters, about 59 bits."""
-    entropy = parts().ports.entropy
-    found = ""
-    while len(found) < 12:
-        byte = entropy(1)[0]
-        if byte < 256 - 256 % len(_LETTERS):
-            found += _LETTERS[byte % len(_LETTERS)]
-    return f"{found[:4]}-{found[4:8]}-{found[8:]}"

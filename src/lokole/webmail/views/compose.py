@@ -174,7 +174,9 @@ def kept_signed_out() -> tuple[str | Response, int] | None:
     if any(upload.filename for upload in request.files.getlist("files")):
         sentence += " " + gettext("Only the files that you had just chosen are not there: choose them again.")
     where = url_for("drafts.kept")
-    return page("failure.html", title=title, sentence=sentence, picture="bye", login=True, back=where), 401
+    return page(
+        "failure.html", title=title, sentence=sentence, picture="bye", login=True, back=where, here_again=True
+    ), 401
 
 
 # --- the buttons ---------------------------------------------------------------------------------

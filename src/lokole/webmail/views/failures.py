@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from lokole.mail.errors import NotFound, Refused, Temporary
+from lokole.webmail.access import own_path
 from lokole.webmail.headers import from_elsewhere
 from lokole.webmail.limits import TooOften
 from lokole.webmail.pages import page
@@ -37,7 +39,16 @@ def install(app: Flask) -> None:
 def failure(status: int, title: str, sentence: str, picture: str = "mind") -> tuple[str, int]:
     """The page for a failure; asks no database, since that may be what failed."""
     login = status == 401
-    return page("failure.html", title=title, sentence=sentence, picture=picture, login=login), status
+    back = _page_before() if login else None
+    return page("failure.html", title=title, sentence=sentence, picture=picture, login=login, back=back), status
+
+
+def _page_before() -> str | None:
+    """The page of ours that sent the request, so that whoever signs in again comes back to it."""
+    before = urlsplit(request.headers.get("Referer", ""))
+    if before.netloc != request.host:
+        return None
+    return own_path(before.path + (f"?{before.query}" if before.query else ""))
 
 
 def _own_forms_only() -> tuple[str | Response, int] | None:
