@@ -170,6 +170,7 @@ class Account:
     must_change_password: bool = False
     roaming: bool = False
     last_login_at: datetime | None = None
+    display_name: str = ""  # as the person writes their own name; may be empty
 
     @property
     def address(self) -> Address:

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, exists, func, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account, AccountNo, Address
 from lokole.mailbox.database import Connection, to_micros
-from lokole.mailbox.schema import account, tenant
+from lokole.mailbox.schema import account, alias, standing, tenant
 from lokole.mailbox.sessions import account_of, end_all_sessions
 from lokole.mailbox.upsert import insert_new
 from lokole.sync.records import AccountRecord
@@ -60,10 +60,24 @@ RESERVED_NAMES = frozenset(
 _NAME = re.compile(r"[a-z0-9]+(?:[.-]+[a-z0-9]+)*")
 _MAX_NAME = 64
 
-_WITH_DOMAIN: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
+MAX_DISPLAY_NAME = 60
+
+_EVERY: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
+#: neither left for good nor become one with somebody else
+_IS_SOMEBODY = (account.c.removed_day.is_(None), ~exists().where(alias.c.account == account.c.no))
+_WITH_DOMAIN = _EVERY.where(*_IS_SOMEBODY)
 _BY_NAME = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
 _BY_NO = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.no == bindparam("no"))
-_NO_BY_NAME = select(account.c.no).where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
+_NO_BY_NAME = select(account.c.no).where(
+    account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"), *_IS_SOMEBODY
+)
+_NO_BY_OLD_NAME = select(alias.c.target).where(
+    alias.c.tenant == bindparam("tenant"),
+    alias.c.account
+    == select(account.c.no)
+    .where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
+    .scalar_subquery(),
+)
 _INSERT = insert_new(account, [column.name for column in account.columns if column.name != "no"], returning="no")
 
 
@@ -92,6 +106,7 @@ def create_account(
     is_admin: bool = False,
     must_change_password: bool = False,
     allow_reserved: bool = False,
+    display_name: str = "",
 ) -> Account:
     """A new person; raises Refused, field ``name``, with code ``taken``, ``name`` or ``reserved``.
 
@@ -101,6 +116,7 @@ def create_account(
         name.strip().casefold() if allow_reserved and name.strip().casefold() in RESERVED_NAMES else normal_name(name)
     )
     values = _new_values(tenant_no, wanted, now) | {
+        "display_name": normal_display_name(display_name),
         "password_hash": password_hash,
         "language": language,
         "time_zone": time_zone,
@@ -113,15 +129,29 @@ def create_account(
     return get_account(tx, tenant_no, no)
 
 
+def normal_display_name(text: str) -> str:
+    """How somebody writes their own name, on one line and without what would break a header; at most 60 characters."""
+    plain = "".join(letter if letter.isprintable() and letter not in '<>"@\\' else " " for letter in text)
+    return " ".join(plain.split())[:MAX_DISPLAY_NAME].strip()
+
+
 def find_account(tx: Connection, tenant_no: int, name: str) -> Account | None:
-    """The person with this name (case does not count), or None."""
-    row = tx.execute(_BY_NAME, {"tenant": tenant_no, "name": name.strip().casefold()}).first()
+    """The person with this name (case does not count), also one that they had before they became one with somebody; or None."""
+    asked = {"tenant": tenant_no, "name": name.strip().casefold()}
+    row = tx.execute(_BY_NAME, asked).first()
+    if row is None:
+        target = tx.execute(_NO_BY_OLD_NAME, asked).scalar()
+        row = None if target is None else tx.execute(_BY_NO, {"tenant": tenant_no, "no": target}).first()
     return None if row is None else account_of(row)
 
 
 def find_account_no(tx: Connection, tenant_no: int, name: str) -> AccountNo | None:
     """Only the number of :func:`find_account`; for imports, which ask for it with every letter."""
-    no = tx.execute(_NO_BY_NAME, {"tenant": tenant_no, "name": name.strip().casefold()}).scalar()
+    asked = {"tenant": tenant_no, "name": name.strip().casefold()}
+    no = tx.execute(_NO_BY_NAME, asked).scalar()
+    if no is None and tx.execute(_NO_BY_OLD_NAME, asked).scalar() is not None:
+        person = find_account(tx, tenant_no, name)
+        no = None if person is None else person.no
     return None if no is None else AccountNo(no)
 
 
@@ -143,7 +173,37 @@ def list_accounts(tx: Connection, tenant_no: int) -> list[Account]:
 
 def count_accounts(tx: Connection, tenant_no: int) -> int:
     """How many people a device has."""
-    return int(tx.execute(select(func.count()).select_from(account).where(account.c.tenant == tenant_no)).scalar_one())
+    here = (account.c.tenant == tenant_no, *_IS_SOMEBODY)
+    return int(tx.execute(select(func.count()).select_from(account).where(*here)).scalar_one())
+
+
+def count_admins(tx: Connection, tenant_no: int) -> int:
+    """How many look after a device and are not shut out."""
+    here = (account.c.tenant == tenant_no, account.c.is_admin.is_(True), account.c.suspended.is_(False), *_IS_SOMEBODY)
+    return int(tx.execute(select(func.count()).select_from(account).where(*here)).scalar_one())
+
+
+def some_accounts(
+    tx: Connection, tenant_no: int, *, words: str = "", only_listed: bool = False, offset: int = 0, limit: int = 50
+) -> tuple[list[Account], int]:
+    """People by name whose name or display name holds ``words``, ``limit`` of them from ``offset`` on, and how many there are in all.
+
+    ``only_listed`` leaves out whoever is suspended or did not say yes to the directory.
+    """
+    query = _WITH_DOMAIN.where(account.c.tenant == tenant_no)
+    wanted = words.strip()
+    if wanted:
+        query = query.where(
+            account.c.name.icontains(wanted, autoescape=True)
+            | account.c.display_name.icontains(wanted, autoescape=True)
+        )
+    if only_listed:
+        query = query.join(standing, standing.c.account == account.c.no).where(
+            standing.c.listed.is_(True), account.c.suspended.is_(False)
+        )
+    total = int(tx.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+    rows = tx.execute(query.order_by(account.c.name).offset(offset).limit(limit))
+    return [account_of(row) for row in rows], total
 
 
 def password_hash(tx: Connection, person: Account) -> str | None:
@@ -180,6 +240,11 @@ def set_language(tx: Connection, person: Account, language: str) -> None:
     _change(tx, person, language=language)
 
 
+def set_display_name(tx: Connection, person: Account, name: str) -> None:
+    """The name that stands beside the address on letters; empty for none."""
+    _change(tx, person, display_name=normal_display_name(name))
+
+
 def set_time_zone(tx: Connection, person: Account, time_zone: str) -> None:
     """The zone in which the person is shown times, by its name in the tz database."""
     _change(tx, person, time_zone=time_zone)
@@ -199,9 +264,7 @@ def record_login(tx: Connection, person: Account, now: datetime) -> None:
 def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
     """What the other end does not know yet, by name."""
     rows = tx.execute(
-        _WITH_DOMAIN.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(
-            account.c.name
-        )
+        _EVERY.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(account.c.name)
     )
     return [
         AccountRecord(
@@ -303,6 +366,8 @@ def _new_values(tenant_no: int, name: str, now: datetime) -> dict[str, Any]:
         "created_at": to_micros(now),
         "last_login_at": None,
         "login_count": 0,
+        "display_name": "",
+        "removed_day": None,
     }
 
 

@@ -75,6 +75,7 @@ def account_of(row: Row[Any]) -> Account:
         must_change_password=row.must_change_password,
         roaming=row.roaming,
         last_login_at=None if row.last_login_at is None else from_micros(row.last_login_at),
+        display_name=row.display_name,
     )
 
 
