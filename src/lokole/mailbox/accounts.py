@@ -231,7 +231,12 @@ def set_suspended(tx: Connection, person: Account, suspended: bool) -> None:
 
 
 def set_admin(tx: Connection, person: Account, is_admin: bool) -> None:
-    """Make a person an administrator, or take it back."""
+    """Make a person an administrator, or take it back.
+
+    Raises Refused, code ``last-admin``, when nobody would be left who looks after the device.
+    """
+    if not is_admin and person.is_admin and not person.suspended and count_admins(tx, person.tenant) < 2:
+        raise Refused("somebody has to look after the box", code="last-admin")
     _change(tx, person, is_admin=is_admin)
 
 

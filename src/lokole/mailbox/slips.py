@@ -7,6 +7,8 @@ from lokole.mailbox.accounts import set_password
 from lokole.mailbox.database import Connection
 from lokole.ports.callables import Entropy
 
+#: after so many days a slip is only paper
+VALID_DAYS = 7
 #: easily told apart when read from a slip of paper: no 0 o 1 l i
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 3, 4

@@ -20,6 +20,7 @@ from lokole.mail.model import Account, EmailNo
 from lokole.mailbox import lists, sessions
 from lokole.mailbox.database import Connection
 from lokole.mailbox.lists import StoredEntry
+from lokole.webmail import setting_up
 from lokole.webmail.parts import parts
 
 #: what anybody may ask for.
@@ -33,6 +34,10 @@ PUBLIC = frozenset(
         "account.register",
         "account.login",
         "account.language",
+        "board.news",
+        "board.post",
+        "board.body",
+        "board.file",
     }
 )
 #: what somebody may still do who has to choose a new password first.
@@ -143,6 +148,10 @@ def _guard() -> Response | None:
         return redirect(url_for("account.password"), 303)
     if request.blueprint == ADMIN_BLUEPRINT and not person.is_admin:
         abort(403)
+    if person.is_admin and endpoint == "mailbox.inbox":
+        with parts().ports.database.read() as tx:
+            if setting_up.pending(tx, person.tenant):
+                return redirect(url_for("admin.first"), 303)
     return None
 
 

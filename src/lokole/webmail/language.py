@@ -16,6 +16,7 @@ from flask import g, request, session
 from flask_login import current_user
 
 from lokole.webmail.parts import parts
+from lokole.webmail.site import site
 from lokole.webmail.words import gettext, locale, ngettext
 
 #: complete languages, each named in itself.
@@ -27,10 +28,18 @@ DRAFTS = {"ln": "Lingála", "sw": "Kiswahili"}
 def choose() -> str:
     """The language of this request."""
     mine = getattr(current_user, "language", None) if current_user else None
+    here = offered()
     for wish in (session.get("language"), mine):
-        if wish in OFFERED:
+        if wish in here:
             return str(wish)
-    return request.accept_languages.best_match(list(OFFERED)) or parts().settings.default_language
+    usual = site().language or parts().settings.default_language
+    return request.accept_languages.best_match(list(here)) or (usual if usual in here else next(iter(here)))
+
+
+def offered() -> dict[str, str]:
+    """The complete languages that this box offers."""
+    chosen = site().languages
+    return {code: name for code, name in OFFERED.items() if code in chosen} or OFFERED
 
 
 def known_zone(name: str) -> bool:
@@ -99,6 +108,11 @@ def long_when(moment: datetime | None) -> str:
 def day(moment: datetime) -> str:
     """As a table shows a night: ``Sun 22``."""
     return _said(moment.astimezone(zone()), "EEE d")
+
+
+def date(moment: datetime) -> str:
+    """A day with its year: ``3 November 2026``."""
+    return _said(moment.astimezone(zone()), "d MMMM y")
 
 
 def departure(moment: datetime) -> str:

@@ -19,6 +19,7 @@ from lokole.webmail import drum, language
 from lokole.webmail.access import signed_in
 from lokole.webmail.assets import Asset
 from lokole.webmail.parts import parts
+from lokole.webmail.site import site
 from lokole.webmail.words import gettext
 
 #: what a redirect may say afterwards: (look, sentence).
@@ -37,6 +38,18 @@ NOTES = {
     "unsuspended": ("good", lazy_gettext("This person can sign in again.")),
     "promoted": ("good", lazy_gettext("This person looks after the box now, too.")),
     "demoted": ("good", lazy_gettext("This person no longer looks after the box.")),
+    "last-admin": ("warn", lazy_gettext("Somebody has to look after the box. Let somebody else do it first.")),
+    "person-kept": ("good", lazy_gettext("It is kept.")),
+    "person-deleted": ("good", lazy_gettext("This person is no longer here.")),
+    "people-merged": ("good", lazy_gettext("The two are one now. Letters to the old name still arrive.")),
+    "kept": ("good", lazy_gettext("It is kept.")),
+    "registered": ("good", lazy_gettext("The box is registered. Its letters leave with the next exchange.")),
+    "tidied": ("good", lazy_gettext("What nobody needs is gone.")),
+    "set-up": ("good", lazy_gettext("The box is ready.")),
+    "posted": ("good", lazy_gettext("It hangs on the board.")),
+    "taken-down": ("good", lazy_gettext("It no longer hangs on the board.")),
+    "listed": ("good", lazy_gettext("You are in the list of people.")),
+    "unlisted": ("good", lazy_gettext("You are no longer in the list of people.")),
     "resolved": ("good", lazy_gettext("It is marked as seen.")),
 }
 
@@ -76,7 +89,7 @@ def install(app: Flask) -> None:
         day=language.day,
         size=language.size,
         file_count=language.file_count,
-        offered=language.OFFERED,
+        date=language.date,
     )
     app.context_processor(_everywhere)
 
@@ -100,6 +113,9 @@ def _everywhere() -> dict[str, Any]:
         "domain": parts().tenants.domain,
         "here": request.path,
         "counts": None,
+        "offered": language.offered(),
+        "site": site(),
+        "local_only": parts().ports.sync_now is None,
     }
 
 

@@ -27,6 +27,16 @@ DEFAULT_SCHEDULE: Schedule = {"hours": [2], "days": None}
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """How full the disk is, and what of it is the database's and the files'; all in bytes."""
+
+    free: int
+    total: int
+    database: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WebmailPorts:
     """What the pages ask of the outside.
 
@@ -35,6 +45,9 @@ class WebmailPorts:
     ``next_departure`` is when the next package leaves, or None when none is planned.
     ``check_schedule`` raises Refused for a schedule that cannot be kept; it is told before it is saved.
     ``schedule_changed`` is called after a new schedule was saved.
+    ``register`` claims the box's place at a server (code, address of the server or None) and returns device id and domain;
+    it raises Refused and Temporary. ``server_url`` is the server that is known. ``room`` says how full the disk is; with True also
+    what takes it up, which may take a while. ``tidy`` lets go of files that no letter names, and returns how many.
     ``written`` is told of each letter that somebody sent (tenant, letter), in the transaction that stores it.
     """
 
@@ -49,6 +62,10 @@ class WebmailPorts:
     check_schedule: Callable[[Schedule], object] | None = None
     schedule_changed: Callable[[], None] | None = None
     written: Callable[[Connection, int, int], None] | None = None
+    register: Callable[[str, str | None], tuple[str, str]] | None = None
+    server_url: Callable[[], str | None] | None = None
+    room: Callable[[bool], Room] | None = None
+    tidy: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

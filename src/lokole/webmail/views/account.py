@@ -149,17 +149,6 @@ def password() -> str | Response | tuple[str, int]:
     return redirect(url_for("mailbox.inbox"), 303)
 
 
-@blueprint.get("/users")
-def people() -> str:
-    """Everybody of this box, with a way to write to each."""
-    person = access.account()
-    with parts().ports.database.read() as tx:
-        everybody = accounts.list_accounts(tx, person.tenant)
-        return page(
-            "people.html", tx, place="more", people=[one for one in everybody if not one.suspended or person.is_admin]
-        )
-
-
 def _own_name(text: str) -> str:
     """The name, also when somebody typed their whole future address."""
     name, _at, domain = text.strip().partition("@")

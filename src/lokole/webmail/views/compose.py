@@ -34,6 +34,7 @@ from lokole.webmail.forms import LetterForm, submitted
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
+from lokole.webmail.refusals import why_not_sent
 from lokole.webmail.views.mailbox import tonight
 from lokole.webmail.words import gettext
 
@@ -335,7 +336,7 @@ def _refusal(draft: Draft, error: Refused) -> str:
                 line.errors = [sentence]
                 return gettext("The letter is not in the bag yet: look at the marked lines.")
         return sentence
-    return gettext("The letter is not in the bag yet: something in it was not right.")
+    return why_not_sent(error) or gettext("The letter is not in the bag yet: something in it was not right.")
 
 
 def _quote(draft: Draft) -> str:

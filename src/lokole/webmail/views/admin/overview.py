@@ -1,0 +1,68 @@
+"""The box at a glance: how it is in one sentence, the last nights, what waits."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, url_for
+from werkzeug.wrappers import Response
+
+from lokole.mailbox import accounts, options, packages, quarantine, visits
+from lokole.webmail import access, health, money, schedule, setting_up
+from lokole.webmail.pages import page, sentence
+from lokole.webmail.parts import parts
+from lokole.webmail.views.admin.desk import blueprint, note
+from lokole.webmail.views.admin.exchange import planned
+from lokole.webmail.views.mailbox import tonight
+
+#: what the last comparison with the server found: {"missing", "letters", "at"}
+HELD_OPTION = "held_together"
+_NIGHTS = 14
+
+
+@blueprint.get("/admin")
+def overview() -> str | Response:
+    """The one sentence, the last nights, what waits; before the box is set up, the next step of that."""
+    person = access.account()
+    with parts().ports.database.read() as tx:
+        if setting_up.pending(tx, person.tenant):
+            return redirect(url_for("admin.first"), 303)
+        nights = visits.last_visits(tx, person.tenant, limit=_NIGHTS)
+        done = [night for night in nights if night.ended_at is not None]
+        price = money.price(tx, person.tenant)
+        in_bag = packages.count_waiting(tx, person.tenant, "up")
+        said = health.findings(tx, person)
+        return page(
+            "admin.html",
+            tx,
+            place="more",
+            nights=[(night, money.said(price, night.bytes_up + night.bytes_down)) for night in nights],
+            sentence_of=sentence,
+            priced=price.per_mb is not None,
+            found=said,
+            line=health.last_line(tx, person, done),
+            bars=_bars([night.bytes_up + night.bytes_down for night in reversed(nights)]),
+            people_count=accounts.count_accounts(tx, person.tenant),
+            apart=quarantine.count_quarantine(tx, person.tenant),
+            together=options.get_option(tx, person.tenant, HELD_OPTION),
+            in_bag=in_bag,
+            hours=schedule.explain(planned(tx, person)),
+            may_sync=parts().ports.sync_now is not None,
+            has_room=parts().ports.room is not None,
+            **tonight(tx),
+        )
+
+
+@blueprint.post("/admin/twin")
+def twin() -> Response:
+    """The warning of a second box with this one's key was read; it comes back when that box does."""
+    ports, person = parts().ports, access.account()
+    with ports.database.write() as tx:
+        options.set_option(tx, person.tenant, health.TWIN_OPTION, None)
+        note(tx, "twin")
+    flash("resolved")
+    return redirect(url_for("admin.overview"), 303)
+
+
+def _bars(values: list[int]) -> list[tuple[int, float, float]]:
+    """(x, y, height) of one bar per night in a picture of 300 by 64."""
+    most = max(values, default=0) or 1
+    return [(n * 22, 62 - max(1, 50 * value / most), max(1, 50 * value / most)) for n, value in enumerate(values)]
