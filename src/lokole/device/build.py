@@ -132,6 +132,8 @@ def key_lines(settings: DeviceSettings) -> list[str]:
 
 def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
     """The pages of ``box``; ``links`` are further addresses that its start page names."""
+    from lokole.device.register import register
+    from lokole.device.room import room_of
     from lokole.device.schedule import read_schedule
     from lokole.webmail.app import OneTenant, WebmailPorts, WebmailSettings, create_app
 
@@ -140,6 +142,11 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
 
     def check(value: Any) -> None:
         read_schedule(value)
+
+    def claim(code: str, server: str | None) -> tuple[str, str]:
+        register(box, code, server_url=box.settings.server_url or server)
+        claimed = box.row()
+        return claimed.device_id, claimed.domain
 
     return create_app(
         WebmailPorts(
@@ -152,6 +159,10 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
             sync_now=box.sync_in_background if has_uplink else None,
             next_departure=box.timetable.next_departure if has_uplink else None,
             check_schedule=check,
+            register=claim if has_uplink else None,
+            server_url=box.server_url,
+            room=lambda whole: room_of(settings, whole=whole),
+            tidy=box.tidy,
         ),
         WebmailSettings(
             session_key=session_key(box),

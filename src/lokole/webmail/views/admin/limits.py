@@ -23,7 +23,7 @@ _MB = 1_000_000
 #: field of the form, of the limits, how many of the one are one of the other, and the most
 _FIELDS = (
     ("letter_mb", "letter_bytes", _MB, 30),
-    ("files", "files", 1, 50),
+    ("most_files", "files", 1, 50),
     ("letters_a_day", "letters_a_day", 1, 10_000),
     ("night_mb", "night_bytes", _MB, 100_000),
 )

@@ -113,7 +113,7 @@ def import_list() -> str | Response | tuple[str, int]:
                 answers.append((line, word, why_not_this_name(error), ""))
     with ports.database.read() as tx:
         counts = {word: sum(answer[1] == word for answer in answers) for word in ("made", "there", "wrong")}
-        return _no_copy(page("admin_list_done.html", tx, place="more", answers=answers, counts=counts))
+        return _no_copy(page("admin_list_done.html", tx, place="more", answers=answers, tally=counts))
 
 
 def _make(tx: Connection, here: Account, entry: roll.Entry, hashed: str) -> Account:

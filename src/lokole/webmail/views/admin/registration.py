@@ -8,7 +8,7 @@ from dataclasses import replace
 from flask import abort, current_app, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from lokole.mail.errors import LokoleError, NotFound, Refused, Temporary
+from lokole.mail.errors import BadPackage, LokoleError, NotFound, Refused
 from lokole.mailbox.database import Connection
 from lokole.mailbox.tenants import get_tenant
 from lokole.webmail import access
@@ -84,19 +84,33 @@ def registration_page(tx: Connection, problem: str = "", **more: object) -> str:
 
 
 def _why_not(error: Exception) -> tuple[str, int]:
-    if isinstance(error, NotFound) or (isinstance(error, Refused) and error.code in ("code", "not-found", "http-404")):
-        return gettext("The server does not know this code. Look at it letter by letter, and type it again."), 400
-    if isinstance(error, Refused):
-        if error.code == "registered":
-            return gettext("This box is registered already."), 409
-        if error.code in ("server", "url"):
-            return gettext("Type the address of the server, which begins with https://."), 400
-        if error.code in ("used", "claimed", "taken", "key-taken", "http-409"):
-            return gettext("This code was used by another box. Ask for a new one."), 409
-        return gettext("The server did not take this code. Ask for a new one."), 400
-    if isinstance(error, Temporary) and "certificate" in f"{error} {error.__cause__}".lower():
+    if isinstance(error, Refused | NotFound):
+        return _refused(error.code if isinstance(error, Refused) else "not-found")
+    if isinstance(error, BadPackage):
+        return gettext("There is no Lokole server at this address. Look at it letter by letter."), 400
+    said = str(error)
+    if "certificate" in said and "time" in said:
         return gettext(
-            "The server could not be trusted. Perhaps the clock of the box is wrong: it says %(now)s. Set it, then try again.",
+            "The clock of the box may be wrong: it says %(now)s. So the server could not be trusted. Set the clock, then try again.",
             now=long_when(parts().ports.clock()),
         ), 503
+    if "certificate" in said:
+        return gettext("Another machine answers at this address. Look at it letter by letter."), 400
     return gettext("The server could not be reached. Look whether the box has internet now, then try again."), 503
+
+
+def _refused(code: str) -> tuple[str, int]:
+    match code:
+        case "registered":
+            return gettext("This box is registered already."), 409
+        case "server" | "url":
+            return gettext("Type the address of the server, which begins with https://."), 400
+        case "key":
+            return gettext(
+                "The server knows this box under another name already. Ask the people who look after it."
+            ), 409
+        case "not-found" | "http-404":
+            return gettext(
+                "The server does not know this code, or another box has used it. Look at it letter by letter, or ask for a new one."
+            ), 400
+    return gettext("The server did not take this code. Ask for a new one."), 400
