@@ -135,12 +135,14 @@ def departure(moment: datetime) -> str:
 
 
 def size(count: int) -> str:
-    """A file's size: ``820 B``, ``42 kB``, ``1.2 MB`` with the language's decimal sign."""
+    """A file's size: ``820 B``, ``42 kB``, ``1.2 MB``, ``4 GB`` with the language's decimal sign."""
     if count < 1000:
         return gettext("%(n)s B", n=count)
     if count < 999_500:
         return gettext("%(n)s kB", n=round(count / 1000))
-    return gettext("%(n)s MB", n=decimal(count / 1_000_000))
+    if count < 999_950_000:
+        return gettext("%(n)s MB", n=decimal(count / 1_000_000))
+    return gettext("%(n)s GB", n=decimal(count / 1_000_000_000))
 
 
 def decimal(value: float) -> str:

@@ -129,18 +129,18 @@ def test_bytes_kept_apart_come_as_a_file_to_administrators_only(box: Box) -> Non
 def test_limits_are_kept_shown_and_hold(box: Box) -> None:
     browser = chief(box).follow("Limits and cost")
     browser.press(
-        "Keep this", letter_mb="0,5", most_files="1", letters_a_day="1", night_mb="3", cost_per_mb="120", currency="FC"
+        "Keep this", letter_mb="0,05", most_files="1", letters_a_day="1", night_mb="3", cost_per_mb="120", currency="FC"
     )
     assert "It is kept." in browser.text
     with box.ports.database.read() as tx:
-        assert box_limits(tx, box.tenant) == BoxLimits(500_000, 1, 1, 3_000_000)
+        assert box_limits(tx, box.tenant) == BoxLimits(50_000, 1, 1, 3_000_000)
         assert [one.act for one in audit.last_acts(tx, box.tenant)] == ["price", "limits"]
         assert options.get_option(tx, box.tenant, "cost_per_mb") == 120
     fields = dict(browser.fields("/admin/limits").fields)
-    assert (fields["letter_mb"], fields["cost_per_mb"]) == ("0.5", "120")
+    assert (fields["letter_mb"], fields["cost_per_mb"]) == ("0.05", "120")
     writer = box.signed_in("mireille").open("/email/new")
-    writer.press("send", to="a@example.com", body="x", files=[("f", b"x" * 600_000, "text/plain")])
-    assert "Letters into the world carry up to 500 kB here. Take fewer or smaller files." in writer.text
+    writer.press("send", to="a@example.com", body="x", files=[("f", b"x" * 60_000, "text/plain")])
+    assert "Letters into the world carry up to 50 kB here. Take fewer or smaller files." in writer.text
     writer.open("/email/new").press(
         "send", to="a@example.com", body="x", files=[("f", b"x", "text/plain"), ("g", b"y", "text/plain")]
     )
@@ -222,7 +222,7 @@ def test_storage_says_what_takes_the_room_and_lets_go(make_box: Callable[..., Bo
     browser = chief(box)
     assert asked == [False]  # the overview weighs nothing
     browser.follow("What takes the room")
-    for said in ("5 MB", "70 MB", "10000 MB", "0 letters"):
+    for said in ("5 MB", "70 MB", "10 GB", "0 letters"):
         assert said in browser.text
     browser.press("Let go of it now")
     assert asked == [False, True, "tidy", True]
