@@ -1,7 +1,7 @@
 """What may leave: the limits of the box and what is decided for a person, asked in the one place where letters are written out.
 
 The limits of the box are the option ``limits``: numbers by name, without one there is no bound. Letters that come are never
-kept out by any of them (ADR 0018).
+kept out by any of them (ADR 16).
 """
 
 from __future__ import annotations
