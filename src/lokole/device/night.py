@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from lokole.mail.model import EmailNo
 from lokole.mailbox import schema
 from lokole.mailbox.allowances import box_limits
+from lokole.mailbox.bag import letter_bytes
 from lokole.mailbox.database import Connection, to_micros
-from lokole.mailbox.schema import attachment, email, package
+from lokole.mailbox.schema import package
 
 #: what left within this time belongs to the same night
 ONE_NIGHT = timedelta(hours=18)
@@ -28,7 +29,7 @@ def for_tonight(tx: Connection, tenant_no: int, waiting: Sequence[EmailNo], now:
         return list(waiting)
     gone = _left_already(tx, tenant_no, now)
     left = bound - gone
-    sizes = {no: _size(tx, tenant_no, no) for no in waiting}
+    sizes = {no: letter_bytes(tx, tenant_no, no) for no in waiting}
     chosen = set()
     if not gone:
         chosen.add(waiting[0])
@@ -53,12 +54,4 @@ def _left_already(tx: Connection, tenant_no: int, now: datetime) -> int:
             package.c.created_at > since,
         )
     )
-    return sum(_size(tx, tenant_no, no) for no in tx.execute(gone).scalars().all())
-
-
-def _size(tx: Connection, tenant_no: int, no: int) -> int:
-    text = select(func.length(email.c.body)).where(email.c.tenant == tenant_no, email.c.order_no == no)
-    files = select(func.coalesce(func.sum(attachment.c.size), 0)).where(
-        attachment.c.tenant == tenant_no, attachment.c.email == no
-    )
-    return int(tx.execute(text).scalar() or 0) + int(tx.execute(files).scalar_one())
+    return sum(letter_bytes(tx, tenant_no, no) for no in tx.execute(gone).scalars().all())

@@ -113,7 +113,9 @@ def test_after_the_paid_day_a_person_reads_and_writes_to_people_here(box: Box) -
     assert dict(chief.fields(chief.address + "/standing").fields)["paid_until"] == "2026-11-23"
     writer.open("/email/new").press("send", to="ruth@example.com", body="Hello")
     assert "It is in the bag." in writer.text
+    assert "Letters into the world are paid until Tuesday 24 November, 00:00." in writer.open("/more").text
     box.later(days=1)
+    assert "Your time for letters into the world ended." in writer.open("/more").text
     writer.open("/email/new").press("send", to="ruth@example.com", body="My dear Ruth")
     assert writer.status == 400
     assert "Your time for letters into the world ended on 24 November 2026." in writer.text
@@ -134,6 +136,7 @@ def test_a_full_mailbox_is_said_with_what_to_do(box: Box) -> None:
     assert "The letters take up all the room." in chief.text
     writer.open("/email/new").press("send", to="ruth@example.com", body="Hello")
     assert (writer.status, "Your letters take up all your room, 100 kB." in writer.text) == (400, True)
+    assert "Your letters take up 120 kB of 100 kB. Delete old ones" in writer.open("/more").text
     box.letter("mireille", "Still arrives")
     assert "Still arrives" in writer.open("/email/inbox").text
     writer.open(f"/email/delete/{no}").press("Delete")

@@ -168,6 +168,13 @@ def test_nights_are_shown_in_bytes_and_in_money(box: Box) -> None:
     assert "2.8 MB" in browser.text
     browser.open("/admin/limits").press("Keep this", cost_per_mb="120", currency="FC")
     assert "330 FC 2.8 MB" in browser.open("/admin").text
+    assert "dotted line" not in browser.text
+    assert "Will cost about" not in browser.text
+    box.signed_in("mireille").open("/email/new").press("send", to="a@example.com", body="x" * 500_000)
+    browser.open("/admin/limits").press("Keep this", night_mb="3")
+    browser.open("/admin")
+    assert "In the bag 1 letter Will cost about 60 FC" in browser.text
+    assert "The dotted line is the limit for what leaves in one night, 360 FC." in browser.text
 
 
 # --- the place -----------------------------------------------------------------------------------

@@ -5,7 +5,10 @@ from __future__ import annotations
 from flask import flash, redirect, url_for
 from werkzeug.wrappers import Response
 
-from lokole.mailbox import accounts, options, packages, quarantine, visits
+from lokole import __version__
+from lokole.mailbox import accounts, bag, options, packages, quarantine, visits
+from lokole.mailbox.allowances import box_limits
+from lokole.mailbox.visits import Visit
 from lokole.webmail import access, health, money, schedule, setting_up
 from lokole.webmail.pages import page, sentence
 from lokole.webmail.parts import parts
@@ -28,6 +31,7 @@ def overview() -> str | Response:
         nights = visits.last_visits(tx, person.tenant, limit=_NIGHTS)
         done = [night for night in nights if night.ended_at is not None]
         price = money.price(tx, person.tenant)
+        bound = box_limits(tx, person.tenant).night_bytes
         in_bag = packages.count_waiting(tx, person.tenant, "up")
         said = health.findings(tx, person)
         return page(
@@ -39,7 +43,11 @@ def overview() -> str | Response:
             priced=price.per_mb is not None,
             found=said,
             line=health.last_line(tx, person, done),
-            bars=_bars([night.bytes_up + night.bytes_down for night in reversed(nights)]),
+            bars=_bars([night.bytes_up + night.bytes_down for night in reversed(nights)], bound),
+            limit_at=_height(bound, _most(nights, bound)) if bound else None,
+            limit=(bound, money.said(price, bound)) if bound else None,
+            bag_cost=money.said(price, bag.bag_bytes(tx, person.tenant, "up")),
+            version=__version__,
             people_count=accounts.count_accounts(tx, person.tenant),
             apart=quarantine.count_quarantine(tx, person.tenant),
             together=options.get_option(tx, person.tenant, HELD_OPTION),
@@ -62,7 +70,15 @@ def twin() -> Response:
     return redirect(url_for("admin.overview"), 303)
 
 
-def _bars(values: list[int]) -> list[tuple[int, float, float]]:
-    """(x, y, height) of one bar per night in a picture of 300 by 64."""
-    most = max(values, default=0) or 1
-    return [(n * 22, 62 - max(1, 50 * value / most), max(1, 50 * value / most)) for n, value in enumerate(values)]
+def _most(nights: list[Visit], bound: int | None) -> int:
+    return max([night.bytes_up + night.bytes_down for night in nights] + [bound or 0, 1])
+
+
+def _height(value: int, most: int) -> float:
+    return max(1, 50 * value / most)
+
+
+def _bars(values: list[int], bound: int | None) -> list[tuple[int, float, float]]:
+    """(x, y, height) of one bar per night in a picture of 300 by 64, in which there is room for the limit of a night."""
+    most = max([*values, bound or 0, 1])
+    return [(n * 22, 62 - _height(value, most), _height(value, most)) for n, value in enumerate(values)]
