@@ -18,10 +18,12 @@ from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account, Address, Contact, Email, EmailId, EmailNo
 from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.entries import holders
+from lokole.mailbox.forgetting import forget_content
 from lokole.mailbox.letters import StoredEmail, read_email, store_email
 from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.posting import BOARD_NAME, make_post, may_post
-from lokole.mailbox.schema import email, post
+from lokole.mailbox.schema import email, post, waiting
 
 SENDERS_OPTION = "news_senders"
 
@@ -93,12 +95,18 @@ def get_post(tx: Connection, tenant_no: int, no: int, now: datetime, *, only_pub
 
 
 def take_down(tx: Connection, person: Account, no: int) -> None:
-    """Administrators take down anything, others what they have put up; raises NotFound."""
+    """Administrators take down anything, others what they have put up; its content goes unless somebody has the letter. Raises NotFound."""
     here = [post.c.tenant == person.tenant, post.c.email == no, post.c.removed.is_(False)]
     if not person.is_admin:
         here.append(post.c.account == person.no)
     if tx.execute(update(post).where(*here).values(removed=True)).rowcount != 1:
         raise NotFound("no such post")
+    leaves = select(waiting.c.email).where(waiting.c.email == no, waiting.c.state != "delivered")
+    if (
+        not holders(tx, person.tenant, no)
+        and tx.execute(leaves.where(waiting.c.tenant == person.tenant)).first() is None
+    ):
+        forget_content(tx, person.tenant, [no])
 
 
 def news_senders(tx: Connection, tenant_no: int) -> list[str]:

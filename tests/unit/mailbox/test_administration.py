@@ -16,7 +16,8 @@ from lokole.mailbox.allowances import BoxLimits, box_limits, set_box_limits
 from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import recount, set_flag
-from lokole.mailbox.letters import write_letter
+from lokole.mailbox.forgetting import forget_content
+from lokole.mailbox.letters import read_email, write_letter
 from lokole.mailbox.options import set_option
 from tests.mailbox_world import DOMAIN, World
 
@@ -67,7 +68,8 @@ def test_the_limits_of_the_box_hold_for_letters_into_the_world(world: World) -> 
 
 def test_limits_that_make_no_sense_are_no_limits(world: World) -> None:
     with world.database.write() as tx:
-        for nonsense in ([], {"files": "two", "letter_bytes": -4, "night_bytes": True}, "x"):
+        senseless: tuple[Any, ...] = ([], {"files": "two", "letter_bytes": -4, "night_bytes": True}, "x")
+        for nonsense in senseless:
             set_option(tx, world.tenant, "limits", nonsense)
             assert box_limits(tx, world.tenant) == BoxLimits()
 
@@ -215,6 +217,28 @@ def test_what_hangs_comes_down_by_its_day_or_by_hand(world: World) -> None:
         board.take_down(tx, world.ann, nos[0])
         with pytest.raises(NotFound):
             board.get_post(tx, world.tenant, nos[0], world.now, only_public=False)
+        assert read_email(tx, world.tenant, nos[0]).email.subject == ""
+
+
+def test_what_hangs_outlives_the_copy_of_its_writer(world: World) -> None:
+    with world.database.write() as tx:
+        standing.set_may_post(tx, world.ann, True)
+        no = world.written(tx, world.ann, to=(f"news@{DOMAIN}", f"bob@{DOMAIN}"), subject="Water")
+        forget_content(tx, world.tenant, [no])
+        assert read_email(tx, world.tenant, no).email.subject == "Water"
+        board.take_down(tx, world.ann, no)  # it hangs no more, and Bob keeps his letter
+        assert read_email(tx, world.tenant, no).email.subject == "Water"
+        forget_content(tx, world.tenant, [no])
+        assert read_email(tx, world.tenant, no).email.subject == ""
+
+
+def test_a_letter_in_the_bag_leaves_though_its_post_is_taken_down(world: World) -> None:
+    with world.database.write() as tx:
+        standing.set_may_post(tx, world.ann, True)
+        no = world.written(tx, world.ann, to=(f"news@{DOMAIN}", "out@example.org"), subject="Water")
+        set_flag(tx, world.ann, no, "deleted", True, "device-1")
+        board.take_down(tx, world.ann, no)
+        assert read_email(tx, world.tenant, no).email.subject == "Water"
 
 
 def test_news_from_elsewhere_needs_a_listed_sender_and_the_servers_word(world: World) -> None:

@@ -156,7 +156,7 @@ def test_wrong_days_and_numbers_are_named_beside_their_field(box: Box) -> None:
         ("quota_mb", "inf", "Write megabytes as a number"),
         ("quota_mb", "-1", "Write megabytes as a number"),
     ):
-        chief.open(f"/admin/people/{no}").press("Keep this", **{field: value})
+        chief.open(f"/admin/people/{no}").press("Keep this", None, **{field: value})
         assert (chief.status, sentence in chief.text) == (400, True), value
         assert dict(chief.fields(f"/admin/people/{no}/standing").fields)[field] == value
     assert acts(box) == []

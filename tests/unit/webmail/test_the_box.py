@@ -154,7 +154,7 @@ def test_wrong_limits_are_named_and_nothing_is_kept(box: Box) -> None:
     browser = chief(box, "/admin/limits")
     for field, value in (("letter_mb", "31"), ("most_files", "many"), ("letters_a_day", "0"), ("night_mb", "inf"),
                          ("cost_per_mb", "nan")):  # fmt: skip
-        browser.press("Keep this", **{field: value})
+        browser.press("Keep this", None, **{field: value})
         assert (browser.status, "Write a number" in browser.text) == (400, True), field
         assert dict(browser.fields("/admin/limits").fields)[field] == value
         browser.open("/admin/limits")
