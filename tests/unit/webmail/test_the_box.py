@@ -356,6 +356,8 @@ def test_an_old_form_of_the_first_visit_changes_nothing(make_box: Callable[..., 
     browser.press("Keep this", place="Bolenge")
     browser.post("/admin/first", form | {"place": "Elsewhere"})
     assert "step 2 of 4" in browser.text
+    browser.post("/admin/first", form | {"later": "yes"})
+    assert "step 2 of 4" in browser.text
     assert "Bolenge" in box.browser().open("/").text
 
 
