@@ -526,7 +526,7 @@ MUTANTS = (
     Mutant(
         "everybody is an administrator",
         "webmail/access.py",
-        "    if request.blueprint == ADMIN_BLUEPRINT and not person.is_admin:\n        abort(403)\n",
+        "    if request.blueprint in ADMIN_BLUEPRINTS and not person.is_admin:\n        abort(403)\n",
         "",
         PAGES,
         "P16",

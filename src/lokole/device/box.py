@@ -20,7 +20,7 @@ from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import DeviceId, SyncReport, TenantNo
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.identity import ensure_identity
-from lokole.mailbox.options import get_option
+from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.tenants import TenantRow, add_tenant, get_tenant, list_tenants
 from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.ports.blobs import BlobStore
@@ -28,6 +28,7 @@ from lokole.ports.callables import Clock, Entropy, Shrink
 from lokole.ports.sync_peer import SyncPeer
 from lokole.ports.uplink import Uplink
 from lokole.sync.compression import Compression
+from lokole.webmail import setting_up
 
 SERVER_OPTION = "server_url"
 
@@ -153,7 +154,7 @@ class Box:
         for row in list_tenants(tx):
             return row.no
         entropy = self.ports.entropy
-        return add_tenant(
+        no = add_tenant(
             tx,
             domain=self.settings.domain,
             device_id=str(UUID(bytes=entropy(16), version=4)),
@@ -161,3 +162,5 @@ class Box:
             webhook_secret=hashlib.sha256(entropy(32)).hexdigest(),
             now=self.ports.clock(),
         )
+        set_option(tx, no, setting_up.OPTION, setting_up.STEPS[0])  # the first administrator is led through it
+        return no

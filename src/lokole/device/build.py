@@ -136,6 +136,8 @@ def key_lines(settings: DeviceSettings) -> list[str]:
 
 def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
     """The pages of ``box``; ``links`` are further addresses that its start page names."""
+    from lokole.device.register import register
+    from lokole.device.room import room_of
     from lokole.device.schedule import read_schedule
     from lokole.webmail.app import OneTenant, WebmailPorts, WebmailSettings, create_app
 
@@ -144,6 +146,11 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
 
     def check(value: Any) -> None:
         read_schedule(value)
+
+    def claim(code: str, server: str | None) -> tuple[str, str]:
+        register(box, code, server_url=box.settings.server_url or server)
+        claimed = box.row()
+        return claimed.device_id, claimed.domain
 
     return create_app(
         WebmailPorts(
@@ -157,6 +164,10 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
             next_departure=box.timetable.next_departure if has_uplink else None,
             check_schedule=check,
             carrier=Carrier(box),
+            register=claim if has_uplink else None,
+            server_url=box.server_url,
+            room=lambda whole: room_of(settings, whole=whole),
+            tidy=box.tidy,
         ),
         WebmailSettings(
             session_key=session_key(box),

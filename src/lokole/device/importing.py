@@ -20,12 +20,14 @@ from lokole.mail.errors import BadPackage, Refused, Temporary
 from lokole.mail.html import make_safe
 from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
 from lokole.mailbox import accounts, letters, outbound, roaming
+from lokole.mailbox.board import is_news
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.post import take_in
+from lokole.mailbox.posting import BOARD_NAME, make_post
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope, set_recipients
 from lokole.mailbox.seen import find_letter, remember_letter
@@ -191,8 +193,14 @@ class _Importer:
             people: list[AccountNo] = []
             new: list[AccountNo] = []
             envelope: dict[str, str] = {}
+            news = False
             for address in _envelope(email, tenant.domain):
                 account = accounts.find_account_no(tx, tenant.no, address.local)
+                if address.local.casefold() == BOARD_NAME:
+                    # only the server's mark counts, never what the letter says of itself; without it nobody has this name
+                    news = is_news(tx, tenant.no, email.sender.address, proven=record.proven)
+                    envelope[address.key] = "delivered" if news else "dead"
+                    continue
                 envelope[address.key] = "unknown" if account is None else "delivered"
                 if account is not None:
                     people.append(account)
@@ -215,6 +223,8 @@ class _Importer:
                 new = people if created else []
             take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now)
             set_envelope(tx, tenant.no, no, envelope)
+            if news:
+                make_post(tx, tenant.no, no, now, account=None, public=True)
             if self._package_no is not None and _ID.fullmatch(record.uid):
                 note_carried(tx, tenant.no, self._package_no, [Carried(frame, bytes.fromhex(record.uid), no)])
         self.letters += created

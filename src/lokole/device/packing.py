@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from lokole.device.night import for_tonight
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Attachment, DeliveryState, EmailNo, PackageRef, TenantNo
 from lokole.mailbox import accounts, letters, outbound, packages, recipients
@@ -114,7 +115,7 @@ def build_package(
         server_key = find_server_key(tx, tenant.no) if seed else None
         epoch = ensure_identity(tx, entropy)
         seq = packages.next_seq(tx, tenant.no, epoch, UP)
-        waiting = list(packages.waiting_emails(tx, tenant.no, UP))
+        waiting = for_tonight(tx, tenant.no, list(packages.waiting_emails(tx, tenant.no, UP)), now)
         people = accounts.accounts_to_send(tx, tenant.no)
         besides = outbound.waiting_records(tx, tenant.no, UP) if server_key is not None else []
         acks = _acknowledgements(tx, tenant.no) if server_key is not None else []

@@ -18,7 +18,7 @@ from lokole.mail.model import Account, AccountNo, Address
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.days import today
 from lokole.mailbox.entries import deliver_kept
-from lokole.mailbox.schema import account, email, entry, tenant, waiting
+from lokole.mailbox.schema import account, alias, email, entry, standing, tenant, waiting
 from lokole.mailbox.sessions import account_of, end_all_sessions
 from lokole.mailbox.upsert import insert_new
 from lokole.sync.records import AccountRecord
@@ -69,11 +69,20 @@ NAME_RESTS_DAYS = 180
 MAX_DISPLAY_NAME = 60
 
 _EVERY: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
-_WITH_DOMAIN = _EVERY.where(account.c.removed_day.is_(None))
+#: neither left for good nor become one with somebody else
+_IS_SOMEBODY = (account.c.removed_day.is_(None), ~exists().where(alias.c.account == account.c.no))
+_WITH_DOMAIN = _EVERY.where(*_IS_SOMEBODY)
 _BY_NAME = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
 _BY_NO = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.no == bindparam("no"))
 _NO_BY_NAME = select(account.c.no).where(
-    account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"), account.c.removed_day.is_(None)
+    account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"), *_IS_SOMEBODY
+)
+_NO_BY_OLD_NAME = select(alias.c.target).where(
+    alias.c.tenant == bindparam("tenant"),
+    alias.c.account
+    == select(account.c.no)
+    .where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
+    .scalar_subquery(),
 )
 _INSERT = insert_new(account, [column.name for column in account.columns if column.name != "no"], returning="no")
 
@@ -144,14 +153,22 @@ def check_free(tx: Connection, tenant_no: int, name: str) -> None:
 
 
 def find_account(tx: Connection, tenant_no: int, name: str) -> Account | None:
-    """The person with this name (case does not count), or None."""
-    row = tx.execute(_BY_NAME, {"tenant": tenant_no, "name": name.strip().casefold()}).first()
+    """The person with this name (case does not count), also one that they had before they became one with somebody; or None."""
+    asked = {"tenant": tenant_no, "name": name.strip().casefold()}
+    row = tx.execute(_BY_NAME, asked).first()
+    if row is None:
+        target = tx.execute(_NO_BY_OLD_NAME, asked).scalar()
+        row = None if target is None else tx.execute(_BY_NO, {"tenant": tenant_no, "no": target}).first()
     return None if row is None else account_of(row)
 
 
 def find_account_no(tx: Connection, tenant_no: int, name: str) -> AccountNo | None:
     """Only the number of :func:`find_account`; for imports, which ask for it with every letter."""
-    no = tx.execute(_NO_BY_NAME, {"tenant": tenant_no, "name": name.strip().casefold()}).scalar()
+    asked = {"tenant": tenant_no, "name": name.strip().casefold()}
+    no = tx.execute(_NO_BY_NAME, asked).scalar()
+    if no is None and tx.execute(_NO_BY_OLD_NAME, asked).scalar() is not None:
+        person = find_account(tx, tenant_no, name)
+        no = None if person is None else person.no
     return None if no is None else AccountNo(no)
 
 
@@ -173,8 +190,37 @@ def list_accounts(tx: Connection, tenant_no: int) -> list[Account]:
 
 def count_accounts(tx: Connection, tenant_no: int) -> int:
     """How many people a device has."""
-    here = (account.c.tenant == tenant_no, account.c.removed_day.is_(None))
+    here = (account.c.tenant == tenant_no, *_IS_SOMEBODY)
     return int(tx.execute(select(func.count()).select_from(account).where(*here)).scalar_one())
+
+
+def count_admins(tx: Connection, tenant_no: int) -> int:
+    """How many look after a device and are not shut out."""
+    here = (account.c.tenant == tenant_no, account.c.is_admin.is_(True), account.c.suspended.is_(False), *_IS_SOMEBODY)
+    return int(tx.execute(select(func.count()).select_from(account).where(*here)).scalar_one())
+
+
+def some_accounts(
+    tx: Connection, tenant_no: int, *, words: str = "", only_listed: bool = False, offset: int = 0, limit: int = 50
+) -> tuple[list[Account], int]:
+    """People by name whose name or display name holds ``words``, ``limit`` of them from ``offset`` on, and how many there are in all.
+
+    ``only_listed`` leaves out whoever is suspended or did not say yes to the directory.
+    """
+    query = _WITH_DOMAIN.where(account.c.tenant == tenant_no)
+    wanted = words.strip()
+    if wanted:
+        query = query.where(
+            account.c.name.icontains(wanted, autoescape=True)
+            | account.c.display_name.icontains(wanted, autoescape=True)
+        )
+    if only_listed:
+        query = query.join(standing, standing.c.account == account.c.no).where(
+            standing.c.listed.is_(True), account.c.suspended.is_(False)
+        )
+    total = int(tx.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+    rows = tx.execute(query.order_by(account.c.name).offset(offset).limit(limit))
+    return [account_of(row) for row in rows], total
 
 
 def password_hash(tx: Connection, person: Account) -> str | None:
@@ -210,7 +256,12 @@ def set_suspended(tx: Connection, person: Account, suspended: bool) -> None:
 
 
 def set_admin(tx: Connection, person: Account, is_admin: bool) -> None:
-    """Make a person an administrator, or take it back."""
+    """Make a person an administrator, or take it back.
+
+    Raises Refused, code ``last-admin``, when nobody would be left who looks after the device.
+    """
+    if not is_admin and person.is_admin and not person.suspended and count_admins(tx, person.tenant) < 2:
+        raise Refused("somebody has to look after the box", code="last-admin")
     _change(tx, person, is_admin=is_admin)
 
 

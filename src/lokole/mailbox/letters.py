@@ -33,6 +33,7 @@ from lokole.mail.model import (
     TenantNo,
 )
 from lokole.mailbox.accounts import any_roaming, find_account_no
+from lokole.mailbox.allowances import check_letter
 from lokole.mailbox.attachments import (
     StoredAttachment,
     add_attachment_later,
@@ -46,6 +47,7 @@ from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.fulltext import index_letter, letter_text
 from lokole.mailbox.packages import add_waiting
+from lokole.mailbox.posting import BOARD_NAME, make_post, may_post
 from lokole.mailbox.recipients import envelope_of, set_recipients, written_recipients
 from lokole.mailbox.schema import address, automatic, email
 from lokole.mailbox.upsert import insert_new
@@ -169,8 +171,11 @@ def write_letter(
     The sender's address is the writer's whatever ``letter`` says; date and Message-ID are given when missing.
     Every other recipient gets a delivery state ``waiting``, and the letter a waiting row ``up``; that it gets also when
     its writer or one of the people here has roaming on.
-    Raises Refused, nothing written: ``no-recipient`` (field ``to``), ``address`` or ``unknown-person`` (field: the address as written).
+    A letter to the board (``posting.BOARD_NAME``) hangs there for the people of the device, when the writer may post.
+    Raises Refused, nothing written: ``no-recipient`` (field ``to``), ``address`` or ``unknown-person`` (field: the address as written),
+    ``no-post``, and as :func:`allowances.check_letter`.
     """
+    board = False
     local: dict[AccountNo, None] = {}
     noted: dict[str, Delivery] = {}
     names: dict[str, str] = {}
@@ -181,11 +186,16 @@ def write_letter(
                 continue
             state = DeliveryState.WAITING
             if parsed.domain == writer.domain:
-                person = find_account_no(tx, tenant_no, parsed.local)
-                if person is None:
-                    raise Refused("nobody here has this name", code="unknown-person", field=contact.address)
-                local[person] = None
                 state = DeliveryState.LOCAL
+                person = find_account_no(tx, tenant_no, parsed.local)
+                if parsed.local.casefold() == BOARD_NAME:
+                    if not may_post(tx, writer):
+                        raise Refused("this person may not post", code="no-post", field=contact.address)
+                    board = True
+                elif person is None:
+                    raise Refused("nobody here has this name", code="unknown-person", field=contact.address)
+                else:
+                    local[person] = None
             noted[parsed.key] = Delivery(parsed.key, role, state)
             names[parsed.key] = contact.name
     if not noted:
@@ -196,6 +206,8 @@ def write_letter(
         sent_at=letter.sent_at or now,
         message_id=letter.message_id or f"<{id.hex()}@{writer.domain}>",
     )
+    outwards = any(one.state is DeliveryState.WAITING for one in noted.values())
+    check_letter(tx, writer, text=letter.body, attachments=attachments, outwards=outwards, now=now)
     # to oneself: one entry, in the inbox and among the sent (entries.lists_of)
     to_self = writer.no in local
     # each step is harmless when it was done before
@@ -206,10 +218,11 @@ def write_letter(
         if person != writer.no:
             deliver(tx, tenant_no, no, person)
     set_recipients(tx, tenant_no, no, noted.values(), writer=writer.no, names=names)
-    outside = any(one.state is DeliveryState.WAITING for one in noted.values())
     # who reads their mail in town reads there what a neighbour has written, too
-    if outside or writer.roaming or any_roaming(tx, tenant_no, local):
+    if outwards or writer.roaming or any_roaming(tx, tenant_no, local):
         add_waiting(tx, tenant_no, no, "up")
+    if board:
+        make_post(tx, tenant_no, no, now, account=writer.no, public=False)
     return no
 
 

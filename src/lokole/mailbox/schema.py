@@ -125,6 +125,46 @@ way_in = Table(
     sqlite_with_rowid=False,
 )
 
+alias = Table(
+    "alias",
+    metadata,
+    # a person who became one with another: the row of the account stays for its name, whose letters go to ``target``
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("target", Number, ForeignKey("account.no"), nullable=False),
+    Index("ix_alias_target", "target"),
+    sqlite_with_rowid=False,
+)
+
+standing = Table(
+    "standing",
+    metadata,
+    # what an administrator has decided for a person, and whether the person is in the directory; without a row: nothing
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("paid_until", BigInteger),  # after it letters go to people here only; null: no end
+    Column("quota_bytes", BigInteger),  # null: no bound
+    Column("local_only", Boolean, nullable=False),  # writes to people here only
+    Column("listed", Boolean, nullable=False),  # said yes to being in the directory
+    Column("may_post", Boolean, nullable=False),  # on the board
+    sqlite_with_rowid=False,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # who of the administrators did what, written in the transaction that did it; the newest of each tenant
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),  # a name, so that it is still said when the person has gone
+    Column("act", String(40), nullable=False),  # a stable word
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_audit_tenant", "tenant", "no"),
+    sqlite_autoincrement=True,
+)
+
 session = Table(
     "session",
     metadata,
@@ -285,6 +325,24 @@ attachment = Table(
     Column("sha256", String(64), nullable=False),
     Column("size", BigInteger, nullable=False),
     Index("ix_attachment_sha256", "tenant", "sha256"),
+    sqlite_with_rowid=False,
+)
+
+post = Table(
+    "post",
+    metadata,
+    # a letter that hangs on the board
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    Column(
+        "account", Number, ForeignKey("account.no")
+    ),  # who put it there; null: somebody elsewhere, proven by the server
+    Column("public", Boolean, nullable=False),  # shown to everybody who opens the pages
+    Column("pinned", Boolean, nullable=False),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),  # taken down by itself; null: stays
+    Column("removed", Boolean, nullable=False),
+    Index("ix_post_board", "tenant", "removed", "pinned", "email"),
     sqlite_with_rowid=False,
 )
 

@@ -71,6 +71,8 @@ def letter_fields(record: EmailRecord) -> Fields:
         fields["automatic"] = True
     if record.entries:
         fields["entries"] = [entry_fields(one) for one in record.entries]
+    if record.proven:
+        fields["proven"] = True
     return fields
 
 
@@ -105,7 +107,7 @@ def read_letter(fields: Fields) -> tuple[EmailRecord, list[Attachment]]:
     entries = tuple(_read_entry(item) for item in _list(fields, "entries"))
     if max(len(files), len(entries)) > MAX_FILES:
         raise BadPackage("the letter has too many files or entries")
-    return EmailRecord(uid, email, tuple(notes), entries), files
+    return EmailRecord(uid, email, tuple(notes), entries, proven=_truth(fields, "proven")), files
 
 
 def read_apart(fields: Fields) -> tuple[str, Attachment, tuple[str, ...]]:

@@ -35,13 +35,14 @@ class EmailRecord:
 
     ``notes`` say in stable words what the reader had to do without (protocol 2.4):
     ``uid-derived``, ``sent_at-unreadable``, ``attachment-unreadable:N`` with N counting from 1.
-    ``entries`` travel in version 2 only (protocol 7.3).
+    ``entries`` and ``proven`` (the server has proven who sent it) travel in version 2 only (protocol 7.3).
     """
 
     uid: str
     email: Email
     notes: tuple[str, ...] = ()
     entries: tuple[EntryState, ...] = ()
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from lokole.mail.model import Account, EmailNo
 from lokole.mailbox import accounts, lists, sessions
 from lokole.mailbox.database import Connection
 from lokole.mailbox.lists import StoredEntry
-from lokole.webmail import house
+from lokole.webmail import house, setting_up
 from lokole.webmail.browsers import describe
 from lokole.webmail.parts import parts
 
@@ -49,6 +49,10 @@ PUBLIC = frozenset(
         "portal.worker",
         "portal.offline",
         "portal.probe",
+        "board.news",
+        "board.post",
+        "board.body",
+        "board.file",
     }
 )
 #: what somebody may still do who has to choose a way in first.
@@ -211,6 +215,10 @@ def _guard() -> Response | None:
         return redirect(url_for("ways.password"), 303)
     if request.blueprint in ADMIN_BLUEPRINTS and not person.is_admin:
         abort(403)
+    if person.is_admin and endpoint == "mailbox.inbox":
+        with parts().ports.database.read() as tx:
+            if setting_up.pending(tx, person.tenant):
+                return redirect(url_for("admin.first"), 303)
     return None
 
 

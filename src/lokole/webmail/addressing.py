@@ -15,6 +15,7 @@ from lokole.mail.model import Account, Address, Contact
 from lokole.mail.near import near_domain, near_names
 from lokole.mailbox import accounts, contacts
 from lokole.mailbox.database import Connection
+from lokole.mailbox.posting import BOARD_NAME
 from lokole.webmail.words import gettext
 
 _SPLIT = re.compile(r"[,;\r\n]+")
@@ -104,7 +105,8 @@ def _read(tx: Connection, person: Account, part: str, names: Names, into: Checke
         _say_what_is_wrong(text[:80], person, into)
         return ()
     if address.domain == person.domain:
-        if accounts.find_account_no(tx, person.tenant, address.local) is None:
+        known = address.local.casefold() == BOARD_NAME or accounts.find_account_no(tx, person.tenant, address.local)
+        if not known:
             shown = address.local[:64]
             into.errors.append(gettext("Nobody here is called “%(name)s”. Look at the list of people.", name=shown))
             into.near += [(text, f"{one}@{person.domain}") for one in names.near(address.local)]

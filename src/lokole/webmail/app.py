@@ -21,9 +21,11 @@ from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, Webmail
 from lokole.webmail.views import (
     account,
     admin,
+    board,
     carry,
     compose,
     contacts,
+    directory,
     doors,
     drafts,
     failures,
@@ -84,7 +86,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     failures.install(app)
     for view in (
         *(home, portal, account, signup, ways, profile),
-        *(mailbox, letter, compose, drafts, contacts, preferences),
+        *(mailbox, letter, compose, drafts, contacts, preferences, board, directory),
         *(admin, slip, doors),
     ):
         app.register_blueprint(view.blueprint)

@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lokole.mailbox.database import Connection
-from lokole.mailbox.options import get_option
+from lokole.mailbox.options import forget_option, get_option, set_option
 from lokole.webmail.language import decimal
 from lokole.webmail.words import gettext
 
+COST_OPTION, CURRENCY_OPTION = "cost_per_mb", "currency"
+DEFAULT_CURRENCY = "FC"
+MAX_CURRENCY = 10
 _MB = 1_000_000
 #: letters travel compressed and in one package: what a short one adds, counted generously
 LETTER_BYTES = 600
@@ -22,7 +25,14 @@ class Price:
     """``per_mb`` is None where no price is set; then nothing is said."""
 
     per_mb: float | None = None
-    currency: str = "FC"
+    currency: str = DEFAULT_CURRENCY
+
+    def said(self, count: int) -> str:
+        """Such as "330 FC" for bytes that have gone; empty without a price."""
+        if self.per_mb is None:
+            return ""
+        value = count * self.per_mb / _MB
+        return f"{round(value) if value >= 10 else decimal(value)} {self.currency}"
 
     def about(self, count: int) -> str:
         """Such as "about 9 FC"; empty without a price. Never less than what there is money for."""
@@ -35,7 +45,16 @@ class Price:
 
 def price(tx: Connection, tenant_no: int) -> Price:
     """The price at this box."""
-    value = get_option(tx, tenant_no, "cost_per_mb")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        return Price()
-    return Price(float(value), str(get_option(tx, tenant_no, "currency", "FC"))[:10])
+    currency = str(get_option(tx, tenant_no, CURRENCY_OPTION, DEFAULT_CURRENCY))[:MAX_CURRENCY]
+    value = get_option(tx, tenant_no, COST_OPTION)
+    is_price = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
+    return Price(float(value) if is_price else None, currency)
+
+
+def set_price(tx: Connection, tenant_no: int, wanted: Price) -> None:
+    """Keep it; without a price nothing is said of money."""
+    set_option(tx, tenant_no, CURRENCY_OPTION, wanted.currency[:MAX_CURRENCY] or DEFAULT_CURRENCY)
+    if wanted.per_mb is None:
+        forget_option(tx, tenant_no, COST_OPTION)
+    else:
+        set_option(tx, tenant_no, COST_OPTION, wanted.per_mb)

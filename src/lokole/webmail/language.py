@@ -20,6 +20,7 @@ from flask import g, request, session
 from flask_login import current_user
 
 from lokole.webmail.parts import parts
+from lokole.webmail.site import site
 from lokole.webmail.words import gettext, locale, mark, ngettext
 
 #: what the code itself is written in; it has no catalogue
@@ -33,7 +34,7 @@ _SWAHILI_HOURS = (
 
 
 @cache
-def offered() -> dict[str, str]:
+def complete() -> dict[str, str]:
     """The code of each language of these pages with its name in itself: English, then the compiled catalogues by name."""
     # Translators: the name of your language in your language, as it stands in the menu of languages.
     own_name = mark("English")
@@ -57,10 +58,18 @@ def _name_in_itself(code: str) -> str:
 def choose() -> str:
     """The language of this request."""
     mine = getattr(current_user, "language", None) if current_user else None
+    here = offered()
     for wish in (request.args.get("lang"), session.get("language"), mine):
-        if wish in offered():
+        if wish in here:
             return str(wish)
-    return request.accept_languages.best_match(list(offered())) or parts().settings.default_language
+    usual = site().language or parts().settings.default_language
+    return request.accept_languages.best_match(list(here)) or (usual if usual in here else next(iter(here)))
+
+
+def offered() -> dict[str, str]:
+    """The languages that this box offers: all that are complete, or those of them that its people chose."""
+    chosen = site().languages
+    return {code: name for code, name in complete().items() if code in chosen} or complete()
 
 
 def known_zone(name: str) -> bool:
@@ -141,6 +150,11 @@ def day(moment: datetime) -> str:
     return _said(moment.astimezone(zone()), "EEE d")
 
 
+def date(moment: datetime) -> str:
+    """A day with its year: ``3 November 2026``."""
+    return _said(moment.astimezone(zone()), "d MMMM y")
+
+
 def departure(moment: datetime) -> str:
     """When something leaves, to stand within a sentence: "tonight at 02:00", "today at 14:00", "on Monday at 02:00"."""
     there, today = moment.astimezone(zone()), now()
@@ -161,12 +175,14 @@ def departure(moment: datetime) -> str:
 
 
 def size(count: int) -> str:
-    """A file's size: ``820 B``, ``42 kB``, ``1.2 MB`` with the language's decimal sign."""
+    """A file's size: ``820 B``, ``42 kB``, ``1.2 MB``, ``4 GB`` with the language's decimal sign."""
     if count < 1000:
         return gettext("%(n)s B", n=count)
     if count < 999_500:
         return gettext("%(n)s kB", n=round(count / 1000))
-    return gettext("%(n)s MB", n=decimal(count / 1_000_000))
+    if count < 999_950_000:
+        return gettext("%(n)s MB", n=decimal(count / 1_000_000))
+    return gettext("%(n)s GB", n=decimal(count / 1_000_000_000))
 
 
 def decimal(value: float) -> str:

@@ -19,6 +19,7 @@ from lokole.webmail import drum, language
 from lokole.webmail.access import own_telephone, signed_in
 from lokole.webmail.assets import Asset
 from lokole.webmail.parts import parts
+from lokole.webmail.site import site
 from lokole.webmail.words import gettext
 
 #: what a redirect may say afterwards: (look, sentence).
@@ -32,7 +33,6 @@ NOTES = {
         lazy_gettext("This letter was changed in another window, too. Both are kept: look which one you want."),
     ),
     "draft-deleted": ("good", lazy_gettext("The letter that you had begun is deleted.")),
-    "saved": ("good", lazy_gettext("It is kept.")),
     "removed": ("good", lazy_gettext("It is taken out.")),
     "deleted": ("good", lazy_gettext("The letter is deleted.")),
     "password-changed": ("good", lazy_gettext("Your new password is set. Other telephones are signed out.")),
@@ -43,7 +43,6 @@ NOTES = {
         "warn",
         lazy_gettext("Somebody tried to enter as you, several times. If it was not you, choose a longer password."),
     ),
-    "profile-saved": ("good", lazy_gettext("It is kept.")),
     "roaming-on": ("good", lazy_gettext("From the next exchange on you can read your letters in town, too.")),
     "roaming-off": ("good", lazy_gettext("From the next exchange on your letters can be read here only.")),
     "roaming-needs-password": (
@@ -52,7 +51,6 @@ NOTES = {
     ),
     "others-signed-out": ("good", lazy_gettext("All other telephones are signed out.")),
     "gone": ("good", lazy_gettext("Your address is gone. Thank you for having been here.")),
-    "doors-saved": ("good", lazy_gettext("It is kept.")),
     "welcome": ("good", lazy_gettext("Welcome. This is your inbox.")),
     "signed-out": ("good", lazy_gettext("You have left. Nobody can read your letters here.")),
     "schedule-saved": ("good", lazy_gettext("The new hours are kept.")),
@@ -62,6 +60,17 @@ NOTES = {
     "unsuspended": ("good", lazy_gettext("This person can sign in again.")),
     "promoted": ("good", lazy_gettext("This person looks after the box now, too.")),
     "demoted": ("good", lazy_gettext("This person no longer looks after the box.")),
+    "last-admin": ("warn", lazy_gettext("Somebody has to look after the box. Let somebody else do it first.")),
+    "saved": ("good", lazy_gettext("It is kept.")),
+    "person-deleted": ("good", lazy_gettext("This person is no longer here.")),
+    "people-merged": ("good", lazy_gettext("The two are one now. Letters to the old name still arrive.")),
+    "registered": ("good", lazy_gettext("The box is registered. Its letters leave with the next exchange.")),
+    "tidied": ("good", lazy_gettext("What nobody needs is gone.")),
+    "set-up": ("good", lazy_gettext("The box is ready.")),
+    "posted": ("good", lazy_gettext("It hangs on the board.")),
+    "taken-down": ("good", lazy_gettext("It no longer hangs on the board.")),
+    "listed": ("good", lazy_gettext("You are in the list of people.")),
+    "unlisted": ("good", lazy_gettext("You are no longer in the list of people.")),
     "resolved": ("good", lazy_gettext("It is marked as seen.")),
 }
 
@@ -101,7 +110,7 @@ def install(app: Flask) -> None:
         day=language.day,
         size=language.size,
         file_count=language.file_count,
-        offered=language.offered(),
+        date=language.date,
     )
     app.context_processor(_everywhere)
 
@@ -127,6 +136,9 @@ def _everywhere() -> dict[str, Any]:
         "here": request.path,
         "carries": parts().ports.carrier is not None,
         "counts": None,
+        "offered": language.offered(),
+        "site": site(),
+        "local_only": parts().ports.sync_now is None,
     }
 
 

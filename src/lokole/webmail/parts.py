@@ -61,6 +61,16 @@ class Town(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """How full the disk is, and what of it is the database's and the files'; all in bytes."""
+
+    free: int
+    total: int
+    database: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WebmailPorts:
     """What the pages ask of the outside.
 
@@ -69,6 +79,9 @@ class WebmailPorts:
     ``next_departure`` is when the next package leaves, or None when none is planned.
     ``check_schedule`` raises Refused for a schedule that cannot be kept; it is told before it is saved.
     ``schedule_changed`` is called after a new schedule was saved.
+    ``register`` claims the box's place at a server (code, address of the server or None) and returns device id and domain;
+    it raises Refused and Temporary. ``server_url`` is the server that is known. ``room`` says how full the disk is; with True also
+    what takes it up, which may take a while. ``tidy`` lets go of files that no letter names, and returns how many.
     ``written`` is told of each letter that somebody sent (tenant, letter), in the transaction that stores it.
     ``carrier`` packs and takes mail for passers-by at the box, ``town`` takes it at the server; each page is where its port is.
     """
@@ -86,6 +99,10 @@ class WebmailPorts:
     written: Callable[[Connection, int, int], None] | None = None
     carrier: Carrier | None = None
     town: Town | None = None
+    register: Callable[[str, str | None], tuple[str, str]] | None = None
+    server_url: Callable[[], str | None] | None = None
+    room: Callable[[bool], Room] | None = None
+    tidy: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

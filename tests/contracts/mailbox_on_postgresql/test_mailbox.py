@@ -1,6 +1,7 @@
 """Every test of the mailbox that asks a database, once more: the two engines have to agree."""
 
 from tests.unit.mailbox.test_accounts import *  # noqa: F403
+from tests.unit.mailbox.test_administration import *  # noqa: F403
 from tests.unit.mailbox.test_drafts import *  # noqa: F403
 from tests.unit.mailbox.test_entries import *  # noqa: F403
 from tests.unit.mailbox.test_held import *  # noqa: F403

@@ -25,7 +25,7 @@ def take(box: Box, *records: EmailRecord) -> None:
     with box.ports.database.read() as tx:
         row = get_tenant(tx, box.tenant)
     import_package(
-        records,
+        enumerate(records, start=1),
         name="ab" * 32,
         database=box.ports.database,
         blobs=box.ports.blobs,

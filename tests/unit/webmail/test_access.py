@@ -34,13 +34,16 @@ PUBLIC = {
     "portal.worker",
     "portal.offline",
     "portal.probe",
+    "board.news",
+    "board.post",
+    "board.body",
+    "board.file",
 }
 #: what anybody may do at the server's pages, which are not those of a box
 IN_TOWN = {"town.start", "town.hand_in"}
 PERSON = {
     "home.more",
     "account.logout",
-    "account.people",
     "ways.password",
     "ways.pin",
     "ways.pictures",
@@ -50,6 +53,11 @@ PERSON = {
     "profile.where",
     "profile.end",
     "profile.leave",
+    "board.show",
+    "board.new",
+    "board.take_down",
+    "directory.people",
+    "directory.list_me",
     "mailbox.first_page",
     "mailbox.inbox",
     "mailbox.sent",
@@ -90,6 +98,21 @@ ADMIN = {
     "doors.show",
     "admin.change",
     "admin.twin",
+    "admin.people",
+    "admin.new_person",
+    "admin.import_list",
+    "admin.decide",
+    "admin.delete_person",
+    "admin.merge",
+    "admin.log",
+    "admin.raw",
+    "admin.limits",
+    "admin.place",
+    "admin.registration",
+    "admin.storage",
+    "admin.tidy",
+    "admin.first",
+    "admin.senders",
 }
 
 

@@ -89,7 +89,7 @@ def fill(box: Box, code: str) -> int:
     return no
 
 
-@pytest.mark.parametrize("code", language.offered())
+@pytest.mark.parametrize("code", language.complete())
 def test_no_page_keeps_anybody_out(box: Box, browser: Browser, code: str) -> None:
     no = fill(box, code)
     routes = addresses(box, "GET", no, 2)

@@ -120,9 +120,9 @@ def test_the_choice_of_a_language_is_kept_with_the_person(box: Box) -> None:
 
 
 def test_compiled_languages_are_offered_each_named_in_itself(box: Box) -> None:
-    assert language.offered() == {"en": "English", "fr": "Français", "sw": "Kiswahili", "ln": "Lingála"}
+    assert language.complete() == {"en": "English", "fr": "Français", "sw": "Kiswahili", "ln": "Lingála"}
     browser = box.browser().open("/user/login")
-    for name in language.offered().values():
+    for name in language.complete().values():
         assert name in browser.text
     token = browser.token()
     for code in ("de", "xx", "../fr"):
@@ -167,7 +167,7 @@ import lokole, pathlib, tempfile
 from lokole.device.build import web_app
 from lokole.testing import village
 from lokole.webmail import language
-assert "eo" in language.offered(), lokole.__file__
+assert "eo" in language.complete(), lokole.__file__
 with tempfile.TemporaryDirectory() as folder, village(pathlib.Path(folder)) as place:
     client = web_app(place.box).test_client()
     print(client.get("/user/login", headers={"Accept-Language": "eo"}).text)

@@ -295,7 +295,7 @@ def test_one_place_may_not_try_every_name(make_box: Callable[..., Box]) -> None:
 
 def slip_for(box: Box, name: str) -> tuple[Browser, str]:
     keeper = box.signed_in("chief", is_admin=True)
-    keeper.open("/users").follow(f"Look after {name}").press("Make a one-time password")
+    keeper.open("/admin/people").follow(f"Look after {name}").press("Make a one-time password")
     (found,) = set(re.findall(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b", keeper.text))
     return keeper, found
 

@@ -79,10 +79,10 @@ def test_pages_may_be_kept_on_somebodys_own_telephone_only_and_name_nobody(box: 
     assert "mireille" not in first
     for address in ("/more", "/user/profile", "/user/sessions", "/user/leave", "/email/new", "/who"):
         assert HEADER not in own.open(address).response.headers, address
-    assert "keep.js" in own.html
+    assert "offline.js" in own.html
     shared = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD)
     assert HEADER not in shared.open("/email/inbox").response.headers
-    assert "keep.js" not in shared.html
+    assert "offline.js" not in shared.html
     assert HEADER not in box.browser().open("/user/login").response.headers
 
 

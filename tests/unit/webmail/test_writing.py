@@ -340,7 +340,7 @@ def test_the_key_enter_in_a_field_sends_nothing(box: Box) -> None:
 
 def test_somebody_is_written_to_from_the_list_of_people(box: Box) -> None:
     browser = box.signed_in("mireille")
-    box.person("joseph")
+    box.signed_in("joseph").open("/users").press("Put me in the list")
     browser.open("/users").follow("Write to joseph")
     assert written(browser, "to") == f"joseph@{DOMAIN}"
 

@@ -122,17 +122,6 @@ def choose_language(code: str) -> Response:
     return redirect(access.own_path(request.form.get("back")) or url_for("home.home"), 303)
 
 
-@blueprint.get("/users")
-def people() -> str:
-    """Everybody of this box, with a way to write to each."""
-    person = access.account()
-    with parts().ports.database.read() as tx:
-        everybody = accounts.list_accounts(tx, person.tenant)
-        return page(
-            "people.html", tx, place="more", people=[one for one in everybody if not one.suspended or person.is_admin]
-        )
-
-
 def come_in_first_time(tx: Connection, person: Account, *, own: bool, way: str) -> None:
     """Somebody has just made themselves an address."""
     now = parts().ports.clock()

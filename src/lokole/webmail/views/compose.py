@@ -22,6 +22,7 @@ from lokole.webmail.headers import PAGE_POLICY
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
+from lokole.webmail.refusals import why_not_sent
 from lokole.webmail.sheet import ACTIONS, MAX_FILES, Sheet
 from lokole.webmail.views.mailbox import tonight
 from lokole.webmail.words import gettext
@@ -222,8 +223,9 @@ def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
         return _again(
             paper, gettext("You have written many letters in this hour. Your text is kept: wait a little."), 429
         )
-    except Refused:
-        return _again(paper, gettext("The letter is not in the bag yet: something in it was not right."), 400)
+    except Refused as error:
+        why = why_not_sent(error) or gettext("The letter is not in the bag yet: something in it was not right.")
+        return _again(paper, why, 400)
     except Temporary:
         return _again(paper, gettext("That did not work. Your text is kept. Try again in a minute."), 503)
     outside = any(state.value == "waiting" for state in ways)

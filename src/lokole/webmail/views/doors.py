@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from lokole.mailbox import audit
 from lokole.mailbox.options import set_option
 from lokole.webmail import access, house, language
 from lokole.webmail.pages import page
@@ -31,7 +32,8 @@ def show() -> str | Response | tuple[str, int]:
         for code in language.offered():
             subject, words = request.form.get(f"subject-{code}", ""), request.form.get(f"text-{code}", "")
             house.set_welcome(tx, person.tenant, code, subject, words)
-    flash("doors-saved")
+        audit.note_act(tx, person, "doors", ports.clock(), detail=f"minutes={int(text)}")
+    flash("saved")
     return redirect(url_for("doors.show"), 303)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, request
 
+from lokole.mailbox import standing
+from lokole.mailbox.allowances import is_unpaid
 from lokole.webmail import headers, house
 from lokole.webmail.access import account, signed_in
 from lokole.webmail.assets import Asset, loaded
@@ -46,7 +48,10 @@ def more() -> str:
     """Everything that has no place in the menu."""
     person = account()
     with parts().ports.database.read() as tx:
-        return page("more.html", tx, place="more", person=person)
+        mine = standing.get_standing(tx, person)
+        used = standing.used_bytes(tx, person) if mine.quota_bytes is not None else 0
+        unpaid = is_unpaid(mine, parts().ports.clock())
+        return page("more.html", tx, place="more", person=person, mine=mine, used=used, unpaid=unpaid)
 
 
 @blueprint.get("/healthcheck/ping")

@@ -19,7 +19,7 @@ from flask import Blueprint, Response, abort, current_app, flash, redirect, rend
 from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.html import html_to_text, make_safe, rewrite_cids
-from lokole.mail.model import FolderName
+from lokole.mail.model import Email, FolderName
 from lokole.mailbox import lists
 from lokole.mailbox.attachments import open_file, read_file
 from lokole.mailbox.letters import StoredAttachment
@@ -82,7 +82,7 @@ def show(no: int) -> str:
                 for n, file in enumerate(entry.letter.attachments)
                 if not _is_picture(file) and not _is_sound(file)
             ],
-            lines=(_height(text, 36), _height(text, 76)),
+            lines=(frame_height(text, 36), frame_height(text, 76)),
             **values,
             **tonight(tx),
         )
@@ -124,7 +124,11 @@ def attachment(no: int, n: int) -> Response:
         file = lists.attachment_of(tx, person, no, n)
     if file is None:
         abort(404)
-    stream = open_file(ports.blobs, person.domain, file.sha256)
+    return download(file, open_file(ports.blobs, person.domain, file.sha256))
+
+
+def download(file: StoredAttachment, stream: BinaryIO) -> Response:
+    """A file as its reader gets it: under its name, never a page of ours."""
     answer = Response(
         _pieces(stream), mimetype=file.type if _is_picture(file) or _is_sound(file) else "application/octet-stream"
     )
@@ -138,10 +142,14 @@ def attachment(no: int, n: int) -> Response:
 def _shown(no: int, template: str) -> Response:
     with parts().ports.database.read() as tx:
         entry = access.own_entry(tx, no)
-    pictures = _inline_pictures(entry)
-    safe = rewrite_cids(make_safe(entry.letter.email.body), pictures.get)
+    return framed(entry.letter.email, template, _inline_pictures(entry), entry=entry)
+
+
+def framed(email: Email, template: str, pictures: dict[str, str] | None = None, **values: object) -> Response:
+    """Somebody's text for a frame that may run and load nothing; ``pictures`` are ``data:`` addresses by content id."""
+    safe = rewrite_cids(make_safe(email.body), (pictures or {}).get)
     style = _letter_style()
-    answer = Response(render_template(template, email=entry.letter.email, body=safe, style=style, entry=entry))
+    answer = Response(render_template(template, email=email, body=safe, style=style, **values))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     answer.headers["Content-Security-Policy"] = (
         "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data:; "
@@ -184,7 +192,8 @@ def _is_inline(entry: StoredEntry, file: StoredAttachment) -> bool:
     return bool(file.cid) and f"cid:{file.cid}" in entry.letter.email.body
 
 
-def _height(text: str, per_line: int) -> int:
+def frame_height(text: str, per_line: int) -> int:
+    """The step of the frame's height that ``text`` needs."""
     lines = sum(1 + len(line) // per_line for line in text.splitlines()) + 2
     return next((step for step in _STEPS if step >= lines), _STEPS[-1])
 

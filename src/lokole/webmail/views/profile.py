@@ -29,7 +29,7 @@ def show() -> Answer:
             accounts.set_display_name(tx, person, form.display_name.data or "")
             if language.known_zone(zone):
                 accounts.set_time_zone(tx, person, zone)
-        flash("profile-saved")
+        flash("saved")
         return redirect(url_for("profile.show"), 303)
     with ports.database.read() as tx:
         return page(

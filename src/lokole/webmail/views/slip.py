@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, make_response, url_for
 
 from lokole.mail.model import Account, AccountNo
-from lokole.mailbox import accounts, passwords, slips
+from lokole.mailbox import accounts, audit, passwords, slips
 from lokole.mailbox.database import Connection
 from lokole.webmail import access
 from lokole.webmail.pages import page
@@ -27,6 +27,7 @@ def make(no: int) -> Response:
     with ports.database.write() as tx:
         person = _other(tx, no)
         slips.issue_slip(tx, person, hashed)
+        audit.note_act(tx, access.account(), "slip", ports.clock(), subject=person.name)
     with ports.database.read() as tx:
         answer = make_response(
             page(
