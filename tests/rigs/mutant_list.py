@@ -478,8 +478,8 @@ MUTANTS = (
     Mutant(
         "a body is shown as it is stored",
         "webmail/views/letter.py",
-        "    safe = rewrite_cids(make_safe(entry.letter.email.body), pictures.get)\n",
-        "    safe = rewrite_cids(entry.letter.email.body, pictures.get)\n",
+        "    safe = rewrite_cids(make_safe(email.body), (pictures or {}).get)\n",
+        "    safe = rewrite_cids(email.body, (pictures or {}).get)\n",
         ("tests/unit/webmail/test_reading.py",),
         "P15",
     ),
@@ -534,8 +534,8 @@ MUTANTS = (
     Mutant(
         "a new password leaves old sessions open",
         "mailbox/accounts.py",
-        "    _change(tx, person, password_hash=hashed, must_change_password=must_change)\n    end_all_sessions(tx, person)\n",
-        "    _change(tx, person, password_hash=hashed, must_change_password=must_change)\n",
+        "    _change(tx, person, password_hash=hashed, must_change_password=must_change, **roaming)\n    end_all_sessions(tx, person)\n",
+        "    _change(tx, person, password_hash=hashed, must_change_password=must_change, **roaming)\n",
         ("tests/unit/mailbox/test_accounts.py",),
         "P18",
     ),

@@ -210,6 +210,23 @@ def find_credential(tx: Connection, device_id: str) -> CredentialRow | None:
     )
 
 
+def key_at(tx: Connection, tenant_no: int, moment: datetime) -> bytes | None:
+    """The public key that counted for a device at ``moment``: what was taken then is read with it, whoever has the row now."""
+    at = to_micros(moment)
+    statement = (
+        select(credential.c.public_key)
+        .where(
+            credential.c.tenant == tenant_no,
+            credential.c.created_at <= at,
+            credential.c.revoked_at.is_(None) | (credential.c.revoked_at > at),
+        )
+        .order_by(credential.c.no.desc())
+        .limit(1)
+    )
+    found = tx.execute(statement).scalar()
+    return None if found is None else bytes(found)
+
+
 def use_counter(tx: Connection, credential_no: int, counter: int) -> None:
     """Take ``counter`` of a request whose signature is right; raises :class:`WrongCounter` when it is not above the last one."""
     statement = (

@@ -85,6 +85,8 @@ class _Reading:
     at: datetime
     #: digest of the package when it is a sealed one: what cannot be taken of it is told to the box
     sealed: str = ""
+    #: whether the box that has the row now has made it: another one's people are not this one's
+    of_today: bool = True
     letters: list[EmailNo] = field(default_factory=list)
     new: int = 0
     bad: int = 0
@@ -97,10 +99,12 @@ def run(ports: ServerPorts, job: Job) -> bool:
         if row is None or row.state == REMOVED:
             return False
         package = packages.get_package(tx, row.no, int(job.ids["package"]))
+        known, then = tenants.find_credential(tx, row.device_id), tenants.key_at(tx, row.no, package.created_at)
     if package.state != "held":
         return False
     sealed = package.type == CONTENT_TYPE
-    reading = _Reading(row, package.no, package.created_at, package.sha256 if sealed else "")
+    of_today = then is None or (known is not None and not known.revoked and known.public_key == then)
+    reading = _Reading(row, package.no, package.created_at, package.sha256 if sealed else "", of_today)
     broken: BadPackage | None = None
     state = "unpacked"
     with ports.blobs.open(package.blob) as stream, seekable(stream) as content:
@@ -174,9 +178,13 @@ def open_package(
 ) -> Iterator[tuple[int, AnyRecord]]:
     """The numbered records of a sealed package of this box, verified as a whole; raises BadPackage with a word of protocol 6.6 as its code."""
 
-    def key_of(header: Header) -> bytes | None:
+    def key_of(_header: Header) -> bytes | None:
         with ports.database.read() as tx:
             known = tenants.find_credential(tx, row.device_id)
+            # the box was told that it is held: a key that was taken back since was good then
+            then = tenants.key_at(tx, row.no, package.created_at)
+        if then is not None:
+            return then
         return None if known is None or known.revoked else known.public_key
 
     maker = for_exchange(key_of, direction="up", tenant=row.domain, device_id=row.device_id)
@@ -206,6 +214,8 @@ def _take(ports: ServerPorts, reading: _Reading, n: int, record: AnyRecord) -> N
                 _take_letter(ports, reading, n, record)
             case AttachmentRecord():
                 _take_attachment(ports, reading, record)
+            case AccountRecord() if not reading.of_today:
+                pass
             case AccountRecord():
                 with ports.database.write() as tx:
                     take_account(tx, reading.row.no, record, ports.clock())

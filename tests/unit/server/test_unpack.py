@@ -243,10 +243,6 @@ def test_two_letters_of_twins_under_one_name_leave_under_two_message_ids(place: 
     assert [one.kind for one in place.quarantined()] == ["twin"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a package that is held counts as taken at the box, but is opened with the key that the row has when it is read",
-)
 def test_a_package_that_was_held_before_its_key_was_taken_back_is_read(place: Place, box: BoxAtPlace) -> None:
     place.ports.bell.work_inline(lambda: None)
     sender, to = Contact("ann@a.lokole.test"), (Contact("bob@example.org"),)
