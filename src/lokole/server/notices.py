@@ -40,16 +40,46 @@ _HOME = {
         "<p>L’autre côté a répondu : {reason}</p>"
         "<p>Vérifiez l’adresse et renvoyez la lettre si elle était fausse. Personne ne lit les réponses à ce message.</p>",
     ),
+    # drafts for native readers, as the catalogues of the pages are
+    "ln": (
+        "Mokanda na yo ekomaki te: {subject}",
+        "<p>Mokanda na yo “{subject}” epai ya {recipient} ekokaki kokoma te.</p>"
+        "<p>Bato ya kuna balobi: {reason}</p>"
+        "<p>Tala adresse, mpe tinda mokanda lisusu soki ezalaki ya mabe. Moto te atangaka biyano ya maloba oyo.</p>",
+    ),
+    "sw": (
+        "Barua yako haikufika: {subject}",
+        "<p>Barua yako “{subject}” kwa {recipient} haikuweza kufikishwa.</p>"
+        "<p>Upande wa pili ulisema: {reason}</p>"
+        "<p>Angalia anwani, na utume barua tena ikiwa ilikuwa na kosa. Hakuna anayesoma majibu ya ujumbe huu.</p>",
+    ),
 }
 #: Reasons of our own, by their stable word.
 REASONS = {
     "expired": {
         "en": "it could not be reached for five days.",
         "fr": "il a été impossible de le joindre pendant cinq jours.",
+        "ln": "bakokaki kokuta yango te mikolo mitano.",
+        "sw": "haikuweza kufikiwa kwa siku tano.",
     },
-    "address": {"en": "this is not a valid address.", "fr": "cette adresse n’est pas valable."},
-    "nobody": {"en": "nobody there has this name.", "fr": "personne n’y porte ce nom."},
-    "fault": {"en": "something went wrong at the server.", "fr": "une erreur s’est produite sur le serveur."},
+    "address": {
+        "en": "this is not a valid address.",
+        "fr": "cette adresse n’est pas valable.",
+        "ln": "adresse oyo ezali malamu te.",
+        "sw": "anwani hii si sahihi.",
+    },
+    "nobody": {
+        "en": "nobody there has this name.",
+        "fr": "personne n’y porte ce nom.",
+        "ln": "moto te kuna azali na kombo oyo.",
+        "sw": "hakuna mtu huko mwenye jina hili.",
+    },
+    "fault": {
+        "en": "something went wrong at the server.",
+        "fr": "une erreur s’est produite sur le serveur.",
+        "ln": "likambo moko etambolaki malamu te na serveur.",
+        "sw": "kuna kitu kilienda vibaya kwenye seva.",
+    },
 }
 
 

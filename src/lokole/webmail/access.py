@@ -30,6 +30,7 @@ PUBLIC = frozenset(
     {
         "home.home",
         "home.about",
+        "design.components",
         "home.asset",
         "home.favicon",
         "home.ping",

@@ -25,6 +25,7 @@ from lokole.webmail.views import (
     carry,
     compose,
     contacts,
+    design,
     directory,
     doors,
     drafts,
@@ -85,7 +86,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     pages.install(app)
     failures.install(app)
     for view in (
-        *(home, portal, account, signup, ways, profile),
+        *(home, design, portal, account, signup, ways, profile),
         *(mailbox, letter, compose, drafts, contacts, preferences, board, directory),
         *(admin, slip, doors),
     ):

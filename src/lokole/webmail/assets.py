@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import cast
@@ -16,6 +17,7 @@ from flask import current_app
 
 from lokole.webmail import drum
 
+_SYMBOL = re.compile('<symbol id="([a-z0-9]+)"')
 _TYPES = {
     "style.css": "text/css; charset=utf-8",
     "letter.css": "text/css; charset=utf-8",
@@ -47,6 +49,12 @@ class Asset:
 def loaded() -> dict[str, Asset]:
     """The files of the application that answers the current request."""
     return cast("dict[str, Asset]", current_app.extensions["lokole-assets"])
+
+
+def icons() -> list[str]:
+    """The names of the icons on the sheet, drum names left out."""
+    names = _SYMBOL.findall(loaded()["i.svg"].content.decode())
+    return [name for name in names if not (name[0] == "d" and name[1:].isdecimal())]
 
 
 def load() -> dict[str, Asset]:

@@ -18,6 +18,7 @@ from tests.unit.webmail.conftest import PASSWORD, Box
 PUBLIC = {
     "home.home",
     "home.about",
+    "design.components",
     "home.asset",
     "home.favicon",
     "home.ping",
