@@ -179,6 +179,14 @@ def _change(tx: Connection, known: dict[str, Any], flag: str, value: bool | str,
         .values({flag: value, f"{flag}_lamport": lamport, f"{flag}_origin": origin})
     )
     after = known | {flag: value}
+    if flag == "deleted" and not value and not known["folder"]:
+        # emptied here (deleted.py), put back at the other end: it needs a place where it is seen
+        after["folder"] = FolderName.ARCHIVE.value
+        tx.execute(
+            update(entry)
+            .where(entry.c.account == account_no, entry.c.email == email_no)
+            .values(folder=FolderName.ARCHIVE.value)
+        )
     if flag != "starred":
         for state, sign in ((known, -1), (after, 1)):
             if not state["deleted"]:

@@ -18,7 +18,19 @@ from flask_wtf import CSRFProtect
 from lokole.webmail import access, assets, headers, language, limits, pages
 from lokole.webmail.numbers import RowNumberConverter
 from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, WebmailPorts, WebmailSettings
-from lokole.webmail.views import account, admin, compose, failures, home, letter, mailbox
+from lokole.webmail.views import (
+    account,
+    admin,
+    compose,
+    failures,
+    finding,
+    folders,
+    home,
+    letter,
+    mailbox,
+    marking,
+    printing,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -61,7 +73,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     access.install(app)
     pages.install(app)
     failures.install(app)
-    for view in (home, account, mailbox, letter, compose, admin):
+    for view in (home, account, mailbox, marking, folders, finding, letter, printing, compose, admin):
         app.register_blueprint(view.blueprint)
     return app
 

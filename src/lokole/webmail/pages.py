@@ -1,7 +1,8 @@
 """Turning what a view has fetched into a page.
 
 Every signed-in page shows two counts in its menu; :func:`page` fetches them in the view's own transaction.
-Messages that survive a redirect are words from :data:`NOTES`, translated when they are shown, so that no cookie holds a sentence or a secret.
+Messages that survive a redirect are words from :data:`NOTES`, with numbers of letters behind a colon where they can be taken back;
+they are translated when they are shown, so that no cookie holds a sentence or a secret.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ NOTES = {
     "arrived-here": ("good", lazy_gettext("It was delivered.")),
     "bag-and-here": ("good", lazy_gettext("People here have it already. For the others it is in the bag.")),
     "deleted": ("good", lazy_gettext("The letter is deleted.")),
+    "deleted-many": ("good", lazy_gettext("The letters are deleted.")),
+    "put-back": ("good", lazy_gettext("It is back in its place.")),
+    "archived": ("good", lazy_gettext("It is in the archive.")),
+    "moved": ("good", lazy_gettext("It is in its new place.")),
+    "folder-gone": ("good", lazy_gettext("The folder is gone. Its letters are here, in the archive.")),
+    "none-ticked": ("warn", lazy_gettext("No letter was ticked. Tick one first.")),
     "password-changed": ("good", lazy_gettext("Your new password is set. Other telephones are signed out.")),
     "welcome": ("good", lazy_gettext("Welcome. This is your inbox.")),
     "signed-out": ("good", lazy_gettext("You have left. Nobody can read your letters here.")),
@@ -69,6 +76,7 @@ def install(app: Flask) -> None:
         tile=tile,
         csrf=_csrf,
         notes=_notes,
+        undo=_undo,
         short_when=language.short_when,
         long_when=language.long_when,
         clock_time=language.clock_time,
@@ -109,11 +117,25 @@ def _csrf() -> Markup:
 
 def _notes() -> list[tuple[str, str]]:
     found = []
-    for word in get_flashed_messages():
-        if word in NOTES:
-            look, sentence = NOTES[word]
+    for word in _flashed():
+        name = word.partition(":")[0]
+        if name in NOTES:
+            look, sentence = NOTES[name]
             found.append((look, str(sentence)))
     return found
+
+
+def _flashed() -> list[str]:
+    return [word for word in get_flashed_messages() if isinstance(word, str)]
+
+
+def _undo() -> list[str]:
+    """The numbers of letters that were deleted just now and can be put back with one button."""
+    for word in _flashed():
+        name, _colon, numbers = word.partition(":")
+        if name in ("deleted", "deleted-many") and numbers:
+            return list(numbers.split(","))
+    return []
 
 
 def sentence(word: str) -> str:
