@@ -1,0 +1,76 @@
+"""A person's own folders: their names, what goes into them, and that nothing is lost with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lokole.mail.errors import NotFound, Refused
+from lokole.mailbox import accounts, folders, lists, outbound
+from tests.mailbox_world import World
+
+
+def test_folders_are_listed_by_name_and_are_each_persons_own(world: World) -> None:
+    with world.database.write() as tx:
+        for name in ("Water", "école", "  Choir \t practice "):
+            folders.create_folder(tx, world.ann, name, world.entropy)
+        assert [one.name for one in folders.list_folders(tx, world.ann)] == ["Choir practice", "école", "Water"]
+        assert folders.list_folders(tx, world.bob) == []
+        mine = folders.list_folders(tx, world.ann)[0]
+        for act in (
+            lambda: folders.find_folder(tx, world.bob, mine.id),
+            lambda: folders.rename_folder(tx, world.bob, mine.id, "x"),
+            lambda: folders.delete_folder(tx, world.bob, mine.id, "device-1"),
+        ):
+            with pytest.raises(NotFound):
+                act()
+        assert not folders.is_folder(tx, world.bob, mine.id)
+        assert folders.is_folder(tx, world.ann, mine.id)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("", "empty"), (" \t\u200b", "empty"), ("\x07\n", "empty"), ("x" * 61, "long"), ("ECOLE", "taken")],
+)
+def test_a_name_that_will_not_do_is_refused(world: World, name: str, code: str) -> None:
+    with world.database.write() as tx:
+        folders.create_folder(tx, world.ann, "École", world.entropy)
+        with pytest.raises(Refused) as refused:
+            folders.create_folder(tx, world.ann, name, world.entropy)
+        assert (refused.value.code, refused.value.field) == (code, "name")
+
+
+def test_a_hundred_folders_are_enough(world: World) -> None:
+    with world.database.write() as tx:
+        for n in range(folders.MAX_FOLDERS):
+            folders.create_folder(tx, world.ann, f"folder {n}", world.entropy)
+        with pytest.raises(Refused, match="enough"):
+            folders.create_folder(tx, world.ann, "one more", world.entropy)
+
+
+def test_renaming_moves_no_letter(world: World) -> None:
+    with world.database.write() as tx:
+        made = folders.create_folder(tx, world.ann, "Water", world.entropy)
+        no = world.incoming(tx, [world.ann])
+        lists.set_flag(tx, world.ann, no, "folder", made.id, "device-1")
+        folders.rename_folder(tx, world.ann, made.id, "WATER")
+        assert folders.find_folder(tx, world.ann, made.id).name == "WATER"
+        assert [row.no for row in lists.list_folder(tx, world.ann, made.id).rows] == [no]
+
+
+def test_the_letters_of_a_folder_that_goes_are_in_the_archive(world: World) -> None:
+    with world.database.write() as tx:
+        accounts.set_roaming(tx, world.ann, True)
+        ann = accounts.get_account(tx, world.tenant, world.ann.no)
+        made = folders.create_folder(tx, ann, "Water", world.entropy)
+        kept, gone = world.incoming(tx, [ann]), world.incoming(tx, [ann])
+        for no in (kept, gone):
+            lists.set_flag(tx, ann, no, "folder", made.id, "device-1")
+        lists.set_flag(tx, ann, gone, "deleted", True, "device-1")
+        assert folders.delete_folder(tx, ann, made.id, "device-1") == 2
+        assert folders.list_folders(tx, ann) == []
+        assert [row.no for row in lists.list_folder(tx, ann, "archive").rows] == [kept]
+        lists.set_flag(tx, ann, gone, "deleted", False, "device-1")
+        assert lists.counts(tx, ann).totals["archive"] == 2
+        assert lists.counts(tx, ann).totals[made.id] == 0
+        # what was moved is told to the other end
+        assert outbound.count_outbound(tx, world.tenant, "up", "flag") == 3
