@@ -33,8 +33,10 @@ def test_each_filter_of_the_form_narrows_what_is_found(box: Box) -> None:
         browser.open(f"/email/search?{asked}")
         shown = {name for name in ("Old one", "Files inside", "Newest") if name in browser.text}
         assert shown == found, asked
-    assert "<details open>" in browser.html
-    assert "<details open>" not in browser.open("/email/search?query=newest").html
+    assert "(1 in use)" in browser.text
+    assert "in use" not in browser.open("/email/search?query=newest").text
+    assert "<details open>" not in browser.html
+    assert "<details open>" in browser.open("/email/search?from=nobody").html
 
 
 def test_the_end_of_a_day_is_that_of_the_person(box: Box) -> None:

@@ -31,12 +31,12 @@ def search() -> str:
         abort(404)
     asked = {name: request.args.get(name, "")[:_MAX_CHARS].strip() for name in ("query", "from", "to", "in")}
     asked |= {name: request.args.get(name, "")[:10] for name in ("since", "until", "file", "unread", "star")}
+    used = {name: value for name, value in asked.items() if value}
     wanted, wrong = _filters(asked)
     with parts().ports.database.read() as tx:
         if wanted.folder and not (wanted.folder == FolderName.SENT or folders.is_folder(tx, person, wanted.folder)):
             abort(404)
         values: dict[str, Any] = {"rows": (), "older": None, "newer": None}
-        used = {name: value for name, value in asked.items() if value}
         if used and not wrong:
             found = filters.find(tx, person, asked["query"], wanted, limit=settings.rows_per_page, **cursors())
             values = list_values(found, "finding.search", used)
@@ -47,7 +47,7 @@ def search() -> str:
             place="more",
             asked=asked,
             looked=bool(used) and not wrong,
-            filtered=wanted != filters.NONE or bool(wrong),
+            used=sum(name != "query" for name in used),
             wrong=wrong,
             places=places,
             **values,
