@@ -1,7 +1,11 @@
 """Every test of the mailbox that asks a database, once more: the two engines have to agree."""
 
 from tests.unit.mailbox.test_accounts import *  # noqa: F403
+from tests.unit.mailbox.test_conversations import *  # noqa: F403
+from tests.unit.mailbox.test_deleted import *  # noqa: F403
 from tests.unit.mailbox.test_entries import *  # noqa: F403
+from tests.unit.mailbox.test_filters import *  # noqa: F403
+from tests.unit.mailbox.test_folders import *  # noqa: F403
 from tests.unit.mailbox.test_jobs import *  # noqa: F403
 from tests.unit.mailbox.test_letters import *  # noqa: F403
 from tests.unit.mailbox.test_lists import *  # noqa: F403
