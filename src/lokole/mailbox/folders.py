@@ -1,6 +1,7 @@
 """A person's own folders: made, renamed and taken away by that person; a letter is never lost with its folder.
 
 A letter names its folder by ``id``, which no rename changes.
+For a person with roaming on both ends know the folders: a name carries (lamport, origin) as a flag does, and the highest is right.
 The folders that everybody has are ``FolderName``; deleted letters are no folder but a flag (``deleted.py``).
 """
 
@@ -8,19 +9,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select
 
-from lokole.mail.errors import NotFound, Refused
+from lokole.mail.errors import BadPackage, NotFound, Refused
 from lokole.mail.model import Account, FolderName
+from lokole.mailbox import outbound
+from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection
+from lokole.mailbox.identity import next_lamport, observe_lamport
 from lokole.mailbox.lists import set_flag
 from lokole.mailbox.schema import entry, folder
+from lokole.mailbox.upsert import insert_or_update
 from lokole.mailbox.words import fold, storable
 from lokole.ports.callables import Entropy
+from lokole.sync.bodies import MAX_LAMPORT
+from lokole.sync.ids import SERVER_ORIGIN
+from lokole.sync.records import RequestRecord
 
 MAX_FOLDERS = 100
 MAX_NAME_CHARS = 60
-_OWN = "own-"
+#: the word for it between the two ends
+REQUEST = "folder"
+_OWN, _GONE = "own-", ""
+_MAX_ID_CHARS, _MAX_ORIGIN_CHARS = 32, 64
+_PUT = insert_or_update(
+    folder,
+    ["account", "id"],
+    "name = excluded.name, lamport = excluded.lamport, origin = excluded.origin"
+    " WHERE excluded.lamport > folder.lamport"
+    " OR (excluded.lamport = folder.lamport AND excluded.origin > folder.origin)",
+    ["tenant", "account", "id", "name", "lamport", "origin"],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +53,7 @@ class OwnFolder:
 def list_folders(tx: Connection, person: Account) -> list[OwnFolder]:
     """The person's own folders, by name."""
     query = select(folder.c.id, folder.c.name).where(
-        folder.c.tenant == person.tenant, folder.c.account == person.no, folder.c.name != ""
+        folder.c.tenant == person.tenant, folder.c.account == person.no, folder.c.name != _GONE
     )
     found = [OwnFolder(row.id, row.name) for row in tx.execute(query)]
     return sorted(found, key=lambda one: (fold(one.name), one.id))
@@ -53,25 +72,21 @@ def is_folder(tx: Connection, person: Account, id: str) -> bool:
     return id in (FolderName.INBOX, FolderName.ARCHIVE) or any(one.id == id for one in list_folders(tx, person))
 
 
-def create_folder(tx: Connection, person: Account, name: str, entropy: Entropy) -> OwnFolder:
-    """A new folder; raises Refused, field ``name``: ``empty``, ``long``, ``taken`` or ``many``."""
+def create_folder(tx: Connection, person: Account, name: str, entropy: Entropy, origin: str) -> OwnFolder:
+    """A new folder; ``origin`` is this installation's device id, or ``server``. Raises Refused, field ``name``: ``empty``, ``long``, ``taken`` or ``many``."""
     known = list_folders(tx, person)
     made = OwnFolder(_OWN + entropy(8).hex(), _good_name(name, known))
     if len(known) >= MAX_FOLDERS:
         raise Refused("enough folders", code="many", field="name")
-    tx.execute(insert(folder).values(tenant=person.tenant, account=person.no, id=made.id, name=made.name))
+    _keep(tx, person, made.id, made.name, origin)
     return made
 
 
-def rename_folder(tx: Connection, person: Account, id: str, name: str) -> None:
+def rename_folder(tx: Connection, person: Account, id: str, name: str, origin: str) -> None:
     """Another name for a folder; raises NotFound, and Refused as :func:`create_folder`."""
     find_folder(tx, person, id)
     good = _good_name(name, [one for one in list_folders(tx, person) if one.id != id])
-    tx.execute(
-        update(folder)
-        .where(folder.c.tenant == person.tenant, folder.c.account == person.no, folder.c.id == id)
-        .values(name=good)
-    )
+    _keep(tx, person, id, good, origin)
 
 
 def delete_folder(tx: Connection, person: Account, id: str, origin: str) -> int:
@@ -91,8 +106,53 @@ def delete_folder(tx: Connection, person: Account, id: str, origin: str) -> int:
     )
     for email_no in letters:
         set_flag(tx, person, email_no, "folder", FolderName.ARCHIVE.value, origin)
-    tx.execute(delete(folder).where(folder.c.tenant == person.tenant, folder.c.account == person.no, folder.c.id == id))
+    _keep(tx, person, id, _GONE, origin)
     return len(letters)
+
+
+def take_folder(tx: Connection, tenant_no: int, told: RequestRecord) -> bool:
+    """Take in what was done to a folder at the other end (protocol 7.7); False when it lost, or is about nobody known here.
+
+    Raises BadPackage when it is not what the protocol says.
+    """
+    said = [told.body.get(name) for name in ("account", "id", "name", "origin")]
+    lamport = told.body.get("lamport")
+    if not all(isinstance(one, str) for one in said) or type(lamport) is not int or not 0 <= lamport <= MAX_LAMPORT:
+        raise BadPackage("a folder is not told as it should be")
+    name, id, shown, origin = map(str, said)
+    if (
+        not id.startswith(_OWN)
+        or len(id) > _MAX_ID_CHARS
+        or len(shown) > MAX_NAME_CHARS
+        or len(origin) > _MAX_ORIGIN_CHARS
+    ):
+        raise BadPackage("a folder is longer than it may be")
+    observe_lamport(tx, lamport)
+    account_no = find_account_no(tx, tenant_no, name)
+    if account_no is None:
+        return False
+    return _put(tx, tenant_no, account_no, OwnFolder(storable(id), storable(shown)), lamport, storable(origin))
+
+
+def _keep(tx: Connection, person: Account, id: str, name: str, origin: str) -> None:
+    lamport = next_lamport(tx)
+    _put(tx, person.tenant, person.no, OwnFolder(id, name), lamport, origin)
+    if person.roaming:
+        body = {"account": person.name, "id": id, "name": name, "lamport": lamport, "origin": origin}
+        told = RequestRecord(REQUEST, f"{person.name}/{id}", body)
+        outbound.put(tx, person.tenant, "down" if origin == SERVER_ORIGIN else "up", told, version=lamport)
+
+
+def _put(tx: Connection, tenant_no: int, account_no: int, made: OwnFolder, lamport: int, origin: str) -> bool:
+    values = {
+        "tenant": tenant_no,
+        "account": account_no,
+        "id": made.id,
+        "name": made.name,
+        "lamport": lamport,
+        "origin": origin,
+    }
+    return _PUT.run(tx, values) == 1
 
 
 def _good_name(name: str, others: list[OwnFolder]) -> str:

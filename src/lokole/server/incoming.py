@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lokole.mailbox import packages, roaming
+from lokole.mailbox import folders, packages, roaming
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.held import not_held
 from lokole.mailbox.options import set_option
@@ -36,6 +36,8 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
                 set_option(tx, row.no, READS_OPTION, reads)
         case ToldRecord():
             _told(tx, row, record, ports)
+        case RequestRecord(kind=folders.REQUEST):
+            folders.take_folder(tx, row.no, record)
         case RequestRecord():
             quarantine(
                 tx,

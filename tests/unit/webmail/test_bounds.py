@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from lokole.mail.model import Attachment, Contact, DeliveryState
+from lokole.mail.model import Attachment, Contact, Delivery, DeliveryState
 from lokole.mailbox import letters, recipients
-from lokole.mailbox.letters import StoredAttachment
+from lokole.mailbox.attachments import StoredAttachment, note_attachments
 from lokole.mailbox.schema import email
 from tests.unit.webmail.conftest import Box
 
@@ -51,7 +51,7 @@ def test_a_letter_to_two_thousand_says_how_far_it_is_without_naming_all(box: Box
     browser = box.signed_in("mireille")
     browser.open("/email/new").press("send", to="first@example.com", subject="To all", body="Hello")
     with box.ports.database.write() as tx:
-        some = [letters.Delivery(f"p{n}@example.com", "to", DeliveryState.WAITING) for n in range(2000)]
+        some = [Delivery(f"p{n}@example.com", "to", DeliveryState.WAITING) for n in range(2000)]
         recipients.set_recipients(tx, box.tenant, 1, some, writer=1)
         for n in range(100):
             recipients.set_recipient_state(tx, box.tenant, 1, f"p{n}@example.com", DeliveryState.REFUSED, "nobody", 1)
@@ -67,7 +67,7 @@ def test_ten_thousand_files_come_fifty_at_a_time(box: Box) -> None:
     no = box.letter("mireille", "Files")
     one = letters.put_attachments(box.ports.blobs, "bolenge.lokole.ca", [Attachment("x", b"x", "text/plain")])[0]
     with box.ports.database.write() as tx:
-        letters.note_attachments(
+        note_attachments(
             tx,
             box.tenant,
             no,

@@ -28,7 +28,7 @@ def create() -> str | Response:
     name = request.form.get("name", "")[:1000]
     try:
         with ports.database.write() as tx:
-            made = folders.create_folder(tx, person, name, ports.entropy)
+            made = folders.create_folder(tx, person, name, ports.entropy, ports.origin)
     except Refused as error:
         return _overview(name=name, error=_said(error))
     return redirect(url_for("mailbox.folder", code=made.id), 303)
@@ -46,7 +46,7 @@ def rename(code: str) -> str | Response:
     name = request.form.get("name", "")[:1000]
     try:
         with parts().ports.database.write() as tx:
-            folders.rename_folder(tx, access.account(), code, name)
+            folders.rename_folder(tx, access.account(), code, name, parts().ports.origin)
     except Refused as error:
         return _change(code, name=name, error=_said(error))
     return redirect(url_for("mailbox.folder", code=code), 303)
