@@ -24,7 +24,7 @@ def test_five_megabytes_of_markup_are_a_small_page_and_a_file_to_keep(box: Box) 
     no = box.letter("mireille", "Long", body)
     assert _size(browser.open(f"/email/{no}").html) < _PAGE
     browser.open(f"/email/{no}/body")
-    assert _size(browser.html) < 1_200_000
+    assert _size(browser.html) < 2_500_000
     assert "beginning" in browser.text
     assert "This letter goes on, but it is too long for a page." in browser.text
     browser.follow("Keep the whole letter")
@@ -161,3 +161,30 @@ def test_unread_letters_are_printed_each_on_a_sheet_and_none_is_marked(box: Box)
     assert "default-src 'none'" in browser.response.headers["Content-Security-Policy"]
     assert box.fingerprint() == before
     assert "no unread letter to print" in box.signed_in("joseph").open("/email/print").text
+
+
+def test_every_page_of_mail_travels_in_six_kilobytes(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    for n in range(25):
+        box.letter(
+            "mireille",
+            f"Calendrier des vaccinations, numéro {n}",
+            f"<p>Le calendrier de décembre est joint. Merci de le montrer à {n} personnes.",
+            message_id=f"<talk-{n}@example.com>",
+            references=("<talk-0@example.com>",) if n else (),
+            to=tuple(Contact(f"p{one}@example.com", f"Person {one}") for one in range(200)),
+            read=n % 2 == 0,
+        )
+    for address in (
+        "/email/inbox",
+        "/email/inbox?pick=all",
+        "/email/12",
+        "/email/folders",
+        "/email/deleted",
+        "/email/search?query=calendrier",
+        "/email/search?from=ruth&file=1",
+    ):
+        browser.open(address)
+        assert browser.status == 200
+        weight = len(browser.response.get_data())
+        assert weight <= 6_000, (address, weight)

@@ -38,7 +38,7 @@ blueprint = Blueprint("letter", __name__)
 #: what a browser may draw from an attachment; everything else travels as bytes without a meaning.
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 #: files, people and characters of a text on one page; the others are counted, or a page away.
-FILES, FEW, SHOWN_CHARS = 50, 5, 500_000
+FILES, FEW, SHOWN_CHARS = 50, 5, 2_000_000
 _SHOWN_PICTURE = 300_000  # bytes of a picture that is shown below the text
 _MEASURED = 20_000  # characters of a body that the height of its frame is taken from
 _CID = re.compile(r'"cid:([^"]+)"')
