@@ -46,7 +46,7 @@ logs: ## what it wrote last; on a terminal also what it writes next
 stop: ## stop what `make start` started
 	@tools/background.sh stop
 
-.PHONY: build unit test test-slow bench integration-tests test-emails
+.PHONY: build unit test test-slow bench lighthouse integration-tests test-emails
 build: setup unit check ## set-up, unit tests and checks
 
 unit: setup-dev ## the fast tests
@@ -63,6 +63,9 @@ test-slow: ## the tests that take minutes
 bench: setup ## measure; one JSON line per figure
 	$(BIN)/python -m tests.bench.run
 
+lighthouse: setup ## Lighthouse's scores of the pages, median of five
+	$(BIN)/python -m tests.bench.lighthouse
+
 .PHONY: proof-simulate
 proof-simulate: setup-dev ## 20,000 simulated exchanges under faults
 	$(BIN)/python -m tests.rigs.simulate --jobs $(WORKERS) --note
@@ -74,7 +77,10 @@ test-emails: start ## more letters from the outside world to the people of the l
 	$(BIN)/python tools/test_emails.py
 
 # Every rig to its full number, half an hour each at most; the result is a row of docs/proof.md.
-.PHONY: proof-kill proof-power proof-disk proof-clock proof-cut mutants
+PROOFS := proof-simulate proof-kill proof-power proof-disk proof-clock proof-cut proof-intake proof-machines proof-twins mutants
+.PHONY: proof $(PROOFS)
+proof: $(PROOFS) ## every one of them, one after the other: a few hours
+
 proof-cut: setup ## cut the line after every byte of an exchange, both ways
 	$(BIN)/python -m tests.rigs.every_byte --workers $(WORKERS) --note
 
@@ -91,8 +97,30 @@ proof-disk: setup ## full and failing disks, 500 times
 proof-clock: setup ## wrong and jumping clocks
 	$(BIN)/python -m tests.rigs.clock --workers $(WORKERS) --note
 
+proof-intake: setup ## break the server 1,000 times while it takes letters in
+	$(BIN)/python -m tests.rigs.intake --workers $(WORKERS) --note
+
+proof-machines: setup ## 2,000 runs of the mailbox's state machine, 200 times many exchanges at once
+	$(BIN)/python -m tests.rigs.machines --workers $(WORKERS) --note
+	$(BIN)/python -m tests.rigs.parallel --workers $(WORKERS) --note
+
+proof-twins: setup ## old disks, copied cards and reset boxes, 1,000 times
+	$(BIN)/python -m tests.rigs.twins --workers $(WORKERS) --note
+
 mutants: setup ## sabotage the code; a test must notice each
 	$(BIN)/python -m tests.rigs.mutants --workers $(WORKERS) --note
+
+# The pages' sentences: what the code says, what each language says, what the pages read (docs/translate.md).
+TEXTS := src/lokole/webmail/translations
+.PHONY: texts texts-compiled
+texts: setup-dev ## bring babel.pot and every messages.po up to the code
+	$(BIN)/pybabel -q extract -F babel.cfg -k lazy_gettext -k mark -c Translators: --add-location=file --sort-by-file -w 110 \
+	  --project Lokole --version 1 --copyright-holder "the Lokole maintainers" \
+	  --msgid-bugs-address https://github.com/ascoderu/lokole/issues -o babel.pot .
+	$(BIN)/pybabel -q update -i babel.pot -d $(TEXTS) -w 110 --ignore-pot-creation-date --ignore-obsolete
+
+texts-compiled: setup-dev ## make every messages.mo from its messages.po
+	$(BIN)/pybabel compile -d $(TEXTS)
 
 .PHONY: check format docs lock clean
 check: setup-dev ## ruff, mypy, import layers, translations
@@ -100,7 +128,7 @@ check: setup-dev ## ruff, mypy, import layers, translations
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src tests tools
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m lokole.webmail.translate check
+	$(BIN)/python -m lokole.webmail.translate
 
 format: setup-dev ## put the code into shape
 	$(BIN)/ruff check --fix .

@@ -360,15 +360,15 @@ def postfix(*, mailboxes: Mapping[str, int], relays: Mapping[str, int]) -> Itera
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium of the system, driven by Playwright."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """A headless Chromium of the system, driven by Playwright; ``flags`` are added to its command line."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
         cannot_start("Chromium is not installed here (`make setup-test` installs it).")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(CHROMIUM_FLAGS))
+        browser = playwright.chromium.launch(executable_path=executable, args=[*CHROMIUM_FLAGS, *flags])
         try:
             yield browser
         finally:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
+import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -13,16 +17,18 @@ from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device import carrying
 from lokole.device.box import Box, DevicePorts
 from lokole.device.register import register
-from lokole.mail.model import DeviceId
-from lokole.mailbox import accounts, lists, packages
-from lokole.server import devices
+from lokole.mail.model import Contact, DeviceId, Email
+from lokole.mailbox import accounts, held, lists, packages, quarantine, tenants
+from lokole.server import carry, devices, exchange
 from lokole.server.api.carry import MOST_FILES
-from lokole.server.keys import server_public
+from lokole.server.keys import server_public, server_seed
 from lokole.sync.bundle import CONTENT_TYPE
-from lokole.sync.container import PayloadKind
-from lokole.sync.signing import encode_key
+from lokole.sync.container import Header, PayloadKind
+from lokole.sync.records import EmailRecord
+from lokole.sync.sealed import write_sealed
+from lokole.sync.signing import body_sha256, encode_key, public_key
 from lokole.testing import CountedEntropy, make_box
-from tests.unit.device.people import person, write
+from tests.unit.device.people import incoming, person, write
 from tests.unit.server.place import OPERATOR, Place, message
 
 DOMAIN = "village.lokole.test"
@@ -31,7 +37,6 @@ CARRY = "/api/exchange/carry"
 
 def box_at(place: Place, folder: Path, domain: str) -> Box:
     """A registered box that never meets its server by a line."""
-    from dataclasses import replace
 
     def claim(_url: str, code: str, key: bytes) -> tuple[DeviceId, str, bytes]:
         row = devices.claim(place.ports, code, encode_key(key), [int(kind) for kind in PayloadKind])
@@ -183,3 +188,157 @@ def test_a_box_without_a_place_says_so(tmp_path: Path) -> None:
     box = make_box(tmp_path / "alone", peer=InProcessExchange(), registered=False)
     assert carrying.sync_via(box, tmp_path).result == "unregistered"
     box.ports.database.close()
+
+
+def test_a_package_whose_bytes_the_box_has_lost_breaks_no_bundle(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org", "A goat")
+    (lost,) = carrying.pack_for_carrier(box)
+    box.ports.blobs.delete(lost.blob)
+    brought = carry.take(place.ports, io.BytesIO(bundle(box)))
+    place.work()
+    assert (brought.packages, len(place.world.sent)) == (1, 1)
+
+
+# --- a number that is taken by other bytes (protocol 8.7) ----------------------------------------
+
+
+def twin_of(box: Box, folder: Path, seed: int) -> Box:
+    """Another machine with the card of ``box`` as it is now."""
+    box.ports.database.close()
+    shutil.copytree(box.ports.spool or folder, folder)
+    made = make_box(
+        folder, peer=InProcessExchange(), entropy=CountedEntropy(seed), domain="lokole.local", registered=False
+    )
+    return Box(made.ports, made.settings)
+
+
+def one_down(place: Place, box: Box, seq: int, letter: EmailRecord) -> bytes:
+    """Package down number ``seq`` of the server's present epoch, as an older copy of the server would make it."""
+    row = box.row()
+    epoch = exchange.present_epoch(place.ports)
+    out = io.BytesIO()
+    write_sealed(
+        out,
+        Header("down", row.domain, row.device_id, epoch, seq, PayloadKind.ZSTD),
+        [letter],
+        sender_seed=server_seed(place.ports),
+        recipient_public=public_key(box.seed),
+        entropy=CountedEntropy(seq),
+    )
+    return out.getvalue()
+
+
+def kinds(place: Place) -> list[str]:
+    return [one.kind for one in place.quarantined()]
+
+
+def test_letters_of_twins_are_taken_though_their_packages_have_one_number(
+    place: Place, box: Box, tmp_path: Path
+) -> None:
+    twin = twin_of(box, tmp_path / "twin", 77)
+    write(box, "ann", "bob@example.org", "From the first")
+    write(twin, "ann", "bob@example.org", "From the second")
+    first, second = bundle(box), bundle(twin)
+    for content in (first, second, second, first):
+        assert place.client.post(CARRY, content=content).status_code == 200
+    sent = sorted(subject_of(one.message) for one in place.world.sent)
+    assert sent == ["From the first", "From the second"]
+    assert "twin" in kinds(place), "its operator is warned"
+    with place.ports.database.read() as tx:
+        known = tenants.find_credential(tx, box.row().device_id)
+    assert known is not None
+    assert known.twin_seen_at is not None
+    twin.ports.database.close()
+
+
+def test_a_package_down_whose_number_is_taken_is_taken_nevertheless(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org")
+    from_outside(place, "From town")
+    down = place.client.post(CARRY, content=bundle(box)).content
+    assert carrying.take(box, io.BytesIO(down)).letters == 1
+    for n, subject in ((5, "Of an older server"), (6, "Of another one")):
+        other = one_down(place, box, 1, incoming(n, f"ann@{DOMAIN}", subject))
+        assert carrying.take(box, io.BytesIO(other)).letters == 1
+        again = carrying.take(box, io.BytesIO(other))
+        assert (again.packages, again.known, again.letters) == (1, 1, 0)
+    assert (carrying.take(box, io.BytesIO(down)).letters, inbox(box)) == (
+        0,
+        ["From town", "Of an older server", "Of another one"],
+    )
+    with box.ports.database.read() as tx:
+        apart = quarantine.list_quarantine(tx, box.tenant)
+        epoch = exchange.present_epoch(place.ports)
+        kept = packages.find_package_by_seq(tx, box.tenant, epoch, "down", 1)
+        assert packages.highest_contiguous(tx, box.tenant, epoch, "down") == (1, [])
+        assert all(window.first == 1 for window in held.windows_of_box(tx, box.tenant, box.ports.clock()))
+    assert {one.kind for one in apart} == {"restored"}
+    assert kept is not None
+    assert kept.sha256 in {member.removesuffix(".lkl") for member in members(down)}, "who came first keeps the number"
+    # and the server goes on hearing what was taken
+    place.client.post(CARRY, content=bundle(box))
+    assert place.pending(DOMAIN) == 0
+
+
+def members(content: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return archive.getnames()
+
+
+def subject_of(raw: bytes) -> str:
+    return str(message_from_bytes(raw)["Subject"])
+
+
+def test_by_the_line_a_twin_hears_that_its_number_is_taken_whatever_a_carrier_brought(place: Place) -> None:
+    box = place.box(DOMAIN, ["ann"])
+    letter = Email(sender=Contact(f"ann@{DOMAIN}"), to=(Contact("bob@example.org"),), subject="Hello")
+    box.put_sealed([EmailRecord(f"{1:032x}", letter)], seq=5)
+    second = EmailRecord(f"{1:032x}", replace(letter, subject="Hello from the twin"))
+    other = box.sealed([second], 5)
+    assert place.client.post(CARRY, content=other).status_code == 200
+    assert [subject_of(one.message) for one in place.world.sent] == ["Hello", "Hello from the twin"]
+    assert box.put_sealed([second], seq=5, expect=409).json()["code"] == "seq"
+    place_of_it = f"/api/exchange/packages/{body_sha256(other)}"
+    assert box.call("HEAD", place_of_it).status_code == 404
+    # so it packs anew, and what it says again is known
+    box.put_sealed([second], seq=6)
+    assert len(place.world.sent) == 2
+
+
+def test_a_box_does_not_believe_that_the_packages_of_its_twin_are_its_own(
+    place: Place, box: Box, tmp_path: Path
+) -> None:
+    twin = twin_of(box, tmp_path / "twin", 77)
+    write(box, "ann", "bob@example.org", "From the first")
+    write(twin, "ann", "bob@example.org", "From the second")
+    lost = bundle(twin)
+    answer = place.client.post(CARRY, content=bundle(box)).content
+    carrying.take(twin, io.BytesIO(answer))
+    assert waiting(twin) == 1, "its own letter never came to town"
+    with twin.ports.database.read() as tx:
+        assert {one.kind for one in quarantine.list_quarantine(tx, twin.tenant)} == {"twin"}
+    again = bundle(twin)
+    assert again != lost
+    answer = place.client.post(CARRY, content=again).content
+    carrying.take(twin, io.BytesIO(answer))
+    assert waiting(twin) == 0
+    place.client.post(CARRY, content=lost)  # late, and known by then
+    sent = sorted(subject_of(one.message) for one in place.world.sent)
+    assert sent == ["From the first", "From the second"]
+    twin.ports.database.close()
+
+
+def test_a_server_does_not_believe_what_was_said_of_its_older_copy(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org")
+    older = one_down(place, box, 1, incoming(5, f"ann@{DOMAIN}", "Of an older server"))
+    carrying.take(box, io.BytesIO(older))
+    from_outside(place, "From town")
+    epoch = exchange.present_epoch(place.ports)
+    down = place.client.post(CARRY, content=bundle(box)).content
+    assert place.pending(DOMAIN) == 1, "what the box took under this number was something else"
+    assert exchange.present_epoch(place.ports) != epoch
+    assert "restored" in kinds(place)
+    for _ in range(2):
+        carrying.take(box, io.BytesIO(down))
+        down = place.client.post(CARRY, content=bundle(box)).content
+    assert place.pending(DOMAIN) == 0
+    assert inbox(box) == ["From town", "Of an older server"]

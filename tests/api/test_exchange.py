@@ -13,7 +13,7 @@ from lokole.mailbox.schema import credential
 from lokole.sync.package import Compression
 from lokole.sync.records import EmailRecord
 from lokole.sync.signing import body_sha256, new_key, sign_request
-from tests.unit.server.place import BoxAtPlace, Place, message, packed
+from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, message, packed
 
 LIST = "/api/exchange/packages"
 
@@ -159,6 +159,10 @@ def test_a_replayed_request_is_409_with_the_servers_counter_marks_a_twin_and_loc
     with place.ports.database.read() as tx:
         assert tx.execute(select(credential.c.twin_seen_at)).scalar_one() is not None
     assert box.call("GET", LIST).status_code == 200
+    trouble = place.client.get("/api/email/metrics/trouble", auth=OPERATOR).json()
+    assert trouble["twins"] == {box.domain: place.clock.now.isoformat()}, "the operator is warned"
+    place.client.delete(f"/api/email/register/{box.domain}/keys", auth=OPERATOR)
+    assert place.client.get("/api/email/metrics/trouble", auth=OPERATOR).json()["twins"] == {}
 
 
 def test_a_counter_may_jump(place: Place, box: BoxAtPlace) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from schemathesis.generation.case import Case
 from schemathesis.specs.openapi import checks
 
 from lokole.config import Url
-from lokole.mailbox import schema as tables
 from lokole.server.api import carry, exchange, intake
 from lokole.server.app import read_document, streamed_operations
 from lokole.sync.package import Compression
-from tests.unit.server.place import NEIGHBOUR, OPERATOR, BoxAtPlace, Place, message, place_in
+from tests.unit.server.place import OPERATOR, Place, message, place_in
 
 DOCUMENT = read_document()
 METHODS = ("get", "put", "post", "delete", "head", "patch")
@@ -119,107 +117,6 @@ def test_the_web_pages_are_mounted(tmp_path: Path) -> None:
         assert "text/html" in page.headers["content-type"]
         assert 'href="/web/' in place.client.get("/").text
         assert place.client.get("/webx").status_code == 404
-
-
-# --- who reaches what ----------------------------------------------------------------------------
-
-#: What each operation answers to somebody who is not allowed: nobody, a foreign box, a foreign person.
-#: A new operation without a row fails the test below.
-FORBIDDEN: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {
-    ("GET", "/healthcheck/ping"): {},
-    ("GET", "/api/email/register/"): {"nobody": (401,), "box": (401,)},
-    ("POST", "/api/email/register/"): {"nobody": (401,), "box": (401,), "person": (409,)},
-    ("GET", "/api/email/register/{domain}"): {"nobody": (401,), "box": (401,), "person": (403,)},
-    ("DELETE", "/api/email/register/{domain}"): {"nobody": (401,), "box": (401,), "person": (403,)},
-    ("DELETE", "/api/email/register/{domain}/keys"): {"nobody": (401,), "box": (401,), "person": (403,)},
-    ("POST", "/api/email/upload/{client_id}"): {"nobody": (403,), "box": (403,), "person": (403,)},
-    ("GET", "/api/email/download/{client_id}"): {"nobody": (403,), "box": (403,), "person": (403,)},
-    ("POST", "/api/email/sendgrid/{client_id}"): {"nobody": (403,), "box": (403,), "person": (403,)},
-    ("GET", "/api/email/metrics/pending/{domain}"): {},  # numbers only, for the status page, as in the first Lokole
-    ("GET", "/api/email/metrics/users/{domain}"): {},
-    ("GET", "/api/email/metrics/trouble"): {"nobody": (401,), "box": (401,), "person": (403,)},
-    ("POST", "/api/exchange/claim"): {"nobody": (404, 409), "box": (404, 409), "person": (404, 409)},
-    ("GET", "/api/exchange/packages"): {"nobody": (401,), "person": (401,)},  # a box sees its own list
-    ("GET", "/api/exchange/packages/{sha256}"): {"nobody": (401,), "box": (404,), "person": (401,)},
-    ("PUT", "/api/exchange/packages/{sha256}"): {
-        "nobody": (401,),
-        "person": (401,),
-    },  # and keeps what it uploads to itself
-    # an upload that another box has begun is not there
-    ("HEAD", "/api/exchange/packages/{sha256}"): {"nobody": (401,), "box": (404,), "person": (401,)},
-    ("PATCH", "/api/exchange/packages/{sha256}"): {"nobody": (401,), "box": (404,), "person": (401,)},
-    ("DELETE", "/api/exchange/packages/{sha256}"): {"nobody": (401,), "box": (204,), "person": (401,)},
-    ("POST", "/api/exchange/ack"): {"nobody": (401,), "person": (401,)},  # of its own packages only: test_exchange.py
-    # nobody gets anything without a package that the box itself has signed: test_carry.py
-    ("POST", "/api/exchange/carry"): {"nobody": (400,), "box": (400,), "person": (400,)},
-    ("POST", "/api/exchange/digest"): {"nobody": (401,), "person": (401,)},  # compared with its own packages only
-}
-
-
-def test_nobody_reaches_what_is_anothers_and_nothing_changes(tmp_path: Path) -> None:
-    assert set(FORBIDDEN) == {(method, path) for method, path, _ in OPERATIONS}, "an operation without a row"
-    with place_in(tmp_path) as place:
-        victim = place.box("victim.lokole.test", ["ann"])
-        place.webhook(victim.webhook, message(to="ann@victim.lokole.test"), ["ann@victim.lokole.test"])
-        (package,) = victim.offers()
-        other = place.box("other.lokole.test", ["eve"])
-        fill = {"domain": victim.domain, "client_id": victim.device_id, "sha256": package["sha256"]}
-        for (method, template), cells in FORBIDDEN.items():
-            path = template.format(**fill)
-            for who, allowed in cells.items():
-                before = _fingerprint(place)
-                answer = _ask(place, other, who, method, path, victim)
-                assert answer in allowed, (method, template, who, answer)
-                assert _fingerprint(place) == before, (method, template, who)
-            place.clock.pass_by(minutes=15)  # the limits on guessing are tested elsewhere
-
-
-def _ask(place: Place, other: BoxAtPlace, who: str, method: str, path: str, victim: BoxAtPlace) -> int:
-    body: bytes | None = None
-    headers: dict[str, str] = {}
-    if path.endswith("/register/"):
-        body, headers = json.dumps({"domain": victim.domain}).encode(), {"Content-Type": "application/json"}
-    elif "/upload/" in path:
-        body, headers = b'{"resource_id": "x.tar.gz"}', {"Content-Type": "application/json"}
-    elif path.endswith("/claim"):
-        said = {"code": "aaaa-bbbb-cccc-dddd", "public_key": "A" * 43}
-        body, headers = json.dumps(said).encode(), {"Content-Type": "application/json"}
-    elif "/sendgrid/" in path:
-        body, headers = b"email=x", {"Content-Type": "application/x-www-form-urlencoded"}
-    elif path.endswith("/digest"):
-        body, headers = b'{"packages": []}', {"Content-Type": "application/json"}
-    elif path.endswith("/ack"):
-        body, headers = b'{"epoch": 1, "seq": 1}', {"Content-Type": "application/json"}
-    elif method == "PATCH":
-        body, headers = (
-            b"",
-            {
-                "Content-Type": "application/partial-upload",
-                "Upload-Offset": "0",
-                "Upload-Complete": "?1",
-            },
-        )
-    elif method == "PUT":
-        body, headers = b"", other.upload_headers(1)
-    if who == "box":
-        # a part of an upload is signed for the whole (protocol 4.2)
-        signing = {"body_sha256": path.rpartition("/")[2]} if method == "PATCH" else None
-        return other.call(method, path, body or b"", headers, signing).status_code
-    if who == "person":
-        headers["Authorization"] = f"Bearer {NEIGHBOUR}"
-    return place.client.request(method, path, content=body, headers=headers).status_code
-
-
-def _fingerprint(place: Place) -> str:
-    """Everything that is stored, but for what a request may leave behind: counters of boxes and of failures."""
-    found: dict[str, Any] = {}
-    with place.ports.database.read() as tx:
-        for table in tables.metadata.sorted_tables:
-            if table.name in ("credential", "limit_count"):
-                continue
-            found[table.name] = sorted(str(tuple(row)) for row in tx.execute(table.select()))
-    found["blobs"] = sorted(place.ports.blobs.list())
-    return json.dumps(found)
 
 
 # --- generated requests --------------------------------------------------------------------------

@@ -14,11 +14,11 @@ import pytest
 
 from lokole.config import Url
 from lokole.mail.model import Contact, Email
-from lokole.server import receive
+from lokole.server import receive, v1_boxes
 from lokole.sync.package import Compression, read_package
 from lokole.sync.records import AccountRecord, EmailRecord
 from lokole.sync.signing import encode_key, new_key, public_key
-from tests.unit.server.place import OPERATOR, Place, message, packed, place_in
+from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, message, packed, place_in
 
 DOMAIN = "old.lokole.test"
 
@@ -102,6 +102,17 @@ def test_a_box_with_a_key_is_refused_on_these_paths_and_sees_no_storage(old: Pla
         "domain",
         "webhook",
     }
+
+
+def test_what_was_packed_for_a_box_of_the_first_lokole_reaches_the_box_that_claims_its_row(
+    old: Place, box: OldBox
+) -> None:
+    arrive(old, f"ann@{DOMAIN}", f"ann@{DOMAIN}")
+    assert v1_boxes.offer_download(old.ports, box.details["client_id"], "gz") is not None  # the answer never got out
+    ours = BoxAtPlace(old, DOMAIN, box.details["webhook"])
+    ours.claim(box.details["code"])
+    ours.put([AccountRecord(f"ann@{DOMAIN}", version=1)])
+    assert [one.email.subject for one in ours.fetch()] == ["hello"]
 
 
 # --- up ------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def _take_in(package: Path) -> dict[str, float]:
             pass
         with measured() as work, package.open("rb") as content:
             imported = import_package(
-                read_package(content, limits=BOX),
+                enumerate(read_package(content, limits=BOX), start=1),
                 name=_NAME,
                 database=box.ports.database,
                 blobs=box.ports.blobs,

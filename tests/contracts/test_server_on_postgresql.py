@@ -10,15 +10,16 @@ import pytest
 
 from lokole.config import Url
 from lokole.mail.errors import Permanent, Temporary
-from lokole.mail.model import Contact, Email
-from lokole.mailbox import packages
+from lokole.mail.model import Attachment, Contact, Email
+from lokole.mailbox import letters, packages
+from lokole.mailbox.seen import find_by_uid
 from lokole.server import exchange, offer, receive
 from lokole.server.sweep import Sweeper
 from lokole.server.worker import Worker
-from lokole.sync.records import AccountRecord, EmailRecord
+from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
 from lokole.sync.signing import body_sha256
 from tests.servers import Postgres
-from tests.unit.server.place import OPERATOR, message, packed, place_in
+from tests.unit.server.place import OPERATOR, Place, message, packed, place_in
 
 pytestmark = pytest.mark.e2e
 
@@ -114,3 +115,53 @@ def test_workers_and_builders_at_once_keep_out_of_each_others_way(
             built = packages.packages_after(tx, row.no, "down", 0)
         assert sum(one.letters for one in built) == 60
         assert sorted(int(one.email.subject) for one in box.fetch()) == list(range(60))
+
+
+def work_at_once(place: Place) -> None:
+    """Four workers begin together."""
+    gate = threading.Barrier(4)
+
+    def work() -> None:
+        gate.wait()
+        Worker(place.ports).work_off()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    Worker(place.ports).work_off()
+
+
+def test_a_letter_in_two_packages_that_are_read_at_once_is_stored_and_sent_once(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    url = Url(postgres_server.new_database(postgres_template))
+    with place_in(tmp_path, database=url) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        place.ports.bell.work_inline(lambda: None)
+        for _ in range(4):
+            # a box from a backup packs the same letters once more, among others
+            box.put([*(letter(f"{n:032x}") for n in range(10)), letter(f"{box.seq:032x}-own")])
+        work_at_once(place)
+        assert len(place.world.sent) == 14
+
+
+def test_files_that_come_apart_in_packages_that_are_read_at_once_are_all_kept(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    url = Url(postgres_server.new_database(postgres_template))
+    with place_in(tmp_path, database=url) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        box.put([letter("u1")])
+        place.ports.bell.work_inline(lambda: None)
+        names = [[f"{n}-{m}.txt" for m in range(10)] for n in range(4)]
+        for some in names:
+            box.put([AttachmentRecord(name, Attachment(name, name.encode()), ("u1",)) for name in some])
+        work_at_once(place)
+        row = place.row("a.lokole.test")
+        with place.ports.database.read() as tx:
+            no = find_by_uid(tx, row.no, "u1")
+            assert no is not None
+            files = letters.read_email(tx, row.no, no).attachments
+        assert sorted(one.filename for one in files) == sorted(name for some in names for name in some)

@@ -131,10 +131,14 @@ class Server:
         """How many letters wait for the box of ``domain``."""
         return self._metric("pending", domain, "pending_emails")
 
+    def people(self, domain: str) -> int:
+        """How many people of ``domain`` the server knows."""
+        return self._metric("users", domain, "users")
+
     def wait_for_people(self, domain: str, count: int, *, seconds: float = 30) -> None:
         """Return when the server knows ``count`` people of ``domain``: a package is read after the box has gone."""
         deadline = time.monotonic() + seconds
-        while self._metric("users", domain, "users") < count:
+        while self.people(domain) < count:
             assert time.monotonic() < deadline, "the server did not read the package in time"
             time.sleep(0.1)
 
@@ -236,8 +240,19 @@ class Visitor:
     """A person at the pages without a browser: keeps cookies, fills forms in."""
 
     def __init__(self, port: int) -> None:
+        self._port = port
         self._line = Line(port)
         self._cookies: dict[str, str] = {}
+
+    def beside(self) -> Visitor:
+        """The same person on another connection."""
+        other = Visitor(self._port)
+        other._cookies = dict(self._cookies)
+        return other
+
+    def cookie_header(self) -> str:
+        """What the person's browser sends of cookies."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
 
     def get(self, path: str) -> Answer:
         return self._ask("GET", path)
@@ -275,7 +290,7 @@ class Visitor:
     def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        cookies = self.cookie_header()
         answer = self._line(method, path, body, {**(headers or {}), **({"Cookie": cookies} if cookies else {})})
         for told in answer.cookies:
             cookie, _, content = told.partition(";")[0].partition("=")

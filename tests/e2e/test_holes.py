@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
 
+from lokole import __version__
 from lokole.mail.model import Contact, DeliveryState, Email, EmailNo
-from lokole.mailbox import accounts, deleted, folders, letters, lists, recipients, schema, tenants
+from lokole.mailbox import (
+    accounts,
+    deleted,
+    folders,
+    letters,
+    lists,
+    packages,
+    quarantine,
+    recipients,
+    schema,
+    tenants,
+)
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.options import get_option
-from lokole.server import send
+from lokole.ports.identity import Caller
+from lokole.server import metrics, offer, receipts, send
 from lokole.testing import Village, village
 from tests.unit.device.people import person, write
 
@@ -108,6 +123,36 @@ def test_a_server_that_forgot_a_package_asks_for_it(place: Village) -> None:
     place.box.sync()
     assert [missing for missing, _ in held(place)] == [0, 0]
     assert len(place.outside.sent) == 1
+
+
+def test_a_server_from_a_backup_that_uses_a_number_anew_and_its_box_go_on(place: Village, tmp_path: Path) -> None:
+    letter_for_ann(place, 1)
+    place.box.sync()
+    database = tmp_path / "server" / "lokole.db"
+    place.server.ports.database.close()
+    backup = tmp_path / "backup.db"
+    shutil.copy(database, backup)
+    letter_for_ann(place, 2)
+    place.box.sync()
+    assert inbox(place) == ["Letter 1", "Letter 2"]
+
+    place.server.ports.database.close()
+    for beside in ("", "-wal", "-shm"):
+        database.with_name(f"lokole.db{beside}").unlink(missing_ok=True)
+    shutil.copy(backup, database)
+    letter_for_ann(place, 3)
+    with place.server.ports.database.read() as tx:
+        row = tenants.find_tenant(tx, domain="village.lokole.test")
+    assert row is not None
+    # for a carrier, who brings no digest that would tell the server what it has forgotten
+    offer.build_pending(place.server.ports, row)
+    for _ in range(3):
+        assert place.box.sync().result == "ok"
+    letter_for_ann(place, 4)
+    assert place.box.sync().result == "ok"
+    assert inbox(place) == ["Letter 1", "Letter 2", "Letter 3", "Letter 4"]
+    with place.server.ports.database.read() as tx:
+        assert packages.count_waiting(tx, row.no, "down") == 0
 
 
 def test_a_hole_in_the_mailbox_is_filled_from_the_bytes_that_are_there(place: Village) -> None:
@@ -216,3 +261,122 @@ def test_a_letter_written_in_town_leaves_from_there_and_stands_among_the_sent_on
     assert (row.subject, row.state) == ("From town", DeliveryState.ACCEPTED)
     assert len(place.outside.sent) == 1
     assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_what_a_restored_server_says_of_a_letter_is_heard(place: Village, tmp_path: Path) -> None:
+    no = write(place.box, "ann", "carl@example.org")
+    place.box.sync()
+    place.box.sync()
+    assert state(place, no) == [DeliveryState.ACCEPTED]
+    with place.server.ports.database.write() as tx:
+        row = tenants.find_tenant(tx, domain="village.lokole.test")
+        assert row is not None
+        # the backup is from before the letter was accepted; after the restore it goes out once more, and is refused
+        first = tx.execute(schema.recipient.select().where(schema.recipient.c.tenant == row.no)).one()
+        tx.execute(update(schema.recipient).values(state="at_server", state_version=0))
+        tx.execute(delete(schema.outbound).where(schema.outbound.c.tenant == row.no))
+        letter = letters.read_email(tx, row.no, first.email).email
+        assert receipts.settle(
+            tx, row, first.email, letter, first.address, DeliveryState.REFUSED, place.clock(), reason="550 no"
+        )
+    place.box.sync()
+    assert state(place, no) == [DeliveryState.REFUSED]
+
+
+def test_a_server_that_gave_a_number_to_another_package_brings_its_letters_nevertheless(
+    place: Village, tmp_path: Path
+) -> None:
+    """A server from a backup that nobody told so: its numbers begin again where the box has heard them."""
+    database = place.server.ports.database
+    backup = tmp_path / "server.db"
+    with sqlite3.connect(tmp_path / "server" / "lokole.db") as source, sqlite3.connect(backup) as copy:
+        source.backup(copy)
+    letter_for_ann(place, 1)
+    place.box.sync()
+    assert inbox(place) == ["Letter 1"]
+    database.close()
+    for beside in ("", "-wal", "-shm"):
+        (tmp_path / "server" / f"lokole.db{beside}").unlink(missing_ok=True)
+    shutil.copy(backup, tmp_path / "server" / "lokole.db")
+    letter_for_ann(place, 2)
+    letter_for_ann(place, 3)
+    for _ in range(3):
+        assert place.box.sync().result == "ok"
+    assert inbox(place) == ["Letter 1", "Letter 2", "Letter 3"]
+    assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_an_operator_reads_how_each_box_is_and_when_it_stays_away(place: Village) -> None:
+    def boxes() -> dict[str, Any]:
+        caller = Caller("operator", may_override=True)
+        (found,) = metrics.trouble(place.server.ports, caller)["boxes"]
+        return dict(found)
+
+    letter_for_ann(place, 1)
+    for _ in range(2):
+        place.box.sync()
+    found = boxes()
+    assert found["sentence"] == "0 missing of 1 in 30 days"
+    assert (found["health"]["version"], found["health"]["apart"]) == (__version__, 0)
+    with place.server.ports.database.read() as tx:
+        before = packages.newest_package(tx, 1, "up")
+    assert place.box.sync().bytes_up < 400, "an unchanged line is not said again"
+    with place.server.ports.database.read() as tx:
+        assert packages.newest_package(tx, 1, "up") == before
+    with place.box.ports.database.write() as tx:
+        quarantine.quarantine(
+            tx, tenant=place.box.tenant, kind="record", source="", reason="", raw_ref=None, key="k", now=place.clock()
+        )
+    place.box.sync()
+    assert boxes()["health"]["apart"] == 1
+    place.clock.advance(hours=49)
+    assert boxes()["sentence"] == "missed 2 nights; 0 missing of 1 in 30 days"
+
+
+def test_who_reads_in_town_sees_what_neighbours_wrote(place: Village) -> None:
+    def in_town(folder: str) -> list[str]:
+        with place.server.ports.database.read() as tx:
+            tenant = tenants.find_tenant(tx, domain="village.lokole.test")
+            assert tenant is not None
+            there = accounts.find_account(tx, tenant.no, "ann")
+            assert there is not None
+            return sorted(row.subject for row in lists.list_folder(tx, there, folder).rows)
+
+    person(place.box, "bob")
+    person(place.box, "eve")
+    write(place.box, "bob", "ann@village.lokole.test", "Before she went")
+    write(place.box, "bob", "eve@village.lokole.test", "Of others")
+    place.box.sync()
+    assert in_town("inbox") == []
+    ann = person(place.box, "ann")
+    with place.box.ports.database.write() as tx:
+        accounts.set_roaming(tx, ann, True)
+    write(place.box, "bob", "ann@village.lokole.test", "While she is away")
+    write(place.box, "ann", "bob@village.lokole.test", "Her answer")
+    write(place.box, "bob", "eve@village.lokole.test", "Of others")
+    for _ in range(2):
+        assert place.box.sync().result == "ok"
+    assert in_town("inbox") == ["Before she went", "While she is away"]
+    assert in_town("sent") == ["Her answer"]
+    assert inbox(place) == in_town("inbox"), "and nobody has anything twice"
+    assert place.outside.sent == []
+    with place.server.ports.database.read() as tx:
+        assert letters.count_letters(tx, 1) == 3
+    assert [missing for missing, _ in held(place)] == [0, 0]
+
+
+def test_a_writer_hears_of_a_refusal_though_their_box_lost_the_letter(place: Village, tmp_path: Path) -> None:
+    place.box.sync()
+    place.box.ports.database.close()
+    backup = tmp_path / "backup.db"
+    shutil.copy(tmp_path / "box" / "lokole.db", backup)
+    write(place.box, "ann", "permanent-failure@example.org,carl@example.org", "Lost with the card")
+    place.box.sync()
+    place.box.ports.database.close()
+    for beside in ("", "-wal", "-shm"):
+        (tmp_path / "box" / f"lokole.db{beside}").unlink(missing_ok=True)
+    shutil.copy(backup, tmp_path / "box" / "lokole.db")
+    for _ in range(5):
+        place.box.sync()
+    assert inbox(place) == ["Your letter did not arrive: Lost with the card"]
+    assert [one.recipient for one in place.outside.sent] == ["carl@example.org"]

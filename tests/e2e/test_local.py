@@ -117,7 +117,7 @@ def admin(local: Local) -> PersonAt:
     amina = PersonAt(local.told["device"])
     page = amina.open("/user/login").fill(name="amina", password=password).press()
     assert page.path == "/user/password/change"
-    page = page.fill(old=password, new=PASSWORD, again=PASSWORD).press()
+    page = page.fill(new=PASSWORD, again=PASSWORD).press()
     assert page.status == 200
     return amina
 

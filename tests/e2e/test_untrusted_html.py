@@ -130,7 +130,7 @@ class Rig:
         self.page.goto(self.base + "/user/login")
         self.page.fill("[name=name]", "mireille")
         self.page.fill("[name=password]", PASSWORD)
-        self.page.click("form[action='/user/login'] button")
+        self.page.click("form[action='/user/login'] .main")
         letter = self.page.goto(f"{self.base}/email/{first}")
         assert letter is not None
         found = re.search(r"<iframe.*?</iframe>", letter.text())

@@ -67,6 +67,7 @@ def letters(draw: st.DrawFn) -> EmailRecord:
     email = draw(own_emails())
     fields = {name: getattr(email, name) for name in Email.__dataclass_fields__}
     fields |= {"sent_at": draw(st.none() | seconds | moments), "sent_at_doubtful": draw(st.booleans())}
+    fields["automatic"] = draw(st.booleans())
     return EmailRecord(draw(uids), Email(**fields), entries=tuple(draw(st.lists(entries, max_size=3))))
 
 
@@ -286,6 +287,7 @@ more_keys = keys | st.sampled_from(
         "record",
         "entries",
         "sent_at_doubtful",
+        "automatic",
     ]
 )
 

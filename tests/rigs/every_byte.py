@@ -9,6 +9,7 @@ nobody hears, acknowledgements that are lost. Then the box goes on, and both end
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import multiprocessing
@@ -64,6 +65,7 @@ CHUNK = 16 * 1024
 #: bytes of the file of each letter; its package is a little more than 20 kB
 FILE_BYTES = 19_600
 SIDES = ("up", "down")
+OPERATOR = Caller("operator", may_override=True)
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,15 @@ class Outside:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.messages: list[bytes] = []
 
     def send(self, *, sender: str, recipient: str, message: bytes) -> None:
         self.sent.append(recipient)
+        self.messages.append(message)
+
+    def forget(self) -> None:
+        self.sent.clear()
+        self.messages.clear()
 
 
 class CutLine(Line):
@@ -226,22 +234,30 @@ class World:
         self.app = make_streamed_app(self.ports)
         self.town = Town(lambda: self.app)
         self.proxy: Proxy | None = None
-        self.box = Box(self._box_ports(), DeviceSettings(data=folder / "box", domain="lokole.local"), zone=UTC)
-        operator = Caller("operator", may_override=True)
-        devices.register(self.ports, operator, DOMAIN)
-        code = devices.details(self.ports, operator, DOMAIN).code
+        self.remember("blank")
+        self.restart_box()
+        devices.register(self.ports, OPERATOR, DOMAIN)
+        self.claim()
+        assert self.box.sync().result == "ok"
+        assert self.box.sync().result == "ok"
+        self.remember("idle")
+        self.write("seeds", self._file())
+        self.remember("up")
+        self.go_back("idle")
+        self.receive("seeds", self._file())
+        self.remember("down")
+
+    def restart_box(self) -> None:
+        """The box as it begins on the disk that is in it."""
+        self.box = Box(self._box_ports(), DeviceSettings(data=self.folder / "box", domain="lokole.local"), zone=UTC)
+
+    def claim(self) -> None:
+        """The box takes the place that waits for it; ann signs up."""
+        code = devices.details(self.ports, OPERATOR, DOMAIN).code
         assert code is not None
         register(self.box, code, server_url="http://server.invalid")
         with self.box.ports.database.write() as tx:
             accounts.create_account(tx, self.box.tenant, "ann", password_hash=None, now=self.clock())
-        assert self.box.sync().result == "ok"
-        assert self.box.sync().result == "ok"
-        self.remember("idle")
-        self._write()
-        self.remember("up")
-        self.go_back("idle")
-        self._receive()
-        self.remember("down")
 
     def _box_ports(self) -> DevicePorts:
         def claim(_url: str, code: str, key: bytes) -> tuple[DeviceId, str, bytes]:
@@ -278,35 +294,40 @@ class World:
         self.box_side.go_back(f"box-{name}")
         for path in (self.folder / "box").glob("*.part"):
             path.unlink()
-        self.outside.sent.clear()
+        self.outside.forget()
         self.told.__init__()  # type: ignore[misc]
 
     def _file(self) -> Attachment:
         return Attachment("seeds.bin", self._dice.randbytes(FILE_BYTES))
 
-    def _write(self) -> None:
+    def write(self, subject: str, *files: Attachment) -> None:
+        """Ann writes to somebody outside."""
         ports = self.box.ports
         with ports.database.read() as tx:
             writer = accounts.find_account(tx, self.box.tenant, "ann")
         assert writer is not None
-        stored = letters.put_attachments(ports.blobs, writer.domain, (self._file(),))
+        stored = letters.put_attachments(ports.blobs, writer.domain, files)
         email = Email(
-            sender=Contact(str(writer.address)), to=(Contact("bob@example.org"),), subject="seeds", body="<p>here</p>"
+            sender=Contact(str(writer.address)), to=(Contact("bob@example.org"),), subject=subject, body="<p>here</p>"
         )
         with ports.database.write() as tx:
             id_ = next_email_id(tx, self.box.row().device_id)
             letters.write_letter(tx, self.box.tenant, writer, email, id=id_, now=self.clock(), attachments=stored)
 
-    def _receive(self) -> None:
+    def receive(self, subject: str, *files: Attachment) -> None:
+        """Somebody outside writes to ann."""
         from email.message import EmailMessage
         from email.policy import SMTP
 
         message = EmailMessage(policy=SMTP)
-        message["From"], message["To"], message["Subject"] = "bob@example.org", f"ann@{DOMAIN}", "seeds"
-        message["Date"], message["Message-ID"] = "Mon, 23 Nov 2026 10:00:00 +0000", "<seeds@example.org>"
+        message["From"], message["To"], message["Subject"] = "bob@example.org", f"ann@{DOMAIN}", subject
+        message["Date"], message["Message-ID"] = (
+            "Mon, 23 Nov 2026 10:00:00 +0000",
+            f"<{subject.replace(' ', '-')}@example.org>",
+        )
         message.set_content("here\n")
-        content = self._file().content
-        message.add_attachment(content, maintype="application", subtype="octet-stream", filename="seeds.bin")
+        for file in files:
+            message.add_attachment(file.content, maintype="application", subtype="octet-stream", filename=file.filename)
         accept(self.ports, "bob@example.org", (f"ann@{DOMAIN}",), message.as_bytes())
 
     # --- a trial ---------------------------------------------------------------------------------
@@ -352,41 +373,45 @@ class World:
         """What is lost, doubled or was sent again."""
         wrong = []
         sent = len(self.outside.sent)
-        inbox = self.box_side.rows("SELECT count(*) FROM entry WHERE folder = 'inbox' AND NOT deleted")[0][0]
+        inbox, files, box_waits, box_apart = self.box_side.rows(
+            "SELECT (SELECT count(*) FROM entry WHERE folder = 'inbox' AND NOT deleted), (SELECT count(*) FROM attachment),"
+            " (SELECT count(*) FROM waiting WHERE state <> 'delivered'), (SELECT count(*) FROM quarantine)"
+        )[0]
+        server_waits, server_apart, parts, up, down = self.server.rows(
+            "SELECT (SELECT count(*) FROM waiting WHERE state <> 'delivered'), (SELECT count(*) FROM quarantine),"
+            f" (SELECT count(*) FROM upload_part), {_size('up')}, {_size('down')}"
+        )[0]
         if (sent, inbox) != ((1, 0) if way == "up" else (0, 1)):
             wrong.append(f"the world got {sent}, the inbox has {inbox}")
-        if way == "down":
-            files = self.box_side.rows("SELECT count(*) FROM attachment")[0][0]
-            wrong += [] if files == 1 else [f"{files} files came"]
-        if self._waits() or self.box_side.rows("SELECT count(*) FROM waiting WHERE state <> 'delivered'")[0][0]:
+        if way == "down" and files != 1:
+            wrong.append(f"{files} files came")
+        if server_waits or box_waits:
             wrong.append("something waits")
-        for side in (self.server, self.box_side):
-            if side.rows("SELECT count(*) FROM quarantine")[0][0]:
-                wrong.append("something is set apart")
-        parts = self.server.rows("SELECT count(*) FROM upload_part")[0][0] + len(
-            list((self.folder / "box").glob("*.part"))
-        )
-        if parts:
+        if server_apart or box_apart:
+            wrong.append("something is set apart")
+        if parts or list((self.folder / "box").glob("*.part")):
             wrong.append("parts are left")
         if self.proxy is None:
-            for one, came in (("up", self.told.package_up), ("down", self.told.package_down)):
-                size = self._size(self.folder / "server" / "lokole.db", one)
-                again = came - size + self._size(self.folder / "server" / f"server-{way}.copy", one)
+            for one, came, size in (("up", self.told.package_up, up), ("down", self.told.package_down, down)):
+                again = came - size + self._size_before(way, one)
                 if again > CHUNK:
                     wrong.append(f"{again} bytes of packages went {one} again")
         return wrong
 
-    @staticmethod
-    def _size(path: Path, side: str) -> int:
-        """The bytes of all packages that a server knows."""
-        with closing(sqlite3.connect(path)) as connection:
-            query = "SELECT coalesce(sum(size), 0) FROM package WHERE direction = ?"
-            return int(connection.execute(query, (side,)).fetchone()[0])
+    @functools.cache  # noqa: B019  # a world lives as long as its program
+    def _size_before(self, way: str, side: str) -> int:
+        """The bytes of all packages that the server knew before."""
+        with closing(sqlite3.connect(self.folder / "server" / f"server-{way}.copy")) as connection:
+            return int(connection.execute(f"SELECT {_size(side)}").fetchone()[0])
 
     def close(self) -> None:
         self.town.close()
         self.ports.database.close()
         self.box.ports.database.close()
+
+
+def _size(side: str) -> str:
+    return f"(SELECT coalesce(sum(size), 0) FROM package WHERE direction = '{side}')"
 
 
 class Proxy:

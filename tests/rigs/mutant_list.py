@@ -157,9 +157,9 @@ MUTANTS = (
     ),
     Mutant(
         "an acknowledgement names what is only held",
-        "device/run_sync.py",
-        '    with database.read() as tx:\n        states = ("unpacked", "acknowledged", "withdrawn")\n',
-        '    with database.read() as tx:\n        states = ("held", "unpacked", "acknowledged", "withdrawn")\n',
+        "device/packing.py",
+        'TAKEN = ("unpacked", "acknowledged", "withdrawn")\n',
+        'TAKEN = ("held", "unpacked", "acknowledged", "withdrawn")\n',
         (*STEPS, *SYNC),
         "P2",
     ),
@@ -389,8 +389,8 @@ MUTANTS = (
     Mutant(
         "a letter's number is enough to read it in another tenant",
         "mailbox/letters.py",
-        '_EMAIL = select(email).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))',
-        '_EMAIL = select(email).where(email.c.order_no == bindparam("email"))',
+        'select(email, _AUTOMATIC).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))',
+        'select(email, _AUTOMATIC).where(email.c.order_no == bindparam("email"))',
         LETTERS,
         "P11",
     ),
@@ -478,8 +478,8 @@ MUTANTS = (
     Mutant(
         "a body is shown as it is stored",
         "webmail/views/letter.py",
-        "    safe = rewrite_cids(make_safe(written[:most]), _inline_pictures(entry).get)\n",
-        "    safe = rewrite_cids(written[:most], _inline_pictures(entry).get)\n",
+        "    safe = rewrite_cids(make_safe(written[:most]), (pictures or {}).get)\n",
+        "    safe = rewrite_cids(written[:most], (pictures or {}).get)\n",
         ("tests/unit/webmail/test_reading.py",),
         "P15",
     ),
@@ -510,8 +510,8 @@ MUTANTS = (
     Mutant(
         "a form needs no token",
         "webmail/app.py",
-        "    CSRFProtect(app)\n",
-        "",
+        "    csrf = CSRFProtect(app)\n",
+        "    csrf = CSRFProtect()\n",
         PAGES,
         "P16",
     ),
@@ -526,7 +526,7 @@ MUTANTS = (
     Mutant(
         "everybody is an administrator",
         "webmail/access.py",
-        "    if request.blueprint == ADMIN_BLUEPRINT and not person.is_admin:\n        abort(403)\n",
+        "    if request.blueprint in ADMIN_BLUEPRINTS and not person.is_admin:\n        abort(403)\n",
         "",
         PAGES,
         "P16",
@@ -534,8 +534,8 @@ MUTANTS = (
     Mutant(
         "a new password leaves old sessions open",
         "mailbox/accounts.py",
-        "    _change(tx, person, password_hash=hashed, must_change_password=must_change)\n    end_all_sessions(tx, person)\n",
-        "    _change(tx, person, password_hash=hashed, must_change_password=must_change)\n",
+        "    _change(tx, person, password_hash=hashed, must_change_password=must_change, **roaming)\n    end_all_sessions(tx, person)\n",
+        "    _change(tx, person, password_hash=hashed, must_change_password=must_change, **roaming)\n",
         ("tests/unit/mailbox/test_accounts.py",),
         "P18",
     ),
@@ -579,5 +579,102 @@ MUTANTS = (
         "update(entry).where(entry.c.email == email_no)",
         LISTS,
         "P17",
+    ),
+    # --- one for each rig, which it must see by itself
+    Mutant(
+        "of two domains in one envelope the first gets the letter",
+        "server/receive.py",
+        "        for row, group in rows:\n            jobs.enqueue(\n",
+        "        for row, group in rows[:1]:\n            jobs.enqueue(\n",
+        ("tests/rigs/test_quick_intake.py",),
+        "P6",
+    ),
+    Mutant(
+        "a yes is said before the row of work is there",
+        "server/api/intake.py",
+        "        await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)\n",
+        "        import contextlib\n\n        with contextlib.suppress(Exception):\n"
+        "            await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)\n",
+        ("tests/rigs/test_quick_intake.py", "tests/unit/server/test_receive.py"),
+        "P6",
+    ),
+    Mutant(
+        "two exchanges meet the server at once",
+        "device/lock.py",
+        "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        ("tests/rigs/test_quick_parallel.py", "tests/unit/device/test_lock.py"),
+        "P10",
+    ),
+    Mutant(
+        "a file of somebody else's form may be sent along",
+        "webmail/sheet.py",
+        "    if owner_no != person.no:\n",
+        "    if False:\n",
+        ("tests/unit/webmail/test_others_things.py",),
+        "P11",
+    ),
+    Mutant(
+        "a domain is anybody's who may register one",
+        "server/devices.py",
+        "    if row.owner != caller.name and not caller.may_override:\n",
+        "    if False:\n",
+        ("tests/api/test_access_matrix.py",),
+        "P11",
+    ),
+    Mutant(
+        "whoever is revoked may go on acknowledging",
+        "server/api/exchange.py",
+        '    row = await authenticated(ports, request, body_sha256(body))\n    if request.headers.get("content-type", "")'
+        '.partition(";")[0].strip().lower() != "application/json":\n        raise Refused("an acknowledgement is JSON"',
+        "    from lokole.mailbox import tenants\n    from lokole.sync.signing import parse_authorization\n\n"
+        "    with ports.database.read() as tx:\n"
+        '        row = tenants.find_tenant(tx, device_id=parse_authorization(request.headers["authorization"]).device_id)\n'
+        '    assert row is not None\n    if request.headers.get("content-type", "")'
+        '.partition(";")[0].strip().lower() != "application/json":\n        raise Refused("an acknowledgement is JSON"',
+        ("tests/api/test_access_matrix.py",),
+        "P11",
+    ),
+    Mutant(
+        "a domain that ends like the box's own is its own",
+        "server/unpack.py",
+        "    if sender.domain != row.domain:\n",
+        "    if not sender.domain.endswith(row.domain):\n",
+        ("tests/api/test_own_domain.py",),
+        "P12",
+    ),
+    Mutant(
+        "answers may be asked for anywhere",
+        "server/unpack.py",
+        "        reply_to=tuple(one for one in email.reply_to if _domain_of(one.address) == row.domain),\n",
+        "        reply_to=email.reply_to,\n",
+        ("tests/api/test_own_domain.py::test_no_field_of_a_letter_makes_it_anothers",),
+        "P12",
+    ),
+    Mutant(
+        "nobody notices that the server is an older copy of itself",
+        "server/reconcile.py",
+        '    if epoch != ensure_identity(tx, ports.entropy) or highest < packages.next_seq(tx, row.no, epoch, "down"):\n',
+        "    if True:\n",
+        ("tests/rigs/test_quick_twins.py",),
+        "P22",
+    ),
+    Mutant(
+        "another box that claims a place finds nothing that waits",
+        "server/devices.py",
+        "            reconcile.begin_anew(ports, tx, row)\n",
+        "            pass\n",
+        ("tests/rigs/test_quick_twins.py",),
+        "P22",
+    ),
+    Mutant(
+        "the server looks at what a letter names",
+        "server/receive.py",
+        "        _take_in(ports, row, job, arrival, digest)\n    except LokoleError:\n",
+        '        import contextlib\n        import urllib.request\n\n        for url in re.findall(rb"http://[0-9.:]+", arrival.raw):\n'
+        "            with contextlib.suppress(Exception):\n                urllib.request.urlopen(url.decode(), timeout=1)\n"
+        "        _take_in(ports, row, job, arrival, digest)\n    except LokoleError:\n",
+        ("tests/rigs/test_nothing_is_fetched.py",),
+        "P20",
     ),
 )

@@ -365,19 +365,19 @@ def write(person: PersonAt, token: str, to: str, *, cc: str = "", bcc: str = "",
     return page.status if page.status != 200 else 599
 
 
-def register(place: Place) -> str:
+def register(place: Place, domain: str = DOMAIN) -> str:
     """Register the box at its server; the secret of its webhook."""
     url = f"http://127.0.0.1:{place.ports.http}/api/email/register/"
     pair = base64.b64encode(":".join(REGISTRATION).encode()).decode()
     headers = {"Authorization": f"Basic {pair}", "Content-Type": "application/json"}
-    body = json.dumps({"domain": DOMAIN}).encode()
+    body = json.dumps({"domain": domain}).encode()
     with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=20):
         pass
     end = time.monotonic() + 30
     while True:
         details: dict[str, Any] = {}
         with contextlib.suppress(urllib.error.HTTPError):  # not prepared yet
-            with urllib.request.urlopen(urllib.request.Request(url + DOMAIN, headers=headers), timeout=20) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url + domain, headers=headers), timeout=20) as answer:
                 details = json.loads(answer.read()) if answer.status == 200 else {}
         if "code" in details:
             break

@@ -6,17 +6,21 @@ from datetime import datetime, timedelta
 
 from lokole.device import packing
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import accounts, packages, recipients, roaming
+from lokole.mailbox import accounts, outbound, packages, recipients, roaming
 from lokole.mailbox.database import Connection
 from lokole.mailbox.held import not_held
+from lokole.mailbox.identity import ensure_identity, renew_epoch
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.tenants import TenantRow
+from lokole.ports.callables import Entropy
 from lokole.sync.records import (
+    TELL_WRITER,
     AccountRecord,
     AckRecord,
     AnyRecord,
     FlagRecord,
     ReceiptRecord,
+    RequestRecord,
     ToldRecord,
 )
 
@@ -27,28 +31,58 @@ _A_DAY = timedelta(days=1)
 NOT_TAKEN = "not-taken"
 
 
-def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime) -> None:
+def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime, entropy: Entropy) -> None:
     """Take one record in, in the caller's transaction; every one may come again, and in any order."""
     match record:
         case ReceiptRecord():
             no = roaming.find_wire(tx, tenant.no, record.email_id)
             if no is not None:
                 recipients.take_receipt(tx, tenant.no, no, record)
+            elif record.state is DeliveryState.REFUSED:
+                # this box lost the letter with its disk: its writer can be told only by who has it
+                asked = {"email": record.email_id.hex(), "address": record.address}
+                key = f"{record.email_id.hex()}:{record.address}"
+                outbound.put(tx, tenant.no, packing.UP, RequestRecord(TELL_WRITER, key, asked))
         case AccountRecord():
             accounts.merge_from_server(tx, tenant.no, record)
         case FlagRecord():
             roaming.take_flag(tx, tenant.no, record)
         case AckRecord():
-            acknowledged(tx, tenant, record, now)
+            acknowledged(tx, tenant, record, now, entropy)
         case ToldRecord():
             _told(tx, tenant, record, now)
         case _:
             pass  # a digest that came by a carrier is compared at the next visit
 
 
-def acknowledged(tx: Connection, tenant: TenantRow, record: AckRecord, now: datetime) -> None:
-    """The server holds packages of ours, as a carrier brought word."""
-    for package in packages.packages_after(tx, tenant.no, packing.UP, 0, epoch=record.epoch, states=("built",)):
+def acknowledged(tx: Connection, tenant: TenantRow, record: AckRecord, now: datetime, entropy: Entropy) -> None:
+    """The server holds packages of ours, as a carrier brought word.
+
+    When it means other packages than ours by these numbers, this box is an older copy of itself, or has a twin: nothing of it is believed,
+    and what nobody has acknowledged gets numbers of a new epoch (protocol 8.6, 8.7).
+    """
+    present = ensure_identity(tx, entropy) == record.epoch
+    built = packages.packages_after(tx, tenant.no, packing.UP, 0, epoch=record.epoch, states=("built",))
+    highest = max([record.seq, *record.beyond])
+    never = present and highest >= packages.next_seq(tx, tenant.no, record.epoch, packing.UP)
+    ours = packages.check_of(tx, tenant.no, record.epoch, packing.UP, record.seq, record.beyond)
+    if never or (record.check and ours is not None and ours != record.check):
+        for package in built:
+            packages.withdraw_package(tx, package.no, now)
+        if present:
+            renew_epoch(tx, entropy)
+            quarantine(
+                tx,
+                tenant=tenant.no,
+                kind="twin",
+                source="server",
+                reason="the server knows other packages by our numbers: this box was restored, or another one has its card",
+                raw_ref=None,
+                key=f"twin-number:{record.epoch}",
+                now=now,
+            )
+        return
+    for package in built:
         if package.seq <= record.seq or package.seq in record.beyond:
             packing.held_by_server(tx, tenant.no, package, now)
 

@@ -10,6 +10,7 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from uuid import UUID
 
+from lokole.device.health import note_health
 from lokole.device.lock import OneAtATime
 from lokole.device.run_sync import run_sync
 from lokole.device.schedule import Timetable
@@ -20,7 +21,7 @@ from lokole.mail.model import DeviceId, SyncReport, TenantNo
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.deleted import empty_deleted
 from lokole.mailbox.identity import ensure_identity
-from lokole.mailbox.options import get_option
+from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.tenants import TenantRow, add_tenant, get_tenant, list_tenants
 from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.ports.blobs import BlobStore
@@ -28,6 +29,7 @@ from lokole.ports.callables import Clock, Entropy, Shrink
 from lokole.ports.sync_peer import SyncPeer
 from lokole.ports.uplink import Uplink
 from lokole.sync.compression import Compression
+from lokole.webmail import setting_up
 
 SERVER_OPTION = "server_url"
 
@@ -42,6 +44,7 @@ class DevicePorts:
     """What a box asks of the outside. ``spool`` is a folder for what is being packed, and for what came in part.
 
     Without it the former lies where the system has it, and nothing of the latter is kept. ``pause`` waits for so many seconds.
+    ``free_bytes`` is the room that is left for letters, None where nobody knows.
     """
 
     database: Database
@@ -54,6 +57,7 @@ class DevicePorts:
     claim: Claim
     spool: Path | None = None
     pause: Callable[[float], None] | None = None
+    free_bytes: Callable[[], int | None] = lambda: None
 
 
 class Box:
@@ -71,7 +75,12 @@ class Box:
             self.seed = device_seed(tx, ports.entropy)
             self.tenant: TenantNo = self._first_tenant(tx)
         self.timetable = Timetable(
-            database=ports.database, tenant=self.tenant, clock=ports.clock, zone=zone, leave=self._leave, tidy=self.tidy
+            database=ports.database,
+            tenant=self.tenant,
+            clock=ports.clock,
+            zone=zone,
+            leave=self._leave if settings.uplink != "none:" else None,
+            tidy=self.tidy,
         )
 
     def row(self) -> TenantRow:
@@ -99,6 +108,7 @@ class Box:
             )
         try:
             with self.lock.held():
+                self.note_health()
                 counter = RequestCounter(self.ports.database, self.tenant, self.ports.clock, self.ports.entropy)
                 return run_sync(
                     database=self.ports.database,
@@ -126,6 +136,11 @@ class Box:
         threading.Thread(target=self.sync, name="sync", daemon=True).start()
         return "started"
 
+    def note_health(self) -> None:
+        """Let how this box is travel with its next package, when it is not as the server knows it."""
+        with self.ports.database.write() as tx:
+            note_health(tx, get_tenant(tx, self.tenant), self.ports.clock(), self.ports.free_bytes())
+
     def tidy(self) -> int:
         """Empty what was deleted long ago, and let files go that no letter has named for weeks; returns how many files."""
         row = self.row()
@@ -141,7 +156,7 @@ class Box:
         for row in list_tenants(tx):
             return row.no
         entropy = self.ports.entropy
-        return add_tenant(
+        no = add_tenant(
             tx,
             domain=self.settings.domain,
             device_id=str(UUID(bytes=entropy(16), version=4)),
@@ -149,3 +164,5 @@ class Box:
             webhook_secret=hashlib.sha256(entropy(32)).hexdigest(),
             now=self.ports.clock(),
         )
+        set_option(tx, no, setting_up.OPTION, setting_up.STEPS[0])  # the first administrator is led through it
+        return no

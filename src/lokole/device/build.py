@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from lokole.adapters.uplink.always import AlwaysUplink
 from lokole.adapters.uplink.none import NoUplink
 from lokole.config import BadSettings
 from lokole.device.box import Box, DevicePorts
+from lokole.device.carrying import Carrier
 from lokole.device.lock import OneAtATime
 from lokole.device.packing import find_server_key
 from lokole.device.settings import DeviceSettings, split_listen
@@ -39,6 +41,7 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.callables import Shrink
 from lokole.ports.sync_peer import SyncPeer
 from lokole.ports.uplink import Uplink
+from lokole.sync.bundle import MAX_BUNDLE_BYTES
 from lokole.sync.signing import encode_key
 
 if TYPE_CHECKING:
@@ -88,6 +91,7 @@ def device_ports(settings: DeviceSettings, database: Database, shrink: Shrink) -
         claim=lambda url, code, key: http.claim(url, code=code, public_key=key),
         spool=spool,
         pause=time.sleep,
+        free_bytes=lambda: shutil.disk_usage(settings.data).free,
     )
 
 
@@ -132,6 +136,8 @@ def key_lines(settings: DeviceSettings) -> list[str]:
 
 def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
     """The pages of ``box``; ``links`` are further addresses that its start page names."""
+    from lokole.device.register import register
+    from lokole.device.room import room_of
     from lokole.device.schedule import read_schedule
     from lokole.webmail.app import OneTenant, WebmailPorts, WebmailSettings, create_app
 
@@ -140,6 +146,11 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
 
     def check(value: Any) -> None:
         read_schedule(value)
+
+    def claim(code: str, server: str | None) -> tuple[str, str]:
+        register(box, code, server_url=box.settings.server_url or server)
+        claimed = box.row()
+        return claimed.device_id, claimed.domain
 
     return create_app(
         WebmailPorts(
@@ -152,6 +163,11 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
             sync_now=box.sync_in_background if has_uplink else None,
             next_departure=box.timetable.next_departure if has_uplink else None,
             check_schedule=check,
+            carrier=Carrier(box),
+            register=claim if has_uplink else None,
+            server_url=box.server_url,
+            room=lambda whole: room_of(settings, whole=whole),
+            tidy=box.tidy,
         ),
         WebmailSettings(
             session_key=session_key(box),
@@ -167,6 +183,7 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
             password_change=settings.can_change_password,
             search=settings.can_search,
             pictures=settings.pictures,
+            address=settings.address or "",
             links=links,
         ),
         OneTenant(box.tenant, row.domain),
@@ -218,7 +235,7 @@ class Web:
         options: dict[str, Any] = {
             "threads": settings.threads,
             "ident": None,
-            "max_request_body_size": 4 * settings.max_upload_mb * 2**20,
+            "max_request_body_size": max(4 * settings.max_upload_mb * 2**20, MAX_BUNDLE_BYTES + 2**20),
             "inbuf_overflow": 128 * 1024,
             "outbuf_overflow": 256 * 1024,
             "channel_timeout": 60,
@@ -261,8 +278,7 @@ def serve(settings: DeviceSettings) -> None:
     with open_box(settings) as box:
         row = box.row()
         web = Web(web_app(box), settings)
-        if settings.uplink != "none:":
-            box.timetable.start()
+        box.timetable.start()
 
         def leave(_signal: int, _frame: FrameType | None) -> None:
             raise SystemExit(0)

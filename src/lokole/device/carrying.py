@@ -24,7 +24,7 @@ from lokole.mail.model import PackageRef, SyncReport
 from lokole.mailbox import outbound, packages
 from lokole.mailbox.packages import PackageRow
 from lokole.ports.sync_peer import Offered
-from lokole.sync.bundle import BUNDLE_EXTENSION, bundle_chunks, packages_in
+from lokole.sync.bundle import BUNDLE_EXTENSION, Bundle, packages_in
 from lokole.sync.compression import Compression
 from lokole.sync.container import CONTENT_TYPE, EXTENSION, Header, for_exchange, open_sealed
 
@@ -45,16 +45,15 @@ class Taken:
 
 
 def pack_for_carrier(box: Box) -> list[PackageRow]:
-    """Pack what waits; returns every sealed package that nobody has acknowledged, oldest first.
+    """Pack what waits; returns every sealed package that nobody has acknowledged, oldest first, and at least one.
 
-    The last of them says what was taken here of the server's packages. Raises Refused (``unregistered``, ``busy``) on a box that
-    cannot seal, or while an exchange is under way.
+    The last of them says what was taken here of the server's packages. When nothing waits it says that alone: the server hands out
+    what it has for this box against a package of the box only. Raises Refused (``unregistered``, ``busy``) on a box that cannot seal,
+    or while an exchange is under way.
     """
     row = box.row()
     ports = box.ports
-    with ports.database.read() as tx:
-        sealed = row.state == "claimed" and packing.find_server_key(tx, row.no) is not None
-    if not sealed:
+    if not can_seal(box):
         raise Refused("this box has no place at a server that takes sealed packages", code="unregistered")
 
     def build(*, even_empty: bool = False) -> PackageRow | None:
@@ -71,7 +70,9 @@ def pack_for_carrier(box: Box) -> list[PackageRow]:
         )
 
     with box.lock.held():
+        box.note_health()
         new = False
+        packing.withdraw_lost(ports.database, ports.blobs, row.no, ports.clock())
         # people wait until they were heard of, so they alone make a package only when there is none
         while _waits(box) or not (new or _built(box)):
             if build() is None:
@@ -79,11 +80,18 @@ def pack_for_carrier(box: Box) -> list[PackageRow]:
             new = True
         with ports.database.read() as tx:
             unheard = packages.packages_after(tx, row.no, DOWN, 0, states=("unpacked",))
-        said = max((one.created_at for one in _built(box)), default=None)
+        said = max((one.created_at for one in _sealed(box)), default=None)
         # one package for each time that something new was taken, not for each time that somebody asks
-        if unheard and not new and (said is None or said <= max(one.changed_at for one in unheard)):
+        if said is None or (unheard and not new and said <= max(one.changed_at for one in unheard)):
             build(even_empty=True)
-        return [one for one in _built(box) if one.type == CONTENT_TYPE]
+        return _sealed(box)
+
+
+def can_seal(box: Box) -> bool:
+    """Whether this box has a place at a server whose key it knows."""
+    row = box.row()
+    with box.ports.database.read() as tx:
+        return row.state == "claimed" and packing.find_server_key(tx, row.no) is not None
 
 
 def _waits(box: Box) -> bool:
@@ -98,10 +106,13 @@ def _built(box: Box) -> list[PackageRow]:
         return packages.packages_after(tx, box.tenant, packing.UP, 0, states=("built",))
 
 
-def bundle(box: Box) -> Iterator[bytes]:
-    """One file of all that waits, in pieces, for a passer-by's phone; an empty bundle when nothing does."""
-    rows = pack_for_carrier(box)
-    return bundle_chunks((one.sha256, one.size, _pieces(box, one)) for one in rows)
+def _sealed(box: Box) -> list[PackageRow]:
+    return [one for one in _built(box) if one.type == CONTENT_TYPE]
+
+
+def bundle(box: Box) -> Bundle:
+    """One file of what waits, for a passer-by's phone; raises Refused (``unregistered``, ``busy``)."""
+    return Bundle.fitting([(one.sha256, one.size, _pieces(box, one)) for one in pack_for_carrier(box)])
 
 
 def take(box: Box, stream: BinaryIO) -> Taken:
@@ -145,6 +156,7 @@ def _take_one(box: Box, package: BinaryIO, maker: Callable[[Header], bytes | Non
         tenant=box.row(),
         entropy=ports.entropy,
         seed=box.seed,
+        carried=True,
     )
     taken.packages += 1
     if imported is None:
@@ -158,6 +170,26 @@ def _pieces(box: Box, package: PackageRow) -> Iterator[bytes]:
     with box.ports.blobs.open(package.blob) as content:
         while piece := content.read(_PIECE):
             yield piece
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """What the pages of ``box`` ask for whoever carries its mail (``webmail.parts.Carrier``)."""
+
+    box: Box
+
+    def is_ready(self) -> bool:
+        return can_seal(self.box)
+
+    def town(self) -> str | None:
+        url = self.box.server_url()
+        return None if url is None else url.rstrip("/") + "/carry"
+
+    def pack(self) -> Bundle:
+        return bundle(self.box)
+
+    def take(self, stream: BinaryIO) -> Taken:
+        return take(self.box, stream)
 
 
 # --- a stick -------------------------------------------------------------------------------------

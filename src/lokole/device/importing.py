@@ -20,11 +20,14 @@ from lokole.mail.errors import BadPackage, Refused, Temporary
 from lokole.mail.html import make_safe
 from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
 from lokole.mailbox import accounts, folders, letters, outbound, roaming
+from lokole.mailbox.board import is_news
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.letters import StoredAttachment
+from lokole.mailbox.post import take_in
+from lokole.mailbox.posting import BOARD_NAME, make_post
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope, set_recipients
 from lokole.mailbox.seen import find_letter, remember_letter
@@ -32,7 +35,6 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy
 from lokole.sync.ids import letter_print
-from lokole.sync.numbered import numbered
 from lokole.sync.records import (
     AnyRecord,
     AttachmentRecord,
@@ -57,7 +59,7 @@ class Imported:
 
 
 def import_package(
-    records: Iterable[AnyRecord],
+    records: Iterable[tuple[int, AnyRecord]],
     *,
     name: str,
     database: Database,
@@ -67,13 +69,13 @@ def import_package(
     entropy: Entropy,
     package_no: int | None = None,
 ) -> Imported:
-    """Take in the ``records`` of the package called ``name`` (its digest); ``package_no`` is its row when it is a sealed one.
+    """Take in the ``records`` of the package called ``name`` (its digest), each with its number there; ``package_no`` is its row when it is a sealed one.
 
     Raises Temporary when the database or the store does not take them: then nothing may be acknowledged.
     A package that ends in :class:`BadPackage` is in quarantine itself after its good records were taken in.
     """
     importer = _Importer(name, database, blobs, tenant, clock, entropy, package_no)
-    counted = enumerate(numbered(records), start=1)
+    counted = enumerate(records, start=1)
     while True:
         try:
             n, (frame, record) = next(counted)
@@ -133,7 +135,7 @@ class _Importer:
                     self.keep_apart("unknown", source, reason, key, b"", frame=None)
                 case _:
                     with self._database.write() as tx:
-                        answers.apply(tx, self._tenant, record, self._clock())
+                        answers.apply(tx, self._tenant, record, self._clock(), self._entropy)
         except Temporary:
             raise
         except MemoryError as error:
@@ -192,16 +194,22 @@ class _Importer:
                     now=now,
                 )
             people: list[AccountNo] = []
+            new: list[AccountNo] = []
             envelope: dict[str, str] = {}
+            news = False
             for address in _envelope(email, tenant.domain):
                 account = accounts.find_account_no(tx, tenant.no, address.local)
+                if address.local.casefold() == BOARD_NAME:
+                    # only the server's mark counts, never what the letter says of itself; without it nobody has this name
+                    news = is_news(tx, tenant.no, email.sender.address, proven=record.proven)
+                    envelope[address.key] = "delivered" if news else "dead"
+                    continue
                 envelope[address.key] = "unknown" if account is None else "delivered"
                 if account is not None:
                     people.append(account)
             if known is not None:
                 no, created = known, False
-                for account in people:
-                    deliver(tx, tenant.no, known, account)
+                new = [account for account in people if deliver(tx, tenant.no, known, account)]
             else:
                 no, created = letters.store_email(
                     tx,
@@ -215,7 +223,11 @@ class _Importer:
                 )
                 remember_letter(tx, tenant.no, record.uid, print_, now, no)
                 entries_of(tx, tenant, no, record, people)
+                new = people if created else []
+            take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now)
             set_envelope(tx, tenant.no, no, envelope)
+            if news:
+                make_post(tx, tenant.no, no, now, account=None, public=True)
             if self._package_no is not None and _ID.fullmatch(record.uid):
                 note_carried(tx, tenant.no, self._package_no, [Carried(frame, bytes.fromhex(record.uid), no)])
         self.letters += created

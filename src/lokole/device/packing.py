@@ -8,6 +8,7 @@ A package ends when it is large, so that a line that drops late does not cost ev
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,11 +16,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from lokole.mail.model import DeliveryState, EmailNo, PackageRef, TenantNo
+from lokole.device.night import for_tonight
+from lokole.mail.errors import NotFound
+from lokole.mail.model import Attachment, DeliveryState, EmailNo, PackageRef, TenantNo
 from lokole.mailbox import accounts, letters, outbound, packages, recipients
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
+from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.recipients import move_waiting
@@ -27,17 +31,19 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
 from lokole.sync import payload2, version1
-from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.compression import Compression
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
 from lokole.sync.limits import SERVER
-from lokole.sync.numbered import frames_of
 from lokole.sync.package import write_package
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord, Record
 from lokole.sync.sealed import write_sealed
 from lokole.sync.signing import decode_key
 
+log = logging.getLogger(__name__)
+
 UP = "up"
+#: states of a package of the server that is here for good
+TAKEN = ("unpacked", "acknowledged", "withdrawn")
 #: after this many bytes of letters and files, before compression, a package is closed
 ENOUGH_BYTES = 8 * 1024 * 1024
 #: the server's public key as it was given at the claim, base64url
@@ -59,6 +65,19 @@ def withdraw(database: Database, blobs: BlobStore, package: PackageRow, now: dat
     with database.write() as tx:
         packages.withdraw_package(tx, package.no, now)
     blobs.delete(package.blob)  # the same letters may make a package of the same name
+
+
+def withdraw_lost(database: Database, blobs: BlobStore, tenant: TenantNo, now: datetime) -> None:
+    """Packages that wait and whose bytes the disk has lost: what they carried waits again, and no other is kept back by them."""
+    with database.read() as tx:
+        built = packages.packages_after(tx, tenant, UP, 0, states=("built",))
+    for one in built:
+        try:
+            whole = blobs.size(one.blob) == one.size
+        except NotFound:
+            whole = False
+        if not whole:
+            withdraw(database, blobs, one, now)
 
 
 def held_by_server(tx: Connection, tenant: TenantNo, package: PackageRow, now: datetime) -> None:
@@ -96,7 +115,7 @@ def build_package(
         server_key = find_server_key(tx, tenant.no) if seed else None
         epoch = ensure_identity(tx, entropy)
         seq = packages.next_seq(tx, tenant.no, epoch, UP)
-        waiting = list(packages.waiting_emails(tx, tenant.no, UP))
+        waiting = for_tonight(tx, tenant.no, list(packages.waiting_emails(tx, tenant.no, UP)), now)
         people = accounts.accounts_to_send(tx, tenant.no)
         besides = outbound.waiting_records(tx, tenant.no, UP) if server_key is not None else []
         acks = _acknowledgements(tx, tenant.no) if server_key is not None else []
@@ -111,9 +130,7 @@ def build_package(
         for no in waiting:
             with database.read() as tx:
                 stored = letters.read_email(tx, tenant.no, no, private=True)
-            email = replace(
-                stored.email, attachments=letters.load_attachments(blobs, tenant.domain, stored.attachments)
-            )
+            email = replace(stored.email, attachments=tuple(_files(blobs, tenant, stored)))
             size += len(email.body) + sum(one.size for one in stored.attachments)
             record = EmailRecord(uid=stored.id.hex(), email=email)
             packed.append(no)
@@ -121,7 +138,7 @@ def build_package(
                 too_long.append(no)
                 continue
             carried.append(Carried(frame, stored.id, no))
-            frame += frames_of(record)
+            frame += payload2.frames_of(record)
             yield record
             if size >= enough_bytes:
                 break
@@ -182,6 +199,16 @@ def build_package(
         return packages.get_package(tx, tenant.no, no)
 
 
+def _files(blobs: BlobStore, tenant: TenantRow, stored: StoredEmail) -> Iterator[Attachment]:
+    """The files of a letter; for one that the disk has lost a few words, or no letter would leave any more."""
+    for one in stored.attachments:
+        try:
+            yield from letters.load_attachments(blobs, tenant.domain, [one])
+        except NotFound:
+            log.error("a file of a letter that waits is gone")
+            yield Attachment(f"{one.filename}.txt", b"This file was lost before it could be sent.\n", "text/plain")
+
+
 def _does_not_fit(record: EmailRecord, *, sealed: bool) -> bool:
     if sealed:
         return payload2.what_does_not_fit(record, limits=SERVER) is not None
@@ -191,12 +218,8 @@ def _does_not_fit(record: EmailRecord, *, sealed: bool) -> bool:
 def _acknowledgements(tx: Connection, tenant: TenantNo) -> list[AckRecord]:
     """What was taken of the server's packages and the server may not know yet (protocol 7.9)."""
     unheard = packages.packages_after(tx, tenant, "down", 0, states=("unpacked",))
-    found = []
-    for epoch in sorted({one.epoch for one in unheard}):
-        states = ("unpacked", "acknowledged", "withdrawn")
-        highest, beyond = packages.highest_contiguous(tx, tenant, epoch, "down", states)
-        found.append(AckRecord(epoch, highest, tuple(beyond[-MAX_BEYOND:])))
-    return found
+    epochs = sorted({one.epoch for one in unheard})
+    return [packages.acknowledgement(tx, tenant, epoch, "down", TAKEN) for epoch in epochs]
 
 
 def _refuse(tx: Connection, tenant: TenantNo, letter: EmailNo) -> None:

@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 SPOILT = frozenset({"digest", "seq"})
 #: so many in a row, and something else is wrong
 MOST_SPOILT = 3
-#: how many packages one acknowledgement may name beside the contiguous ones (protocol, "acknowledge")
-MOST_NUMBERS = 1000
 #: seconds before a line that broke is tried again; from the start whenever it brought something
 PAUSES = (0.0, 5.0, 20.0, 60.0)
 #: what counts as something, in bytes
@@ -62,6 +60,8 @@ class _Meeting:
     #: packages that went or came, and those whose bytes were wrong
     moved: int = 0
     compared: int = 0
+    #: acknowledgements that the server did not believe
+    unheard: int = 0
     wrong: set[str] = field(default_factory=set)
 
     def failed(self, error: LokoleError) -> None:
@@ -293,7 +293,15 @@ def _down(
             parts.forget(offered.ref)
             meeting.failed(error)  # it comes again at the next meeting; the others do not wait for it
             continue
-        _acknowledge(database, peer, tenant, offered.epoch, clock())
+        try:
+            _acknowledge(database, peer, tenant, offered.epoch, clock())
+        except Refused as error:
+            if error.code != "check" or meeting.unheard == MOST_COMPARED:
+                raise
+            # one of us is an older copy; the server packs anew what it believes not to be here (protocol 8.6)
+            log.warning("the server means other packages by these numbers: %s", error)
+            meeting.unheard += 1
+            return True
     return asked
 
 
@@ -333,12 +341,10 @@ def _take(
 def _acknowledge(database: Database, peer: SyncPeer, tenant: TenantRow, epoch: int, now: datetime) -> None:
     """Say what of ``epoch`` is stored here for good; said again for all of it each time, because an earlier word may be lost."""
     with database.read() as tx:
-        states = ("unpacked", "acknowledged", "withdrawn")
-        highest, beyond = packages.highest_contiguous(tx, tenant.no, epoch, DOWN, states)
-    beyond = beyond[-MOST_NUMBERS:]
-    peer.acknowledge(epoch=epoch, seq=highest, beyond=beyond)
+        said = packages.acknowledgement(tx, tenant.no, epoch, DOWN, packing.TAKEN)
+    peer.acknowledge(epoch=epoch, seq=said.seq, beyond=list(said.beyond), check=said.check.hex())
     with database.write() as tx:
-        packages.acknowledge(tx, tenant.no, epoch, DOWN, highest, beyond, now)
+        packages.acknowledge(tx, tenant.no, epoch, DOWN, said.seq, said.beyond, now)
 
 
 def _word(error: LokoleError) -> str:

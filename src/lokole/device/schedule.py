@@ -264,7 +264,7 @@ def save_departures(tx: Connection, tenant: TenantNo, state: Departures) -> None
 class Timetable:
     """Asks every half minute whether it is time, and leaves when it is.
 
-    ``leave`` runs one exchange and raises a :class:`LokoleError` when it did not go through.
+    ``leave`` runs one exchange and raises a :class:`LokoleError` when it did not go through; None on a box that meets nobody by a line.
     ``tidy`` is done with the first question and once a day.
     """
 
@@ -275,7 +275,7 @@ class Timetable:
         tenant: TenantNo,
         clock: Clock,
         zone: tzinfo,
-        leave: Callable[[], object],
+        leave: Callable[[], object] | None,
         tidy: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
@@ -289,6 +289,8 @@ class Timetable:
 
     def next_departure(self) -> datetime | None:
         """The moment of the next departure as planned now, in UTC; one that is overdue is now."""
+        if self._leave is None:
+            return None
         now = self._clock()
         with self._database.read() as tx:
             schedule = load_schedule(tx, self._tenant)
@@ -299,6 +301,8 @@ class Timetable:
 
     def tick(self) -> bool:
         """Leave when it is time; says whether it was. Raises nothing that belongs to an exchange."""
+        if self._leave is None:
+            return False
         now = self._clock()
         with self._database.write() as tx:
             schedule = load_schedule(tx, self._tenant)

@@ -50,6 +50,12 @@ class DeviceSettings:
     path_prefix: str = setting(
         "LOKOLE_PATH_PREFIX", "The path under which the web pages are reached, such as /lokole.", default="/"
     )
+    address: Url | None = setting(
+        "LOKOLE_ADDRESS",
+        "What people type to reach the pages, such as http://lokole.lan/. With it, a telephone that joins the Wi-Fi and asks\n"
+        "its maker's address for internet is told where to go.",
+        default=None,
+    )
     https: bool = setting(
         "LOKOLE_HTTPS",
         "Whether people reach the pages by https only; then cookies travel by https only.",

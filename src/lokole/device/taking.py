@@ -42,18 +42,20 @@ def take_package(
     entropy: Entropy,
     seed: bytes,
     again: bool = False,
+    carried: bool = False,
 ) -> Imported | None:
     """Have ``offered`` in the mailboxes of this box; returns what came of it, None when it was there already.
 
     ``content_of`` begins to give its bytes and is asked only when they are not here; with ``again`` a known package is read once more.
+    Where the number is taken by other bytes, a package that the server offers gets it, one that was ``carried`` does not.
     Raises BadPackage, and what ``content_of`` raises.
     """
+    seq = offered.seq
     with database.read() as tx:
         known = packages.find_package_by_seq(tx, tenant.no, offered.epoch, DOWN, offered.seq)
         server_key = packing.find_server_key(tx, tenant.no)
     if known is not None and known.sha256 != offered.ref:
-        _set_aside(database, tenant, known, clock())
-        known = None
+        known, seq = _beside(database, tenant, known, offered, clock(), carried=carried)
     if known is not None and known.state != "held" and not again:
         return None
     blob = f"{tenant.domain}/pkg-{offered.ref}"
@@ -66,7 +68,7 @@ def take_package(
                 tenant.no,
                 epoch=offered.epoch,
                 direction=DOWN,
-                seq=offered.seq,
+                seq=seq,
                 sha256=offered.ref,
                 size=offered.size,
                 type=offered.type,
@@ -79,7 +81,11 @@ def take_package(
         package_no = known.no
     with blobs.open(blob) as content:
         sealed = offered.type == CONTENT_TYPE
-        records = _opened(content, offered, tenant, seed, server_key) if sealed else read_package(content, limits=BOX)
+        records = (
+            _opened(content, offered, tenant, seed, server_key)
+            if sealed
+            else enumerate(read_package(content, limits=BOX), start=1)
+        )
         imported = import_package(
             records,
             name=offered.ref,
@@ -97,29 +103,44 @@ def take_package(
 
 def _opened(
     content: BinaryIO, offered: Offered, tenant: TenantRow, seed: bytes, server_key: bytes | None
-) -> Iterator[AnyRecord]:
-    """The records of a sealed package for this box, verified as a whole; raises BadPackage."""
+) -> Iterator[tuple[int, AnyRecord]]:
+    """The numbered records of a sealed package for this box, verified as a whole; raises BadPackage."""
     maker = for_exchange(lambda _header: server_key, direction=DOWN, tenant=tenant.domain, device_id=tenant.device_id)
     opened = read_sealed(content, recipient_seed=seed, sender_public=maker, limits=BOX)
     if (opened.header.epoch, opened.header.seq) != (offered.epoch, offered.seq):
         raise BadPackage("the package has another number than it was offered under", code="number")
-    return opened.records
+    return opened.numbered
 
 
-def _set_aside(database: Database, tenant: TenantRow, known: PackageRow, now: datetime) -> None:
-    """The server uses a number once more, for other bytes: it was restored; its package is taken nevertheless (protocol 8.6)."""
+def _beside(
+    database: Database, tenant: TenantRow, taken: PackageRow, offered: Offered, now: datetime, *, carried: bool
+) -> tuple[PackageRow | None, int]:
+    """The server has used the number of ``taken`` for other bytes too: it was restored, and both are taken (protocol 8.6, 8.7).
+
+    Returns the row of ``offered`` when there is one, and the number that it has here.
+    What the server offers now is what it acknowledges by that number; what a carrier brings may be of any time.
+    """
     with database.write() as tx:
-        packages.renumber_aside(tx, known.no, now)
-        quarantine(
-            tx,
-            tenant=tenant.no,
-            kind="restored",
-            source="server",
-            reason="the server used the number of an earlier package once more: it was restored from a backup",
-            raw_ref=None,
-            key=f"restored:{known.epoch}:{known.seq}",
-            now=now,
-        )
+        if taken.sha256:  # else a number that was withdrawn unseen
+            quarantine(
+                tx,
+                tenant=tenant.no,
+                kind="restored",
+                source="server",
+                reason="the server used the number of an earlier package once more: it was restored from a backup",
+                raw_ref=None,
+                key=f"restored:{taken.epoch}:{taken.seq}",
+                now=now,
+            )
+        known = packages.find_package(tx, tenant.no, offered.ref, DOWN)
+        if carried:
+            aside = packages.number_aside(tx, tenant.no, offered.epoch, DOWN)
+            return known, known.seq if known is not None else aside
+        packages.renumber_aside(tx, taken.no, now)
+        if known is not None:
+            packages.give_number(tx, known.no, offered.seq, now)
+            known = packages.get_package(tx, tenant.no, known.no)
+    return known, offered.seq
 
 
 def _is_there(blobs: BlobStore, blob: str, offered: Offered) -> bool:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lokole.device.admin import one_time_password
 from lokole.device.box import Box
 from lokole.local.world import World
 from lokole.mail.errors import Refused, Temporary
 from lokole.mailbox import accounts
 from lokole.mailbox.passwords import MIN_COST, hash_password
+from lokole.mailbox.slips import one_time_password
 
 PEOPLE = ("amina", "joseph")
 

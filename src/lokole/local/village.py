@@ -33,8 +33,10 @@ from lokole.local.pages import PageServer, WorldPages
 from lokole.local.status import StatusPages
 from lokole.local.world import World
 from lokole.mail.errors import Refused, Temporary
+from lokole.mailbox.options import set_option
 from lokole.server.build import UVICORN, build_server
 from lokole.server.settings import ServerSettings
+from lokole.webmail import setting_up
 
 if TYPE_CHECKING:
     import uvicorn
@@ -156,6 +158,8 @@ def running(options: LocalOptions) -> Iterator[Village]:
         )
         box = parts.enter_context(open_box(box_settings))
         _register(box, ports["server"], registration)
+        with box.ports.database.write() as tx:  # it is set up: nobody is led through it
+            set_option(tx, box.tenant, setting_up.OPTION, setting_up.DONE)
         web = Web(web_app(box, links=tuple(_others(links, "The box").items())), box_settings, sockets=[device])
         _in_thread(parts, "box", web.run, web.stop)
         box.timetable.start()
@@ -164,6 +168,7 @@ def running(options: LocalOptions) -> Iterator[Village]:
         world_pages = WorldPages(world, domain=lambda: box.row().domain, links=_others(links, "The outside world"))
         status_pages = StatusPages(
             server.ports.database,
+            clock=server.ports.clock,
             links=_others(links, "Boxes and pings"),
             targets={
                 "The server": ports["server"],

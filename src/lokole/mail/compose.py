@@ -57,6 +57,7 @@ def build_mime(email: Email, *, message_id: str, date: datetime, from_header: Co
         _unstructured("Subject", email.subject),
         _references("In-Reply-To", [email.in_reply_to]),
         _references("References", email.references),
+        f"Auto-Submitted: auto-{'replied' if email.in_reply_to else 'generated'}" if email.automatic else "",
         "MIME-Version: 1.0",
     ]
     seed = hashlib.sha256(message_id.encode()).hexdigest()[:24]

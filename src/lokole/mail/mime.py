@@ -104,7 +104,20 @@ def _letter(
         message_id=headers.message_id(part.raw_header("message-id")),
         in_reply_to=reply[0] if reply else "",
         references=headers.message_ids(part.raw_header("references")),
+        automatic=_is_automatic(part),
     )
+
+
+def _is_automatic(part: Part) -> bool:
+    """Whether a machine or a list wrote it: what RFC 3834 section 2 says not to answer."""
+    said = part.raw_header("auto-submitted").partition(";")[0].strip().lower()
+    if said not in ("", "no"):
+        return True
+    if part.raw_header("list-id").strip() or part.raw_header("list-unsubscribe").strip():
+        return True
+    if part.raw_header("precedence").strip().lower() in ("bulk", "junk", "list"):
+        return True
+    return part.raw_header("return-path").strip() == "<>" or part.kind()[0].startswith("multipart/report")
 
 
 def _sent_at(raw: str, received_at: datetime | None) -> tuple[datetime | None, bool]:

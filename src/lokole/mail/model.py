@@ -106,6 +106,7 @@ class Email:
 
     ``bcc`` is known to the writer's side only.
     ``recipients`` are envelope recipients (RFC 5321): who gets it here, whatever the headers say; empty means "as to, cc and bcc say".
+    ``automatic`` says that a machine or a list wrote it (RFC 3834): nothing answers it by itself.
     ``id`` is None until a mailbox has given it one.
     """
 
@@ -123,6 +124,7 @@ class Email:
     in_reply_to: str = ""
     references: tuple[str, ...] = ()
     recipients: tuple[Address, ...] = ()
+    automatic: bool = False
     id: EmailId | None = None
 
 
@@ -170,10 +172,17 @@ class Account:
     must_change_password: bool = False
     roaming: bool = False
     last_login_at: datetime | None = None
+    display_name: str = ""  # as the person writes their own name; may be empty
+    removed: bool = False  # has left for good; only the other end is still to be told
 
     @property
     def address(self) -> Address:
         return Address(self.name, self.domain)
+
+    @property
+    def contact(self) -> Contact:
+        """As this person stands on their letters."""
+        return Contact(str(self.address), self.display_name)
 
 
 @dataclass(frozen=True, slots=True)

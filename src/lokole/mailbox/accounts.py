@@ -7,16 +7,18 @@ A password's hash leaves the box only for a person with roaming on.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Row, Select, bindparam, exists, func, insert, literal, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account, AccountNo, Address
 from lokole.mailbox.database import Connection, to_micros
-from lokole.mailbox.schema import account, tenant
+from lokole.mailbox.days import today
+from lokole.mailbox.entries import deliver_kept
+from lokole.mailbox.schema import account, alias, email, entry, standing, tenant, waiting
 from lokole.mailbox.sessions import account_of, end_all_sessions
 from lokole.mailbox.upsert import insert_new
 from lokole.sync.records import AccountRecord
@@ -59,11 +61,29 @@ RESERVED_NAMES = frozenset(
 )
 _NAME = re.compile(r"[a-z0-9]+(?:[.-]+[a-z0-9]+)*")
 _MAX_NAME = 64
+#: so many letters of neighbours go to town when somebody turns roaming on
+_NEWEST = 200
 
-_WITH_DOMAIN: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
+#: so many days of the box (``days.py``) nobody gets the name of somebody who left
+NAME_RESTS_DAYS = 180
+MAX_DISPLAY_NAME = 60
+
+_EVERY: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
+#: neither left for good nor become one with somebody else
+_IS_SOMEBODY = (account.c.removed_day.is_(None), ~exists().where(alias.c.account == account.c.no))
+_WITH_DOMAIN = _EVERY.where(*_IS_SOMEBODY)
 _BY_NAME = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
 _BY_NO = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.no == bindparam("no"))
-_NO_BY_NAME = select(account.c.no).where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
+_NO_BY_NAME = select(account.c.no).where(
+    account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"), *_IS_SOMEBODY
+)
+_NO_BY_OLD_NAME = select(alias.c.target).where(
+    alias.c.tenant == bindparam("tenant"),
+    alias.c.account
+    == select(account.c.no)
+    .where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
+    .scalar_subquery(),
+)
 _INSERT = insert_new(account, [column.name for column in account.columns if column.name != "no"], returning="no")
 
 
@@ -92,6 +112,7 @@ def create_account(
     is_admin: bool = False,
     must_change_password: bool = False,
     allow_reserved: bool = False,
+    display_name: str = "",
 ) -> Account:
     """A new person; raises Refused, field ``name``, with code ``taken``, ``name`` or ``reserved``.
 
@@ -101,6 +122,8 @@ def create_account(
         name.strip().casefold() if allow_reserved and name.strip().casefold() in RESERVED_NAMES else normal_name(name)
     )
     values = _new_values(tenant_no, wanted, now) | {
+        "version": _make_room(tx, tenant_no, wanted),
+        "display_name": normal_display_name(display_name),
         "password_hash": password_hash,
         "language": language,
         "time_zone": time_zone,
@@ -110,18 +133,42 @@ def create_account(
     no = _INSERT.first(tx, values)
     if no is None:
         raise Refused("somebody has this name already", code="taken", field="name")
-    return get_account(tx, tenant_no, no)
+    made = get_account(tx, tenant_no, no)
+    # a box that was reset gets its letters again before its people have signed up again
+    deliver_kept(tx, tenant_no, made.no, made.address.key)
+    return made
+
+
+def normal_display_name(text: str) -> str:
+    """How somebody writes their own name, on one line and without what would break a header; at most 60 characters."""
+    plain = "".join(letter if letter.isprintable() and letter not in '<>"@\\' else " " for letter in text)
+    return " ".join(plain.split())[:MAX_DISPLAY_NAME].strip()
+
+
+def check_free(tx: Connection, tenant_no: int, name: str) -> None:
+    """Raises Refused, field ``name``, code ``taken`` when somebody has ``name``, or had it not long ago."""
+    row = _row_of(tx, tenant_no, name)
+    if row is not None and (row.removed_day is None or row.removed_day > today(tx, tenant_no) - NAME_RESTS_DAYS):
+        raise Refused("somebody has this name already", code="taken", field="name")
 
 
 def find_account(tx: Connection, tenant_no: int, name: str) -> Account | None:
-    """The person with this name (case does not count), or None."""
-    row = tx.execute(_BY_NAME, {"tenant": tenant_no, "name": name.strip().casefold()}).first()
+    """The person with this name (case does not count), also one that they had before they became one with somebody; or None."""
+    asked = {"tenant": tenant_no, "name": name.strip().casefold()}
+    row = tx.execute(_BY_NAME, asked).first()
+    if row is None:
+        target = tx.execute(_NO_BY_OLD_NAME, asked).scalar()
+        row = None if target is None else tx.execute(_BY_NO, {"tenant": tenant_no, "no": target}).first()
     return None if row is None else account_of(row)
 
 
 def find_account_no(tx: Connection, tenant_no: int, name: str) -> AccountNo | None:
     """Only the number of :func:`find_account`; for imports, which ask for it with every letter."""
-    no = tx.execute(_NO_BY_NAME, {"tenant": tenant_no, "name": name.strip().casefold()}).scalar()
+    asked = {"tenant": tenant_no, "name": name.strip().casefold()}
+    no = tx.execute(_NO_BY_NAME, asked).scalar()
+    if no is None and tx.execute(_NO_BY_OLD_NAME, asked).scalar() is not None:
+        person = find_account(tx, tenant_no, name)
+        no = None if person is None else person.no
     return None if no is None else AccountNo(no)
 
 
@@ -143,7 +190,37 @@ def list_accounts(tx: Connection, tenant_no: int) -> list[Account]:
 
 def count_accounts(tx: Connection, tenant_no: int) -> int:
     """How many people a device has."""
-    return int(tx.execute(select(func.count()).select_from(account).where(account.c.tenant == tenant_no)).scalar_one())
+    here = (account.c.tenant == tenant_no, *_IS_SOMEBODY)
+    return int(tx.execute(select(func.count()).select_from(account).where(*here)).scalar_one())
+
+
+def count_admins(tx: Connection, tenant_no: int) -> int:
+    """How many look after a device and are not shut out."""
+    here = (account.c.tenant == tenant_no, account.c.is_admin.is_(True), account.c.suspended.is_(False), *_IS_SOMEBODY)
+    return int(tx.execute(select(func.count()).select_from(account).where(*here)).scalar_one())
+
+
+def some_accounts(
+    tx: Connection, tenant_no: int, *, words: str = "", only_listed: bool = False, offset: int = 0, limit: int = 50
+) -> tuple[list[Account], int]:
+    """People by name whose name or display name holds ``words``, ``limit`` of them from ``offset`` on, and how many there are in all.
+
+    ``only_listed`` leaves out whoever is suspended or did not say yes to the directory.
+    """
+    query = _WITH_DOMAIN.where(account.c.tenant == tenant_no)
+    wanted = words.strip()
+    if wanted:
+        query = query.where(
+            account.c.name.icontains(wanted, autoescape=True)
+            | account.c.display_name.icontains(wanted, autoescape=True)
+        )
+    if only_listed:
+        query = query.join(standing, standing.c.account == account.c.no).where(
+            standing.c.listed.is_(True), account.c.suspended.is_(False)
+        )
+    total = int(tx.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+    rows = tx.execute(query.order_by(account.c.name).offset(offset).limit(limit))
+    return [account_of(row) for row in rows], total
 
 
 def password_hash(tx: Connection, person: Account) -> str | None:
@@ -152,10 +229,18 @@ def password_hash(tx: Connection, person: Account) -> str | None:
     return found
 
 
-def set_password(tx: Connection, person: Account, hashed: str, *, must_change: bool = False) -> None:
-    """A new password; every session of the person ends."""
-    _change(tx, person, password_hash=hashed, must_change_password=must_change)
+def set_password(tx: Connection, person: Account, hashed: str | None, *, must_change: bool = False) -> None:
+    """A new password, or none; every session of the person ends. Who does without one for good does without roaming."""
+    roaming = {"roaming": False} if hashed is None and not must_change else {}
+    _change(tx, person, password_hash=hashed, must_change_password=must_change, **roaming)
     end_all_sessions(tx, person)
+
+
+def shut_out(tx: Connection, person: Account) -> None:
+    """Every session of the person ends because they chose a new way in, so that they need not choose one any more."""
+    end_all_sessions(tx, person)
+    here = (account.c.tenant == person.tenant, account.c.no == person.no)
+    tx.execute(update(account).where(*here).values(must_change_password=False))
 
 
 def rehash_password(tx: Connection, person: Account, hashed: str) -> None:
@@ -171,7 +256,12 @@ def set_suspended(tx: Connection, person: Account, suspended: bool) -> None:
 
 
 def set_admin(tx: Connection, person: Account, is_admin: bool) -> None:
-    """Make a person an administrator, or take it back."""
+    """Make a person an administrator, or take it back.
+
+    Raises Refused, code ``last-admin``, when nobody would be left who looks after the device.
+    """
+    if not is_admin and person.is_admin and not person.suspended and count_admins(tx, person.tenant) < 2:
+        raise Refused("somebody has to look after the box", code="last-admin")
     _change(tx, person, is_admin=is_admin)
 
 
@@ -185,9 +275,46 @@ def set_time_zone(tx: Connection, person: Account, time_zone: str) -> None:
     _change(tx, person, time_zone=time_zone)
 
 
+def set_display_name(tx: Connection, person: Account, name: str) -> None:
+    """The name that stands beside the address on letters; empty for none."""
+    _change(tx, person, display_name=normal_display_name(name))
+
+
+def mark_removed(tx: Connection, person: Account, day: int) -> None:
+    """The person has left on ``day`` of the box; nothing of them stays in the row but the name, and the other end is told."""
+    nothing = {"password_hash": None, "display_name": "", "is_admin": False, "roaming": False, "last_login_at": None}
+    _change(tx, person, removed_day=day, **nothing)
+
+
 def set_roaming(tx: Connection, person: Account, roaming: bool) -> None:
-    """Whether the person may read their mail in town: only then does the password's hash travel."""
+    """Whether the person may read their mail in town: only then does the password's hash travel.
+
+    The newest letters that they have of their neighbours, which nobody but this box knows, travel from then on too.
+    Raises Refused, field ``roaming``, code ``password`` without one: a PIN or pictures are too weak for the internet.
+    """
+    if roaming and password_hash(tx, person) is None:
+        raise Refused("roaming needs a password", code="password", field="roaming")
     _change(tx, person, roaming=roaming)
+    if roaming:
+        here_only = (
+            select(entry.c.tenant, entry.c.email, literal("up"), literal("waiting"))
+            .join(email, email.c.order_no == entry.c.email)
+            .where(
+                entry.c.account == person.no,
+                entry.c.deleted.is_(False),
+                email.c.uid.is_(None),
+                ~exists().where(waiting.c.email == entry.c.email),
+            )
+            .order_by(entry.c.email.desc())
+            .limit(_NEWEST)
+        )
+        tx.execute(insert(waiting).from_select(["tenant", "email", "direction", "state"], here_only))
+
+
+def any_roaming(tx: Connection, tenant_no: int, numbers: Iterable[int]) -> bool:
+    """Whether one of these people has roaming on."""
+    mine = (account.c.tenant == tenant_no, account.c.no.in_(list(numbers)), account.c.roaming.is_(True))
+    return tx.execute(select(account.c.no).where(*mine).limit(1)).first() is not None
 
 
 def record_login(tx: Connection, person: Account, now: datetime) -> None:
@@ -199,9 +326,7 @@ def record_login(tx: Connection, person: Account, now: datetime) -> None:
 def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
     """What the other end does not know yet, by name."""
     rows = tx.execute(
-        _WITH_DOMAIN.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(
-            account.c.name
-        )
+        _EVERY.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(account.c.name)
     )
     return [
         AccountRecord(
@@ -209,6 +334,8 @@ def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
             password_hash=row.password_hash if row.roaming else None,
             language=row.language,
             version=row.version,
+            name=row.display_name if row.roaming else "",
+            removed=row.removed_day is not None,
         )
         for row in rows
     ]
@@ -246,21 +373,25 @@ def upsert_from_device(tx: Connection, tenant_no: int, record: AccountRecord, no
     if spoken.domain != domain:
         raise Refused("this person belongs to another domain", code="foreign", field="address")
     name = spoken.local.casefold()
-    told: dict[str, Any] = {"password_hash": record.password_hash, "roaming": record.password_hash is not None}
+    told: dict[str, Any] = {
+        "password_hash": record.password_hash,
+        "roaming": record.password_hash is not None,
+        "display_name": normal_display_name(record.name),
+        "removed_day": today(tx, tenant_no) if record.removed else None,
+    }
     if record.language is not None:
         told["language"] = record.language
     values = _new_values(tenant_no, name, now) | told | {"version": record.version, "sent_version": record.version}
     no = _INSERT.first(tx, values)
-    if no is not None:
-        return get_account(tx, tenant_no, no), True
+    new = no is not None
     tx.execute(
         update(account)
         .where(account.c.tenant == tenant_no, account.c.name == name, account.c.version <= record.version)
         .values(version=record.version, sent_version=record.version, **told)
     )
-    person = find_account(tx, tenant_no, name)
-    assert person is not None
-    return person, False
+    row = _row_of(tx, tenant_no, name)
+    assert row is not None
+    return account_of(row), new
 
 
 def merge_from_server(tx: Connection, tenant_no: int, record: AccountRecord) -> bool:
@@ -274,6 +405,8 @@ def merge_from_server(tx: Connection, tenant_no: int, record: AccountRecord) -> 
         told["language"] = record.language
     if record.password_hash is not None:
         told["password_hash"] = record.password_hash
+    if record.name:
+        told["display_name"] = normal_display_name(record.name)
     changed = tx.execute(
         update(account)
         .where(
@@ -303,7 +436,29 @@ def _new_values(tenant_no: int, name: str, now: datetime) -> dict[str, Any]:
         "created_at": to_micros(now),
         "last_login_at": None,
         "login_count": 0,
+        "display_name": "",
+        "removed_day": None,
     }
+
+
+def _row_of(tx: Connection, tenant_no: int, name: str) -> Row[Any] | None:
+    """The row with this name, of somebody who has left as well."""
+    return tx.execute(_EVERY.where(account.c.tenant == tenant_no, account.c.name == name)).first()
+
+
+def _make_room(tx: Connection, tenant_no: int, name: str) -> int:
+    """The first version of a new person; the row of one who left long ago gives its name up and keeps its number.
+
+    The versions go on where the other one ended, since the other end knows that one.
+    """
+    row = _row_of(tx, tenant_no, name)
+    if row is None or row.removed_day is None:
+        return 1
+    check_free(tx, tenant_no, name)
+    no_name = f"~{row.no}"  # no person can have it
+    here = (account.c.tenant == tenant_no, account.c.no == row.no)
+    tx.execute(update(account).where(*here).values(name=no_name, sent_version=account.c.version))
+    return int(row.version) + 1
 
 
 def _change(tx: Connection, person: Account, **values: Any) -> None:

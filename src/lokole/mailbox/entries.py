@@ -17,7 +17,7 @@ from lokole.mail.model import Account, FolderName
 from lokole.mailbox.database import Connection
 from lokole.mailbox.fulltext import add_holder, remove_holder
 from lokole.mailbox.identity import next_lamport, observe_lamport
-from lokole.mailbox.schema import entry, folder_count
+from lokole.mailbox.schema import entry, envelope, folder_count
 from lokole.mailbox.upsert import insert_new, insert_or_update
 
 #: what :func:`set_flag` and :func:`merge_flag` may change
@@ -84,6 +84,16 @@ def deliver(
     return True
 
 
+def deliver_kept(tx: Connection, tenant_no: int, account_no: int, address: str) -> int:
+    """Give a person who was not known here the letters that came for ``address`` meanwhile; returns how many."""
+    mine = (envelope.c.tenant == tenant_no, envelope.c.address == address, envelope.c.state == "unknown")
+    found = tx.execute(select(envelope.c.email).where(*mine).order_by(envelope.c.email)).scalars().all()
+    for email_no in found:
+        deliver(tx, tenant_no, email_no, account_no)
+    tx.execute(update(envelope).where(*mine).values(state="delivered"))
+    return len(found)
+
+
 def set_flag(tx: Connection, person: Account, email_no: int, flag: str, value: bool | str, origin: str) -> bool:
     """The person changes ``flag`` (one of :data:`FLAGS`) of their own entry; ``origin`` is this installation's device id, or ``server``.
 
@@ -95,7 +105,7 @@ def set_flag(tx: Connection, person: Account, email_no: int, flag: str, value: b
     known = row._mapping
     if known[flag] == value:
         return False
-    _change(tx, dict(known), flag, value, next_lamport(tx), origin)
+    _change(tx, dict(known), flag, value, next_lamport(tx, person.tenant), origin)
     return True
 
 
@@ -118,7 +128,7 @@ def merge_flag(
         raise NotFound("no such letter")
     known = dict(row._mapping)
     # what this person does next is later than all that was seen
-    observe_lamport(tx, lamport)
+    observe_lamport(tx, tenant_no, lamport)
     if (lamport, origin) <= (known[f"{flag}_lamport"], known[f"{flag}_origin"]):
         return False
     _change(tx, known, flag, value, lamport, origin)

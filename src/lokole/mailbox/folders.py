@@ -127,7 +127,7 @@ def take_folder(tx: Connection, tenant_no: int, told: RequestRecord) -> bool:
         or len(origin) > _MAX_ORIGIN_CHARS
     ):
         raise BadPackage("a folder is longer than it may be")
-    observe_lamport(tx, lamport)
+    observe_lamport(tx, tenant_no, lamport)
     account_no = find_account_no(tx, tenant_no, name)
     if account_no is None:
         return False
@@ -135,7 +135,7 @@ def take_folder(tx: Connection, tenant_no: int, told: RequestRecord) -> bool:
 
 
 def _keep(tx: Connection, person: Account, id: str, name: str, origin: str) -> None:
-    lamport = next_lamport(tx)
+    lamport = next_lamport(tx, person.tenant)
     _put(tx, person.tenant, person.no, OwnFolder(id, name), lamport, origin)
     if person.roaming:
         body = {"account": person.name, "id": id, "name": name, "lamport": lamport, "origin": origin}

@@ -27,6 +27,7 @@ from lokole.mailbox.schema import (
     entry,
     envelope,
     package,
+    post,
     quarantine,
     recipient,
     waiting,
@@ -78,10 +79,15 @@ def forgettable(tx: Connection, tenant_no: int, before: datetime, *, limit: int 
 
 
 def forget_content(tx: Connection, tenant_no: int, numbers: Sequence[int], *, keep_entries: bool = False) -> None:
-    """Empty these letters: nobody has them any more, and they never wait again. May be repeated.
+    """Empty these letters: nobody has them any more, and they never wait again. May be repeated. What hangs on the board stays.
 
     ``keep_entries`` leaves the rows that say who had them (``deleted.py``).
     """
+    hanging = select(post.c.email).where(
+        post.c.tenant == tenant_no, post.c.email.in_(numbers), post.c.removed.is_(False)
+    )
+    on_the_board = set(tx.execute(hanging).scalars())
+    numbers = [no for no in numbers if no not in on_the_board]
     if not numbers:
         return
     forget_letters(tx, numbers)

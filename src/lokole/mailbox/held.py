@@ -70,21 +70,24 @@ def digests(
 ) -> list[PackageDigest]:
     """What is held of each package in one of ``states``, inside ``windows`` when they are given; packages without letters too."""
     query = (
-        select(package.c.direction, package.c.epoch, package.c.seq, carried.c.id)
+        select(package.c.direction, package.c.epoch, package.c.seq, package.c.sha256, carried.c.id)
         .select_from(package)
         .outerjoin(carried, carried.c.package == package.c.no)
-        .where(package.c.tenant == tenant_no, package.c.state.in_(list(states)))
+        .where(package.c.tenant == tenant_no, package.c.seq >= 1, package.c.state.in_(list(states)))
     )
     if windows is not None:
         if not windows:
             return []
         query = query.where(or_(*(_inside(one) for one in windows)))
     found: dict[tuple[str, int, int], list[bytes]] = {}
+    names: dict[tuple[str, int, int], str] = {}
     for row in tx.execute(query):
-        ids = found.setdefault((row.direction, row.epoch, row.seq), [])
+        place = (row.direction, row.epoch, row.seq)
+        names[place] = row.sha256
+        ids = found.setdefault(place, [])
         if row.id is not None:
             ids.append(bytes(row.id))
-    return [package_digest(*place, ids) for place, ids in sorted(found.items())]
+    return [package_digest(*place, ids, sha256=names[place]) for place, ids in sorted(found.items())]
 
 
 def windows_of_box(tx: Connection, tenant_no: int, now: datetime) -> list[Window]:
@@ -95,7 +98,7 @@ def windows_of_box(tx: Connection, tenant_no: int, now: datetime) -> list[Window
     since = to_micros(now - LOOK_BACK)
     query = (
         select(package.c.direction, package.c.epoch, package.c.seq, package.c.state, package.c.created_at)
-        .where(package.c.tenant == tenant_no)
+        .where(package.c.tenant == tenant_no, package.c.seq >= 1)  # below are those put aside
         .order_by(package.c.direction, package.c.epoch, package.c.seq)
     )
     found: dict[tuple[str, int], list[int]] = {}  # first, last

@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, select, update
 
 from lokole.mail.model import EmailId
 from lokole.mailbox.database import Connection
-from lokole.mailbox.schema import database_identity, secret
-from lokole.mailbox.upsert import insert_new
+from lokole.mailbox.schema import database_identity, lamport, secret
+from lokole.mailbox.upsert import insert_new, insert_or_update
 from lokole.ports.callables import Entropy
 from lokole.sync.ids import email_id
 
@@ -24,8 +24,8 @@ _NEXT_LETTER = (
     .values(next_letter=database_identity.c.next_letter + 1)
     .returning(database_identity.c.next_letter, database_identity.c.epoch)
 )
-_LAMPORT = update(database_identity).where(database_identity.c.no == 1).returning(database_identity.c.lamport)
-_NEXT_LAMPORT = _LAMPORT.values(lamport=database_identity.c.lamport + 1)
+_NEXT_LAMPORT = insert_or_update(lamport, ["tenant"], "last = lamport.last + 1", returning="last")
+_OBSERVE = insert_or_update(lamport, ["tenant"], "last = excluded.last WHERE excluded.last > lamport.last")
 _SECRET = select(secret.c.value).where(secret.c.name == bindparam("name"))
 _NEW_SECRET = insert_new(secret)
 
@@ -35,7 +35,7 @@ def ensure_identity(tx: Connection, entropy: Entropy) -> int:
     found = tx.execute(_EPOCH).scalar()
     if found is not None:
         return int(found)
-    _CREATE.run(tx, {"no": 1, "epoch": _random_epoch(entropy), "next_letter": 1, "lamport": 0})
+    _CREATE.run(tx, {"no": 1, "epoch": _random_epoch(entropy), "next_letter": 1})
     return int(tx.execute(_EPOCH).scalar_one())
 
 
@@ -55,15 +55,14 @@ def next_email_id(tx: Connection, origin: str) -> EmailId:
     return email_id(origin, epoch, following - 1)
 
 
-def next_lamport(tx: Connection) -> int:
-    """A number above every one that this installation has used or seen."""
-    return int(tx.execute(_NEXT_LAMPORT).scalar_one())
+def next_lamport(tx: Connection, tenant_no: int) -> int:
+    """A number above every one that this tenant has used or seen here."""
+    return int(_NEXT_LAMPORT.first(tx, {"tenant": tenant_no, "last": 1}))
 
 
-def observe_lamport(tx: Connection, lamport: int) -> None:
-    """Remember a number seen from the other end, so that the next one of ours is above it."""
-    # written out, because the greater of two is named differently on the two engines
-    tx.execute(_LAMPORT.where(database_identity.c.lamport < lamport).values(lamport=lamport))
+def observe_lamport(tx: Connection, tenant_no: int, seen: int) -> None:
+    """Remember a number seen from the tenant's other end, so that the next one here is above it."""
+    _OBSERVE.run(tx, {"tenant": tenant_no, "last": seen})
 
 
 def get_secret(tx: Connection, name: str, make: Callable[[], bytes]) -> bytes:

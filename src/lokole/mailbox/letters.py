@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, exists, func, select
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import (
@@ -32,7 +32,8 @@ from lokole.mail.model import (
     FolderName,
     TenantNo,
 )
-from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.accounts import any_roaming, find_account_no
+from lokole.mailbox.allowances import check_letter
 from lokole.mailbox.attachments import (
     StoredAttachment,
     add_attachment_later,
@@ -46,8 +47,9 @@ from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.fulltext import index_letter, letter_text
 from lokole.mailbox.packages import add_waiting
+from lokole.mailbox.posting import BOARD_NAME, make_post, may_post
 from lokole.mailbox.recipients import envelope_of, set_recipients, written_recipients
-from lokole.mailbox.schema import address, email
+from lokole.mailbox.schema import address, automatic, email
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import plain_text, storable
 from lokole.ports.blobs import BlobStore
@@ -60,9 +62,11 @@ _INSERT = insert_new(
     email, [column.name for column in email.columns if column.name != "order_no"], returning="order_no"
 )
 _INSERT_ADDRESS = insert_new(address)
+_INSERT_AUTOMATIC = insert_new(automatic)
 _BY_ID = select(email.c.order_no).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
 _CONVERSATION = select(email.c.conversation).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
-_EMAIL = select(email).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
+_AUTOMATIC = exists().where(automatic.c.email == email.c.order_no).label("automatic")
+_EMAIL = select(email, _AUTOMATIC).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
 _ADDRESSES = (
     select(address.c.role, address.c.name, address.c.address)
     .where(address.c.tenant == bindparam("tenant"), address.c.email == bindparam("email"))
@@ -136,6 +140,8 @@ def store_email(
             deliver(tx, tenant_no, known, account_no, folder=folder, read=read, written=written)
         return known, False
     _store_addresses(tx, tenant_no, no, letter)
+    if letter.automatic:
+        _INSERT_AUTOMATIC.run(tx, {"tenant": tenant_no, "email": no})
     if attachments:
         note_attachments(tx, tenant_no, no, attachments)
     for account_no in deliver_to:
@@ -163,9 +169,13 @@ def write_letter(
     """A person sends ``letter``: it is among their sent letters, at once with the people of the same device, and waits for all others.
 
     The sender's address is the writer's whatever ``letter`` says; date and Message-ID are given when missing.
-    Every other recipient gets a delivery state ``waiting``, and the letter a waiting row ``up``.
-    Raises Refused, nothing written: ``no-recipient`` (field ``to``), ``address`` or ``unknown-person`` (field: the address as written).
+    Every other recipient gets a delivery state ``waiting``, and the letter a waiting row ``up``; that it gets also when
+    its writer or one of the people here has roaming on.
+    A letter to the board (``posting.BOARD_NAME``) hangs there for the people of the device, when the writer may post.
+    Raises Refused, nothing written: ``no-recipient`` (field ``to``), ``address`` or ``unknown-person`` (field: the address as written),
+    ``no-post``, and as :func:`allowances.check_letter`.
     """
+    board = False
     local: dict[AccountNo, None] = {}
     noted: dict[str, Delivery] = {}
     names: dict[str, str] = {}
@@ -176,11 +186,16 @@ def write_letter(
                 continue
             state = DeliveryState.WAITING
             if parsed.domain == writer.domain:
-                person = find_account_no(tx, tenant_no, parsed.local)
-                if person is None:
-                    raise Refused("nobody here has this name", code="unknown-person", field=contact.address)
-                local[person] = None
                 state = DeliveryState.LOCAL
+                person = find_account_no(tx, tenant_no, parsed.local)
+                if parsed.local.casefold() == BOARD_NAME:
+                    if not may_post(tx, writer):
+                        raise Refused("this person may not post", code="no-post", field=contact.address)
+                    board = True
+                elif person is None:
+                    raise Refused("nobody here has this name", code="unknown-person", field=contact.address)
+                else:
+                    local[person] = None
             noted[parsed.key] = Delivery(parsed.key, role, state)
             names[parsed.key] = contact.name
     if not noted:
@@ -191,6 +206,8 @@ def write_letter(
         sent_at=letter.sent_at or now,
         message_id=letter.message_id or f"<{id.hex()}@{writer.domain}>",
     )
+    outwards = any(one.state is DeliveryState.WAITING for one in noted.values())
+    check_letter(tx, writer, text=letter.body, attachments=attachments, outwards=outwards, now=now)
     # to oneself: one entry, in the inbox and among the sent (entries.lists_of)
     to_self = writer.no in local
     # each step is harmless when it was done before
@@ -201,8 +218,11 @@ def write_letter(
         if person != writer.no:
             deliver(tx, tenant_no, no, person)
     set_recipients(tx, tenant_no, no, noted.values(), writer=writer.no, names=names)
-    if any(one.state is DeliveryState.WAITING for one in noted.values()):
+    # who reads their mail in town reads there what a neighbour has written, too
+    if outwards or writer.roaming or any_roaming(tx, tenant_no, local):
         add_waiting(tx, tenant_no, no, "up")
+    if board:
+        make_post(tx, tenant_no, no, now, account=writer.no, public=False)
     return no
 
 
@@ -244,6 +264,7 @@ def read_email(tx: Connection, tenant_no: int, email_no: int, *, private: bool =
             in_reply_to=row.in_reply_to,
             references=tuple(row.references.split()),
             recipients=envelope,
+            automatic=bool(row.automatic),
             id=EmailId(bytes(row.id)),
         ),
         attachments=files,

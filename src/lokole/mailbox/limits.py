@@ -19,6 +19,9 @@ _ADD = insert_or_update(
     returning="count",
 )
 _FIND = select(limit_count.c.count, limit_count.c.expires_at).where(limit_count.c.key == bindparam("key"))
+_TAKEN = select(limit_count.c.key).where(
+    limit_count.c.key.in_(bindparam("keys", expanding=True)), limit_count.c.expires_at > bindparam("now")
+)
 _MAX_KEY = 200
 
 
@@ -26,6 +29,20 @@ def add_count(tx: Connection, key: str, window: timedelta, now: datetime, amount
     """Count ``amount`` under ``key``; the window begins with the first count and the sum so far is returned."""
     values = {"key": _short(key), "count": amount, "expires_at": to_micros(now + window), "now": to_micros(now)}
     return int(_ADD.first(tx, values))
+
+
+def take_place(tx: Connection, key: str, places: int, window: timedelta, now: datetime) -> int | None:
+    """Take one of ``places`` under ``key`` (printable, at most 190 characters), each free again ``window`` after it was taken; None when all are taken, else how many are left.
+
+    Unlike a counter with a fixed window it lets no more than ``places`` through in any stretch of time as long as ``window``.
+    """
+    names = [f"{key}/{n}" for n in range(places)]
+    taken = set(tx.execute(_TAKEN, {"keys": names, "now": to_micros(now)}).scalars())
+    free = [name for name in names if name not in taken]
+    if not free:
+        return None
+    add_count(tx, free[0], window, now)
+    return len(free) - 1
 
 
 def get_count(tx: Connection, key: str, now: datetime) -> int:

@@ -131,16 +131,17 @@ _NEWER_WRITTEN = _NEWER.where(AMONG_SENT)
 _TOTAL = select(folder_count.c.total).where(
     folder_count.c.account == bindparam("account"), folder_count.c.folder == bindparam("folder")
 )
-_WAITING_OF: Select[Any] = (
+_IN_STATE: Select[Any] = (
     select(recipient.c.email)
     .join(entry, (entry.c.account == recipient.c.account) & (entry.c.email == recipient.c.email))
     .where(
         recipient.c.account == bindparam("account"),
-        recipient.c.state == DeliveryState.WAITING.value,
+        recipient.c.state == bindparam("state"),
         entry.c.deleted == false(),
     )
     .distinct()
 )
+_WAITING_OF = _IN_STATE.params(state=DeliveryState.WAITING.value)
 _WAITING_COUNT = _WAITING_OF.limit(OUTBOX_CAP).subquery()
 _COUNTS = union_all(
     select(folder_count.c.folder, folder_count.c.total, folder_count.c.unread).where(
@@ -223,6 +224,13 @@ def list_outbox(
     total = counts(tx, person).waiting
     start = None if newer is not None else (1 if rows else 0)
     return Page(tuple(rows), total, start, older, newer, more=total >= OUTBOX_CAP)
+
+
+def list_in_state(tx: Connection, person: Account, state: DeliveryState, *, limit: int = 20) -> list[LetterRow]:
+    """The person's newest letters with a recipient for whom they are in ``state``, however long ago they were written."""
+    query = _IN_STATE.order_by(recipient.c.email.desc()).limit(limit)
+    found = [row.email for row in tx.execute(query, {"account": person.no, "state": state.value})]
+    return _with_states(tx, person, rows_of(tx, person, found))
 
 
 def counts(tx: Connection, person: Account) -> Counts:
@@ -363,6 +371,7 @@ __all__ = [
     "get_entry",
     "letter_row",
     "list_folder",
+    "list_in_state",
     "list_outbox",
     "neighbours",
     "paged",

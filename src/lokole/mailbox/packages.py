@@ -20,8 +20,12 @@ from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import outbound
 from lokole.mailbox.accounts import mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
-from lokole.mailbox.schema import carried, package, tenant, waiting
+from lokole.mailbox.schema import carried, email, package, waiting
+from lokole.mailbox.tenants import lock
 from lokole.mailbox.upsert import insert_new
+from lokole.sync.bodies import MAX_BEYOND
+from lokole.sync.digest import ack_check
+from lokole.sync.records import AckRecord
 
 _INSERT_WAITING = insert_new(waiting)
 _WAITING = (
@@ -97,19 +101,33 @@ def waiting_rows(tx: Connection, tenant_no: int, direction: str) -> Iterator[Wai
         yield Waiting(EmailNo(row.email), row.recipient)
 
 
-def count_waiting(tx: Connection, tenant_no: int, direction: str, *, packed_too: bool = True) -> int:
-    """How many letters the other end has not acknowledged yet (``packed_too``), or are in no package yet."""
+def recipients_apart(tx: Connection, tenant_no: int, email_no: int, direction: str) -> set[str]:
+    """Who gets the letter in a record of their own, whether that waits, travels or was delivered."""
+    query = select(waiting.c.recipient).where(
+        waiting.c.tenant == tenant_no,
+        waiting.c.email == email_no,
+        waiting.c.direction == direction,
+        waiting.c.recipient != "",
+    )
+    return set(tx.execute(query).scalars())
+
+
+def count_waiting(
+    tx: Connection, tenant_no: int, direction: str, *, packed_too: bool = True, before: datetime | None = None
+) -> int:
+    """How many letters the other end has not acknowledged yet (``packed_too``), or are in no package yet; only those from ``before``."""
     states = ("waiting", "packed") if packed_too else ("waiting",)
     query = select(func.count(waiting.c.email.distinct())).where(
         waiting.c.tenant == tenant_no, waiting.c.direction == direction, waiting.c.state.in_(states)
     )
+    if before is not None:
+        query = query.join(email, email.c.order_no == waiting.c.email).where(email.c.received_at < to_micros(before))
     return int(tx.execute(query).scalar_one())
 
 
 def next_seq(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:
     """The number of the next package; stays free until :func:`add_package` of the same transaction uses it."""
-    # the tenant's row is the lock that keeps two builders apart on PostgreSQL; SQLite has one writer anyway
-    tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
+    lock(tx, tenant_no)  # keeps two builders apart
     query = select(func.max(package.c.seq)).where(
         package.c.tenant == tenant_no, package.c.epoch == epoch, package.c.direction == direction
     )
@@ -257,15 +275,28 @@ def note_withdrawn(tx: Connection, tenant_no: int, epoch: int, direction: str, s
     )
 
 
+def number_aside(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:
+    """A free number below 1, where no number of the protocol is: for a package of the other end whose own number is taken.
+
+    What is numbered so is in no acknowledgement and in no window.
+    """
+    lowest = tx.execute(select(func.min(package.c.seq)).where(_numbered(tenant_no, epoch, direction))).scalar()
+    return min(0, int(lowest or 0)) - 1
+
+
 def renumber_aside(tx: Connection, package_no: int, now: datetime) -> None:
     """Free the number of a package of the other end, which it uses anew for other bytes; what it brought stays."""
     row = tx.execute(select(package).where(package.c.no == package_no)).one()
-    lowest = tx.execute(select(func.min(package.c.seq)).where(_numbered(row.tenant, row.epoch, row.direction))).scalar()
-    # below 1, where no number of the protocol is
-    seq = min(0, int(lowest or 0)) - 1
+    seq = number_aside(tx, row.tenant, row.epoch, row.direction)
     tx.execute(update(package).where(package.c.no == package_no).values(seq=seq))
     tx.execute(delete(carried).where(carried.c.package == package_no))
     set_package_state(tx, package_no, "withdrawn", now)
+
+
+def give_number(tx: Connection, package_no: int, seq: int, now: datetime) -> None:
+    """A package that was put aside has its own number after all, which is free: it is to be read again."""
+    tx.execute(update(package).where(package.c.no == package_no).values(seq=seq))
+    set_package_state(tx, package_no, "held", now)
 
 
 def take_again(tx: Connection, package_no: int, blob: str, now: datetime) -> None:
@@ -288,7 +319,11 @@ def highest_contiguous(
 
     Only packages in one of ``states`` count; all when empty.
     """
-    query = select(package.c.seq).where(_numbered(tenant_no, epoch, direction)).order_by(package.c.seq)
+    query = (
+        select(package.c.seq)
+        .where(_numbered(tenant_no, epoch, direction), package.c.seq >= 1)  # below are those put aside
+        .order_by(package.c.seq)
+    )
     if states:
         query = query.where(package.c.state.in_(list(states)))
     highest, beyond = 0, []
@@ -298,6 +333,28 @@ def highest_contiguous(
         else:
             beyond.append(int(seq))
     return highest, beyond
+
+
+def check_of(
+    tx: Connection, tenant_no: int, epoch: int, direction: str, seq: int, beyond: Sequence[int]
+) -> bytes | None:
+    """The check of an acknowledgement of these numbers (protocol 4.8); None when the bytes of one of them are not known here."""
+    numbers = [*([seq] if seq else []), *beyond]
+    query = select(package.c.seq, package.c.sha256).where(
+        _numbered(tenant_no, epoch, direction), package.c.seq.in_(numbers)
+    )
+    names = {int(row.seq): row.sha256 for row in tx.execute(query)}
+    if not all(names.get(number) for number in numbers):
+        return None
+    return ack_check(names[number] for number in numbers)
+
+
+def acknowledgement(tx: Connection, tenant_no: int, epoch: int, direction: str, states: Sequence[str]) -> AckRecord:
+    """What of the other end's ``epoch`` is here for good: all packages in one of ``states``, with the check where it can be made."""
+    highest, beyond = highest_contiguous(tx, tenant_no, epoch, direction, states)
+    newest = tuple(beyond[-MAX_BEYOND:])
+    check = check_of(tx, tenant_no, epoch, direction, highest, newest)
+    return AckRecord(epoch, highest, newest, check or b"")
 
 
 def get_package(tx: Connection, tenant_no: int, package_no: int) -> PackageRow:

@@ -16,14 +16,15 @@ def hash_password(text: str, cost: int = 12) -> str:
     return bcrypt.hashpw(_bytes(text), bcrypt.gensalt(max(cost, MIN_COST))).decode("ascii")
 
 
-def check_password(text: str, hashed: str | None) -> bool:
+def check_password(text: str, hashed: str | None, cost: int = 12) -> bool:
     """Whether ``text`` is the password behind ``hashed``.
 
-    Without a hash (nobody of that name, or none here) it takes as long as with one and is False; a damaged hash is False.
+    Without a hash (nobody of that name, or none here) it takes as long as with one of ``cost`` and is False; a damaged hash is False.
     """
     known = hashed is not None
+    nobody = f"$2b${max(cost, MIN_COST):02}${_NOBODY}"
     try:
-        right = bcrypt.checkpw(_bytes(text), (hashed or _NOBODY).encode("utf-8"))
+        right = bcrypt.checkpw(_bytes(text), (hashed or nobody).encode("utf-8"))
     except ValueError:
         return False
     return known and right
@@ -41,5 +42,5 @@ def _bytes(text: str) -> bytes:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace")[:_MAX_BYTES]
 
 
-# of a random password that nobody kept; so that an unknown name costs the time of a known one
-_NOBODY = "$2b$12$yk8pCmPtKcIAbv1SpgexfuOiZ/iewCUyp3c36qjkUDxiOYrzr.kSm"
+# salt and digest of a random password that nobody kept; so that an unknown name costs the time of a known one
+_NOBODY = "yk8pCmPtKcIAbv1SpgexfuOiZ/iewCUyp3c36qjkUDxiOYrzr.kSm"

@@ -98,6 +98,12 @@ def get_quarantined(tx: Connection, tenant: int | None, no: int, *, everybody: b
     raise NotFound("no such thing in quarantine")
 
 
+def kept_last(tx: Connection, kind: str) -> datetime | None:
+    """When something of this kind was kept last, whoever's it was; resolved ones count."""
+    found = tx.execute(select(func.max(table.c.at)).where(table.c.kind == kind)).scalar()
+    return None if found is None else from_micros(found)
+
+
 def count_quarantine(tx: Connection, tenant: int | None = None, *, everybody: bool = False) -> int:
     """How many are kept apart and not resolved."""
     query = _of(select(func.count()).select_from(table), tenant, everybody, resolved_too=False)

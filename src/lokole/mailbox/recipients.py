@@ -110,9 +110,10 @@ def set_recipient_state(
 
 
 def take_receipt(tx: Connection, tenant_no: int, email_no: int, receipt: ReceiptRecord) -> bool:
-    """What the other end says became of a letter for one recipient; forward only, and never an older version.
+    """What the other end says became of a letter for one recipient; forward only, and never an older version of the same state.
 
-    Returns whether anything changed. The reason kept is the stable word where there is one, else what the other side said.
+    A state further on counts whatever its version: an end that was restored counts its versions from an earlier one.
+    Returns whether anything changed. The reason kept is the stable word or status, and what the other side said where that does not hold it.
     """
     try:
         address = Address.parse(receipt.address).key
@@ -123,14 +124,17 @@ def take_receipt(tx: Connection, tenant_no: int, email_no: int, receipt: Receipt
             recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address
         )
     ).first()
-    if known is None or receipt.version <= known.state_version:
+    if known is None:
         return False
     before = DeliveryState(known.state)
-    values: dict[str, Any] = {"state_version": receipt.version}
-    if _ORDER[receipt.state] > _ORDER[before]:
-        values |= {"state": receipt.state.value, "reason": storable(receipt.reason or receipt.code)}
+    further = _ORDER[receipt.state] > _ORDER[before]
+    if receipt.version <= known.state_version and not further:
+        return False
+    values: dict[str, Any] = {"state_version": max(receipt.version, known.state_version)}
+    if further:
+        values |= {"state": receipt.state.value, "reason": _told(receipt)}
     elif receipt.state is before:
-        values["reason"] = storable(receipt.reason or receipt.code)
+        values["reason"] = _told(receipt)
     tx.execute(
         update(recipient)
         .where(recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address)
@@ -188,6 +192,11 @@ def find_by_envelope_id(tx: Connection, tenant_no: int, id: str) -> tuple[int, s
         )
     ).first()
     return None if row is None else (int(row.email), str(row.address))
+
+
+def _told(receipt: ReceiptRecord) -> str:
+    code, words = receipt.code, receipt.reason
+    return storable(words if code in words else f"{code} {words}".strip())
 
 
 def move_waiting(tx: Connection, tenant_no: int, email_nos: Iterable[int], state: DeliveryState) -> None:

@@ -29,7 +29,7 @@ _KEPT = "kept"
 
 def take_flag(tx: Connection, tenant_no: int, record: FlagRecord) -> bool:
     """Take in what somebody did at the other end; False when it is kept for later, or lost against what is known."""
-    observe_lamport(tx, record.lamport)
+    observe_lamport(tx, tenant_no, record.lamport)
     email_no, person = find_wire(tx, tenant_no, record.email_id), find_account_no(tx, tenant_no, record.account)
     if email_no is not None and person is not None:
         try:

@@ -46,11 +46,10 @@ def _tenant() -> Column[int]:
 database_identity = Table(
     "database_identity",
     metadata,
-    # one row: this database's own epoch (63 bits), renewed by a restore, and the counters that ids are made of
+    # one row: this database's own epoch (63 bits), renewed by a restore, and the counter that ids are made of
     Column("no", Integer, primary_key=True),
     Column("epoch", BigInteger, nullable=False),
     Column("next_letter", BigInteger, nullable=False, server_default="1"),
-    Column("lamport", BigInteger, nullable=False, server_default="0"),
 )
 
 tenant = Table(
@@ -68,6 +67,15 @@ tenant = Table(
     Column("peer_epoch", BigInteger),  # the epoch of the other end, as last seen
     Column("last_visit_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+)
+
+lamport = Table(
+    "lamport",
+    metadata,
+    # the highest number of a flag that this tenant has used or seen: what one says raises nobody else's
+    Column("tenant", Number, ForeignKey("tenant.no"), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 credential = Table(
@@ -100,7 +108,61 @@ account = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("last_login_at", BigInteger),
     Column("login_count", Integer, nullable=False, server_default="0"),
+    Column("display_name", String(100), nullable=False, server_default=""),  # as the person writes their own name
+    Column("removed_day", Integer),  # the day of the box (mailbox/days.py) on which the person left for good
     UniqueConstraint("tenant", "name"),
+)
+
+way_in = Table(
+    "way_in",
+    metadata,
+    # how somebody signs in besides with a password; never leaves this database
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("kind", String(10), primary_key=True),  # pin, pictures, slip
+    Column("hash", String(100), nullable=False),
+    Column("day", Integer, nullable=False),  # the day of the box (mailbox/days.py) on which it was made
+    sqlite_with_rowid=False,
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    # a person who became one with another: the row of the account stays for its name, whose letters go to ``target``
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("target", Number, ForeignKey("account.no"), nullable=False),
+    Index("ix_alias_target", "target"),
+    sqlite_with_rowid=False,
+)
+
+standing = Table(
+    "standing",
+    metadata,
+    # what an administrator has decided for a person, and whether the person is in the directory; without a row: nothing
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("paid_until", BigInteger),  # after it letters go to people here only; null: no end
+    Column("quota_bytes", BigInteger),  # null: no bound
+    Column("local_only", Boolean, nullable=False),  # writes to people here only
+    Column("listed", Boolean, nullable=False),  # said yes to being in the directory
+    Column("may_post", Boolean, nullable=False),  # on the board
+    sqlite_with_rowid=False,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # who of the administrators did what, written in the transaction that did it; the newest of each tenant
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),  # a name, so that it is still said when the person has gone
+    Column("act", String(40), nullable=False),  # a stable word
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_audit_tenant", "tenant", "no"),
+    sqlite_autoincrement=True,
 )
 
 session = Table(
@@ -112,6 +174,13 @@ session = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    # what its holder is shown of it: the way in, the kind of browser, its address, and how it was before
+    Column("way", String(10), nullable=False, server_default="password"),
+    Column("browser", String(60), nullable=False, server_default=""),
+    Column("place", String(64), nullable=False, server_default=""),
+    Column("own", Boolean, nullable=False, server_default=text("true")),
+    Column("before_at", BigInteger),  # the sign-in before this one
+    Column("wrong_tries", Integer, nullable=False, server_default="0"),  # between the two
 )
 
 email = Table(
@@ -258,6 +327,24 @@ attachment = Table(
     Column("sha256", String(64), nullable=False),
     Column("size", BigInteger, nullable=False),
     Index("ix_attachment_sha256", "tenant", "sha256"),
+    sqlite_with_rowid=False,
+)
+
+post = Table(
+    "post",
+    metadata,
+    # a letter that hangs on the board
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    Column(
+        "account", Number, ForeignKey("account.no")
+    ),  # who put it there; null: somebody elsewhere, proven by the server
+    Column("public", Boolean, nullable=False),  # shown to everybody who opens the pages
+    Column("pinned", Boolean, nullable=False),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),  # taken down by itself; null: stays
+    Column("removed", Boolean, nullable=False),
+    Index("ix_post_board", "tenant", "removed", "pinned", "email"),
     sqlite_with_rowid=False,
 )
 
@@ -471,6 +558,124 @@ secret = Table(
     # this installation's own secrets, made at its first start: the box's key pair, the key of its sessions
     Column("name", String(60), primary_key=True),
     Column("value", LargeBinary, nullable=False),
+)
+
+automatic = Table(
+    "automatic",
+    metadata,
+    # letters that a machine or a list wrote (RFC 3834): nothing answers them or passes them on by itself
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+draft = Table(
+    "draft",
+    metadata,
+    # a letter being written, as its form was last kept; ``form`` is the number of the form, by which it is sent once only
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("form", String(32), nullable=False),
+    Column("version", BigInteger, nullable=False),  # so that two windows do not overwrite each other
+    Column("page", String(32), nullable=False),  # the window that kept it last
+    Column("changed_at", BigInteger, nullable=False),
+    Column("to", Text, nullable=False),  # as typed, mistakes and all
+    Column("cc", Text, nullable=False),
+    Column("bcc", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("format", String(4), nullable=False),  # text, html
+    Column("action", String(10), nullable=False),  # reply, reply_all, forward, again, or nothing
+    Column("answers", Number, ForeignKey("email.order_no")),
+    Column("quote", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("account", "form"),
+    Index("ix_draft_list", "account", "no"),
+    sqlite_autoincrement=True,
+)
+
+draft_file = Table(
+    "draft_file",
+    metadata,
+    # the files of a draft: named here, so that their bytes stay
+    _tenant(),
+    Column("draft", Number, ForeignKey("draft.no"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("filename", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("cid", Text),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index("ix_draft_file_sha256", "tenant", "sha256"),
+    sqlite_with_rowid=False,
+)
+
+contact = Table(
+    "contact",
+    metadata,
+    # a person's address book: learned from their letters, mended by hand
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("address", String(330), nullable=False),  # as it is compared
+    Column("name", Text, nullable=False),
+    Column("uses", Integer, nullable=False),  # how often this person wrote there
+    Column("by_hand", Boolean, nullable=False),  # then no letter changes the name
+    Column("removed", Boolean, nullable=False),  # by hand: only writing there brings it back
+    UniqueConstraint("account", "address"),
+    Index("ix_contact_uses", "account", "removed", "uses"),
+)
+
+contact_group = Table(
+    "contact_group",
+    metadata,
+    # one name for many addresses
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("key", String(100), nullable=False),  # the name as it is compared
+    Column("name", String(100), nullable=False),
+    Column("members", Text, nullable=False),  # addresses, a comma between two
+    UniqueConstraint("account", "key"),
+)
+
+letter_option = Table(
+    "letter_option",
+    metadata,
+    # what a person has set for their letters: one row each
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("signature", Text, nullable=False),
+    Column("answer", Boolean, nullable=False),  # while away
+    Column("answer_text", Text, nullable=False),
+    Column("answer_from", String(10), nullable=False),  # days as YYYY-MM-DD, or nothing
+    Column("answer_until", String(10), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+answered = Table(
+    "answered",
+    metadata,
+    # who had the answer of somebody who is away, so that nobody gets it every day
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), primary_key=True),
+    Column("address", String(330), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+rule = Table(
+    "rule",
+    metadata,
+    # what happens to a letter that arrives: when ``field`` contains ``words``, ``action``
+    Column("no", Number, primary_key=True),
+    _tenant(),
+    Column("account", Number, ForeignKey("account.no"), nullable=False),
+    Column("field", String(10), nullable=False),  # from, to, subject
+    Column("words", Text, nullable=False),
+    Column("action", String(10), nullable=False),  # move, star, forward
+    Column("target", Text, nullable=False),  # the id of a folder, an address, or nothing
+    Index("ix_rule_account", "account", "no"),
 )
 
 # Full text is not in the metadata: FTS5 and tsvector differ; ``mailbox/search.py`` and the first migration own it.

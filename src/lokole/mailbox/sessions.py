@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from lokole.mail.model import Account, AccountNo, TenantNo
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.schema import account, session, tenant
+from lokole.mailbox.words import storable
 from lokole.ports.callables import Entropy
 
 _INSERT = insert(session)
@@ -23,10 +25,46 @@ _FIND = (
     .where(session.c.token_hash == bindparam("hash"), session.c.expires_at > bindparam("now"))
     .where(account.c.suspended.is_(False))
 )
+#: how much older than now the last use that is noted may be; not every page shall write to the card
+_SEEN_EVERY = timedelta(minutes=15)
 
 
-def create_session(tx: Connection, person: Account, now: datetime, lifetime: timedelta, entropy: Entropy) -> str:
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Where somebody is signed in, for their own eyes. ``id`` names it and opens nothing; ``before`` is the sign-in before it."""
+
+    id: str
+    started: datetime
+    seen: datetime
+    way: str
+    browser: str
+    place: str
+    own: bool
+    before: datetime | None
+    wrong_tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class HowEntered:
+    """What a new session notes: the way in, the kind of browser and its address, and whether it is the person's own telephone."""
+
+    way: str = "password"
+    browser: str = ""
+    place: str = ""
+    own: bool = True
+    wrong_tries: int = 0
+
+
+def create_session(
+    tx: Connection,
+    person: Account,
+    now: datetime,
+    lifetime: timedelta,
+    entropy: Entropy,
+    how: HowEntered | None = None,
+) -> str:
     """Sign a person in; returns the token (43 characters, safe in a cookie), which is kept nowhere here."""
+    how = how or HowEntered()
     token = base64.urlsafe_b64encode(entropy(32)).decode("ascii").rstrip("=")
     values = {
         "token_hash": _hash(token),
@@ -35,6 +73,12 @@ def create_session(tx: Connection, person: Account, now: datetime, lifetime: tim
         "created_at": to_micros(now),
         "seen_at": to_micros(now),
         "expires_at": to_micros(now + lifetime),
+        "way": how.way,
+        "browser": storable(how.browser)[:60],
+        "place": storable(how.place)[:64],
+        "own": how.own,
+        "before_at": None if person.last_login_at is None else to_micros(person.last_login_at),
+        "wrong_tries": how.wrong_tries,
     }
     tx.execute(_INSERT, values)
     return token
@@ -44,6 +88,54 @@ def find_session(tx: Connection, token: str, now: datetime) -> Account | None:
     """Who holds ``token``; None when it is unknown, over, or the person is suspended. Changes nothing."""
     row = tx.execute(_FIND, {"hash": _hash(token), "now": to_micros(now)}).first()
     return None if row is None else account_of(row)
+
+
+def was_seen(tx: Connection, token: str, now: datetime) -> bool:
+    """Whether the last use that is noted is recent, so that nothing has to be written."""
+    noted = tx.execute(select(session.c.seen_at).where(session.c.token_hash == _hash(token))).scalar()
+    return noted is None or abs(to_micros(now) - noted) < _SEEN_EVERY // timedelta(microseconds=1)
+
+
+def note_seen(tx: Connection, token: str, now: datetime) -> None:
+    """The session was used."""
+    tx.execute(update(session).where(session.c.token_hash == _hash(token)).values(seen_at=to_micros(now)))
+
+
+def list_sessions(tx: Connection, person: Account, now: datetime) -> list[OpenSession]:
+    """Where a person is signed in, the latest sign-in first."""
+    rows = tx.execute(
+        select(session)
+        .where(session.c.tenant == person.tenant, session.c.account == person.no, session.c.expires_at > to_micros(now))
+        .order_by(session.c.created_at.desc(), session.c.token_hash)
+    )
+    return [
+        OpenSession(
+            id=bytes(row.token_hash)[:8].hex(),
+            started=from_micros(row.created_at),
+            seen=from_micros(row.seen_at),
+            way=row.way,
+            browser=row.browser,
+            place=row.place,
+            own=row.own,
+            before=None if row.before_at is None else from_micros(row.before_at),
+            wrong_tries=row.wrong_tries,
+        )
+        for row in rows
+    ]
+
+
+def id_of(token: str) -> str:
+    """The ``id`` under which :func:`list_sessions` shows the session of ``token``."""
+    return _hash(token)[:8].hex()
+
+
+def end_other_sessions(tx: Connection, person: Account, token: str) -> None:
+    """Sign a person out everywhere but here."""
+    tx.execute(
+        delete(session).where(
+            session.c.tenant == person.tenant, session.c.account == person.no, session.c.token_hash != _hash(token)
+        )
+    )
 
 
 def end_session(tx: Connection, token: str) -> None:
@@ -74,6 +166,8 @@ def account_of(row: Row[Any]) -> Account:
         suspended=row.suspended,
         must_change_password=row.must_change_password,
         roaming=row.roaming,
+        display_name=row.display_name,
+        removed=row.removed_day is not None,
         last_login_at=None if row.last_login_at is None else from_micros(row.last_login_at),
     )
 

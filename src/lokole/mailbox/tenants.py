@@ -132,6 +132,14 @@ def get_tenant(tx: Connection, no: int) -> TenantRow:
     return found
 
 
+def lock(tx: Connection, tenant_no: int) -> None:
+    """Keep two transactions of one device apart until this one ends; the first thing that it does, or two could wait for each other.
+
+    On PostgreSQL what was looked for behind it stays as it was found; SQLite has one writer anyway.
+    """
+    tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
+
+
 def list_tenants(tx: Connection, *, owner: str | None = None) -> list[TenantRow]:
     """All devices (of one owner), by domain."""
     query = select(tenant).order_by(tenant.c.domain)
@@ -202,6 +210,23 @@ def find_credential(tx: Connection, device_id: str) -> CredentialRow | None:
     )
 
 
+def key_at(tx: Connection, tenant_no: int, moment: datetime) -> bytes | None:
+    """The public key that counted for a device at ``moment``: what was taken then is read with it, whoever has the row now."""
+    at = to_micros(moment)
+    statement = (
+        select(credential.c.public_key)
+        .where(
+            credential.c.tenant == tenant_no,
+            credential.c.created_at <= at,
+            credential.c.revoked_at.is_(None) | (credential.c.revoked_at > at),
+        )
+        .order_by(credential.c.no.desc())
+        .limit(1)
+    )
+    found = tx.execute(statement).scalar()
+    return None if found is None else bytes(found)
+
+
 def use_counter(tx: Connection, credential_no: int, counter: int) -> None:
     """Take ``counter`` of a request whose signature is right; raises :class:`WrongCounter` when it is not above the last one."""
     statement = (
@@ -230,6 +255,17 @@ def use_counter(tx: Connection, credential_no: int, counter: int) -> None:
 def mark_twin(tx: Connection, credential_no: int, now: datetime) -> None:
     """Note that a rightly signed request came with a wrong counter; it locks nobody out."""
     tx.execute(update(credential).where(credential.c.no == credential_no).values(twin_seen_at=to_micros(now)))
+
+
+def twins_seen(tx: Connection) -> dict[str, datetime]:
+    """The domains whose key was used with a wrong counter, and when last; keys that were taken back no longer count."""
+    statement = (
+        select(tenant.c.domain, credential.c.twin_seen_at)
+        .join(tenant, tenant.c.no == credential.c.tenant)
+        .where(credential.c.twin_seen_at.is_not(None), credential.c.revoked_at.is_(None), tenant.c.state != "removed")
+        .order_by(tenant.c.domain)
+    )
+    return {row.domain: from_micros(row.twin_seen_at) for row in tx.execute(statement)}
 
 
 def revoke(tx: Connection, tenant_no: int, now: datetime) -> None:

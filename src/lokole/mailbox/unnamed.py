@@ -1,4 +1,4 @@
-"""Files that no letter names: chosen for a letter that was never sent, or of a letter that is forgotten.
+"""Files that neither a letter nor a draft names: chosen for a letter that was never sent, or of a letter that is forgotten.
 
 A file may be named again at any moment: the same photo is chosen once more, and it is there already, so nothing is written.
 So it goes in two steps. Unnamed for ``age``, it is laid aside as ``domain/aside/sha256``, where reading still finds it
@@ -18,7 +18,7 @@ from sqlalchemy import select
 from lokole.mail.errors import NotFound
 from lokole.mailbox.attachments import aside_key, blob_key
 from lokole.mailbox.database import Database, to_micros
-from lokole.mailbox.schema import attachment
+from lokole.mailbox.schema import attachment, draft_file
 from lokole.mailbox.seen import forget, noted, remember
 from lokole.ports.blobs import BlobStore
 
@@ -35,9 +35,11 @@ def sweep_unnamed(
 ) -> int:
     """Look at every file of one tenant once; returns how many were deleted. Once a day is enough; may be broken off anywhere."""
     with database.read() as tx:
-        named = set(
-            tx.execute(select(attachment.c.sha256).where(attachment.c.tenant == tenant_no).distinct()).scalars()
-        )
+        named = {
+            sha256
+            for table in (attachment, draft_file)
+            for sha256 in tx.execute(select(table.c.sha256).where(table.c.tenant == tenant_no).distinct()).scalars()
+        }
         since = {kind: noted(tx, tenant_no, kind) for kind in (_UNNAMED, _ASIDE)}
     files = set(_below(blobs, f"{domain}/"))
     aside = set(_below(blobs, f"{domain}/{_ASIDE}/"))

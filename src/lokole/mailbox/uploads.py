@@ -16,7 +16,8 @@ from sqlalchemy import delete, func, insert, select, update
 from lokole.mail.errors import Refused
 from lokole.mail.model import PackageRef
 from lokole.mailbox.database import Connection, Database, to_micros
-from lokole.mailbox.schema import tenant, upload, upload_part
+from lokole.mailbox.schema import upload, upload_part
+from lokole.mailbox.tenants import lock
 
 #: what one box may have begun and not finished; the oldest gives way
 MOST_UNFINISHED = 4
@@ -46,7 +47,7 @@ def begin(
     tx: Connection, tenant_no: int, *, sha256: str, length: int | None, epoch: int, seq: int, type: str, now: datetime
 ) -> Upload:
     """Start from the first byte, whatever was there; the oldest of too many others gives way."""
-    _lock(tx, tenant_no)
+    lock(tx, tenant_no)
     known = _row(tx, tenant_no, sha256)
     turn = to_micros(now) if known is None else max(to_micros(now), known.turn + 1)
     drop(tx, tenant_no, sha256)
@@ -73,7 +74,7 @@ def begin(
 
 def resume(tx: Connection, tenant_no: int, sha256: str, now: datetime) -> Upload | None:
     """Take the turn of an upload that is there, so that an older request adds nothing to it any more; None when it is not."""
-    _lock(tx, tenant_no)
+    lock(tx, tenant_no)
     known = _row(tx, tenant_no, sha256)
     if known is None:
         return None
@@ -94,7 +95,7 @@ def set_length(tx: Connection, tenant_no: int, sha256: str, length: int) -> None
 
 def add_part(tx: Connection, tenant_no: int, one: Upload, offset: int, content: bytes) -> None:
     """Keep ``content`` behind the ``offset`` bytes that are there; raises :class:`LostTurn`."""
-    _lock(tx, tenant_no)
+    lock(tx, tenant_no)
     known = _row(tx, tenant_no, one.sha256)
     if known is None or known.turn != one.turn or known.offset != offset:
         raise LostTurn
@@ -133,11 +134,6 @@ def forget_before(tx: Connection, moment: datetime) -> int:
     for row in rows:
         drop(tx, row.tenant, row.sha256)
     return len(rows)
-
-
-def _lock(tx: Connection, tenant_no: int) -> None:
-    """On PostgreSQL the tenant's row keeps two requests of one box apart; SQLite has one writer anyway."""
-    tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
 
 
 def _row(tx: Connection, tenant_no: int, sha256: str) -> Upload | None:

@@ -66,7 +66,7 @@ def make_app(
     routes: list[BaseRoute] = [
         *intake.routes(ports),
         *exchange.routes(ports),
-        *carry.routes(ports),
+        *carry.routes(ports, pages),
         *_console_routes(ports.settings.console),
         Route("/openapi.json", _json(document), methods=["GET"]),
         Route("/", start.page(ports, links or {}, web=pages is not None), methods=["GET"]),

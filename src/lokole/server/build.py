@@ -7,9 +7,10 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sqlalchemy.engine import make_url
@@ -35,7 +36,7 @@ from lokole.ports.dns import Dns
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
-from lokole.server import logs, receive, send, strangers
+from lokole.server import carry, logs, receive, send, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
 from lokole.server.keys import server_seed
@@ -43,6 +44,7 @@ from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.settings import ServerSettings, split_listen
 from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
+from lokole.sync.bundle import Bundle
 from lokole.sync.ids import SERVER_ORIGIN
 from lokole.sync.signing import encode_key
 
@@ -320,6 +322,16 @@ def _was_opened(path: Path) -> bool | None:
     return status.st_atime_ns > status.st_mtime_ns
 
 
+@dataclass(frozen=True, slots=True)
+class _Town:
+    """What the page in town asks (``webmail.parts.Town``)."""
+
+    ports: ServerPorts
+
+    def hand_in(self, stream: BinaryIO) -> tuple[str, Bundle]:
+        return carry.hand_in(self.ports, stream)
+
+
 def _pages(ports: ServerPorts) -> Any:
     """The web pages for people in town, one application for all domains."""
     from lokole.webmail.app import ManyTenants, WebmailPorts, WebmailSettings, create_app
@@ -339,6 +351,7 @@ def _pages(ports: ServerPorts) -> Any:
             shrink=ports.shrink,
             origin=SERVER_ORIGIN,
             written=lambda tx, tenant, no: send.leave_from_here(ports, tx, tenant, no),
+            town=_Town(ports),
         ),
         WebmailSettings(
             session_key=key,

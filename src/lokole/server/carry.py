@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -19,7 +18,7 @@ from lokole.server import exchange, offer
 from lokole.server.devices import CLAIMED
 from lokole.server.keys import server_seed
 from lokole.server.ports import ServerPorts
-from lokole.sync.bundle import bundle_chunks, packages_in
+from lokole.sync.bundle import Bundle, packages_in
 from lokole.sync.container import CONTENT_TYPE, Header, for_exchange, open_sealed
 
 
@@ -41,8 +40,6 @@ def take(ports: ServerPorts, stream: BinaryIO) -> Brought:
             try:
                 _take_one(ports, package, brought)
             except BadPackage as error:
-                brought.refused.append(error.code)
-            except Refused as error:
                 brought.refused.append(error.code)
     except BadPackage as error:  # a bundle that breaks off is good up to its last whole member
         brought.refused.append(error.code)
@@ -79,13 +76,14 @@ def _take_one(ports: ServerPorts, package: BinaryIO, brought: Brought) -> None:
         epoch=opened.header.epoch,
         seq=opened.header.seq,
         type=CONTENT_TYPE,
+        carried=True,
     )
     brought.packages += 1
     brought.new += new
 
 
-def give(ports: ServerPorts, row: TenantRow, *, new: bool) -> Iterator[bytes]:
-    """The bundle for the box of ``row``, in pieces: what it has not acknowledged, the last saying what came up.
+def give(ports: ServerPorts, row: TenantRow, *, new: bool) -> Bundle:
+    """The bundle for the box of ``row``: what it has not acknowledged, the last saying what came up.
 
     ``new`` says that something came up that no package down can have said yet.
     """
@@ -98,4 +96,16 @@ def give(ports: ServerPorts, row: TenantRow, *, new: bool) -> Iterator[bytes]:
         with ports.database.read() as tx:
             waiting = packages.packages_after(tx, row.no, "down", 0, states=(exchange.BUILT,))
     sealed = [one for one in waiting if one.type == CONTENT_TYPE]
-    return bundle_chunks((one.sha256, one.size, exchange.chunks(ports, one)) for one in sealed)
+    return Bundle.fitting([(one.sha256, one.size, exchange.chunks(ports, one)) for one in sealed])
+
+
+def hand_in(ports: ServerPorts, stream: BinaryIO) -> tuple[str, Bundle]:
+    """Take a carrier's file; the domain of its box and what that gets in return.
+
+    Raises Refused with a word of protocol 6.6 when no package of it could be opened.
+    """
+    brought = take(ports, stream)
+    if brought.row is None:
+        code = next(iter(brought.refused), "not-sealed")
+        raise Refused("no package of this file is one that a box of ours has made", code=code)
+    return brought.row.domain, give(ports, brought.row, new=brought.new > 0)

@@ -5,7 +5,7 @@ Every call may be repeated. Nothing but the acknowledgement lets the server forg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from lokole.mail.errors import NotFound, Refused
@@ -15,8 +15,10 @@ from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.tenants import TenantRow, WrongCounter
 from lokole.server.devices import CLAIMED
 from lokole.server.ports import ServerPorts
-from lokole.server.reconcile import ASKED_AGAIN, notice_restore
+from lokole.server.reconcile import ASKED_AGAIN, hear_acknowledgement
+from lokole.server.twins import tell_twin
 from lokole.server.visits import note_visit
+from lokole.sync.records import AckRecord
 from lokole.sync.signing import parse_authorization, verify
 
 _CHUNK = 256 * 1024
@@ -64,11 +66,21 @@ def authenticate(
 
 
 def take(
-    ports: ServerPorts, row: TenantRow, content: BinaryIO, *, sha256: str, size: int, epoch: int, seq: int, type: str
+    ports: ServerPorts,
+    row: TenantRow,
+    content: BinaryIO,
+    *,
+    sha256: str,
+    size: int,
+    epoch: int,
+    seq: int,
+    type: str,
+    carried: bool = False,
 ) -> bool:
     """Hold a package of the box for good and queue its reading; ``content`` has the digest ``sha256``.
 
-    Returns False when it was held already. Raises Refused with code ``seq`` when the number belongs to another package.
+    Returns False when it was held already. Raises Refused with code ``seq`` when the number belongs to another package;
+    one that was ``carried``, whose maker hears no answer, is taken nevertheless, and its twin warned of (protocol 8.7).
     """
     now = ports.clock()
     key = f"{row.domain}/packages/{sha256}"
@@ -78,10 +90,15 @@ def take(
         # two uploads of one package at once: the second waits here for the first
         packages.next_seq(tx, row.no, epoch, "up")
         known = packages.find_package(tx, row.no, sha256, "up")
+        if known is not None and known.seq < 1 and not carried:
+            raise Refused("this number belongs to another package", code="seq", field="seq")
         if known is not None and known.state != ASKED_AGAIN:
             return False
         if known is not None:
             packages.take_again(tx, known.no, key, now)
+        elif carried and packages.find_package_by_seq(tx, row.no, epoch, "up", seq) is not None:
+            tell_twin(tx, row, f"{epoch}:{seq}", "another package came under the number of an earlier one", now)
+            seq = packages.number_aside(tx, row.no, epoch, "up")
         no = packages.add_package(
             tx,
             row.no,
@@ -144,9 +161,13 @@ def chunks(ports: ServerPorts, package: PackageRow, start: int = 0) -> Iterator[
         yield piece
 
 
-def acknowledge(ports: ServerPorts, row: TenantRow, *, epoch: int, seq: int, beyond: Sequence[int]) -> int:
-    """The box has everything up to ``seq`` and those of ``beyond`` for good; returns how many letters wait no longer."""
-    now = ports.clock()
+def acknowledge(ports: ServerPorts, row: TenantRow, said: AckRecord) -> int:
+    """The box has what ``said`` names for good; returns how many letters wait no longer.
+
+    Raises Refused with code ``check`` when other packages have these numbers here: then nothing is believed (protocol 4.8).
+    """
     with ports.database.write() as tx:
-        notice_restore(ports, tx, row, epoch, max([seq, *beyond]))
-        return packages.acknowledge(tx, row.no, epoch, "down", seq, beyond, now)
+        delivered = hear_acknowledgement(ports, tx, row, said)
+    if delivered is None:
+        raise Refused("other packages have these numbers here", code="check", field="check")
+    return delivered

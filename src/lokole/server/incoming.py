@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
-from lokole.mailbox import folders, packages, roaming
+from lokole.mail.errors import Refused
+from lokole.mail.model import DeliveryState
+from lokole.mailbox import folders, letters, packages, recipients, roaming
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.held import not_held
-from lokole.mailbox.options import set_option
+from lokole.mailbox.options import get_option, set_option
+from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.seen import find_by_uid, remember
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import READS_OPTION
+from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
-from lokole.sync.records import AckRecord, AnyRecord, FlagRecord, HealthRecord, RequestRecord, ToldRecord
+from lokole.server.reconcile import hear_acknowledgement
+from lokole.sync.records import TELL_WRITER, AckRecord, AnyRecord, FlagRecord, HealthRecord, RequestRecord, ToldRecord
 
 #: how the box said that it is, with the time at which it was heard
 HEALTH_OPTION = "box_health"
@@ -26,18 +33,17 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
     now = ports.clock()
     match record:
         case AckRecord():
-            packages.acknowledge(tx, row.no, record.epoch, "down", record.seq, record.beyond, now)
+            hear_acknowledgement(ports, tx, row, record)
         case FlagRecord():
             roaming.take_flag(tx, row.no, record)
         case HealthRecord():
-            set_option(tx, row.no, HEALTH_OPTION, {"said": dict(record.body), "at": to_micros(now)})
-            reads = record.body.get("reads")
-            if isinstance(reads, list) and all(isinstance(one, int) for one in reads):
-                set_option(tx, row.no, READS_OPTION, reads)
+            _hear_health(tx, row, packages.get_package(tx, row.no, package_no), record, now)
         case ToldRecord():
             _told(tx, row, record, ports)
         case RequestRecord(kind=folders.REQUEST):
             folders.take_folder(tx, row.no, record)
+        case RequestRecord() if record.kind == TELL_WRITER:
+            _tell_writer(tx, row, record, now)
         case RequestRecord():
             quarantine(
                 tx,
@@ -51,6 +57,34 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
             )
         case _:
             pass  # receipts are ours to give, and a digest on a carrier is compared at the next visit
+
+
+def _hear_health(tx: Connection, row: TenantRow, package: PackageRow, record: HealthRecord, now: datetime) -> None:
+    """Keep the newest: a carrier may bring an older package of the same epoch later."""
+    known = get_option(tx, row.no, HEALTH_OPTION, None) or {}
+    if known.get("epoch") == package.epoch and known.get("seq", 0) > package.seq:
+        return
+    told = {"said": dict(record.body), "at": to_micros(now), "epoch": package.epoch, "seq": package.seq}
+    set_option(tx, row.no, HEALTH_OPTION, told)
+    reads = record.body.get("reads")
+    if isinstance(reads, list) and all(isinstance(one, int) for one in reads):
+        set_option(tx, row.no, READS_OPTION, reads)
+
+
+def _tell_writer(tx: Connection, row: TenantRow, record: RequestRecord, now: datetime) -> None:
+    """The box has lost a letter that was refused: its writer gets a letter home, once for each recipient."""
+    uid, address = str(record.body.get("email")), str(record.body.get("address"))
+    no = find_by_uid(tx, row.no, uid)
+    if no is None:
+        return
+    found = next((one for one in recipients.deliveries(tx, row.no, no) if one.address == address), None)
+    if found is None or found.state is not DeliveryState.REFUSED:
+        return
+    if not remember(tx, row.no, TELL_WRITER, f"{uid}:{address}", now):
+        return
+    letter = letters.read_email(tx, row.no, no).email
+    with suppress(Refused):  # its content is forgotten, and with it who wrote it
+        write_home(tx, row, letter.sender.address, letter, address, found.reason, now)
 
 
 def _told(tx: Connection, row: TenantRow, record: ToldRecord, ports: ServerPorts) -> None:

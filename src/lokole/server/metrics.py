@@ -7,15 +7,15 @@ from typing import Any
 from sqlalchemy import func, select
 
 from lokole.mail.errors import NotFound, Refused
-from lokole.mailbox import accounts, jobs, options, packages, tenants
+from lokole.mailbox import accounts, jobs, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.quarantine import list_quarantine
 from lokole.mailbox.schema import quarantine as quarantine_table
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.identity import Caller
+from lokole.server.boxes import list_boxes
 from lokole.server.devices import CLAIMED, WAITING
 from lokole.server.ports import ServerPorts
-from lokole.server.reconcile import HELD_OPTION
 
 _NEWEST = 50
 
@@ -43,12 +43,17 @@ def trouble(ports: ServerPorts, caller: Caller) -> dict[str, Any]:
         counts = {row.kind: row.count for row in tx.execute(kinds.group_by(quarantine_table.c.kind))}
         newest = list_quarantine(tx, everybody=True, limit=_NEWEST)
         domains = {row.no: row.domain for row in tenants.list_tenants(tx)}
-        held = {domain: options.get_option(tx, no, HELD_OPTION, None) for no, domain in domains.items()}
+        twins = tenants.twins_seen(tx)
+        found = list_boxes(tx, ports.clock())
         ready, dead = jobs.count_jobs(tx, "ready"), jobs.count_jobs(tx, "dead")
     return {
         "quarantined": counts,
         "jobs": {"ready": ready, "dead": dead},
-        "held": {domain: {"missing": one["missing"], "letters": one["letters"]} for domain, one in held.items() if one},
+        "held": {
+            one.domain: {"missing": one.missing, "letters": one.letters} for one in found if one.missing is not None
+        },
+        "twins": {domain: at.isoformat() for domain, at in twins.items()},
+        "boxes": [one.fields() for one in found],
         "newest": [
             {
                 "kind": one.kind,

@@ -28,14 +28,14 @@ from lokole.mailbox.packages import Waiting
 from lokole.mailbox.recipients import envelope_of
 from lokole.mailbox.roaming import written_entries
 from lokole.mailbox.tenants import TenantRow
+from lokole.server import reconcile
 from lokole.server.devices import READS_OPTION
 from lokole.server.fitting import fitting_text
 from lokole.server.keys import server_seed
 from lokole.server.ports import ServerPorts
-from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
-from lokole.sync.numbered import frames_of
 from lokole.sync.package import BOX
+from lokole.sync.payload2 import frames_of
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord
 from lokole.sync.sealed import write_sealed
 
@@ -58,6 +58,7 @@ def build_pending(ports: ServerPorts, row: TenantRow) -> int:
     """Put everything that waits for the box into packages; returns how many packages were made."""
     with builder_lock(ports, row):
         made = 0
+        reconcile.withdraw_lost(ports, row)
         while made < _PACKAGES_AT_ONCE and build_one(ports, row):
             made += 1
         return made
@@ -155,8 +156,7 @@ def _acknowledgements(tx: Connection, row: TenantRow) -> list[AckRecord]:
     if newest is None:
         return []
     states = ("held", "unpacked", "set_aside")
-    highest, beyond = packages.highest_contiguous(tx, row.no, newest.epoch, "up", states)
-    return [AckRecord(newest.epoch, highest, tuple(beyond[-MAX_BEYOND:]))]
+    return [packages.acknowledgement(tx, row.no, newest.epoch, "up", states)]
 
 
 def _payload(tx: Connection, row: TenantRow) -> PayloadKind:
@@ -208,7 +208,8 @@ def _records_of(
         yield EmailRecord(stored.id.hex(), replace(email, bcc=private.bcc), entries=written)
         return
     people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
-    apart = {one.recipient for one in some if one.recipient}
+    # those in another package too: somebody who appeared meanwhile would get the letter twice
+    apart = packages.recipients_apart(tx, row.no, no, DOWN)
     for one in some:
         mine = [
             person for person in people if (person.key == one.recipient if one.recipient else person.key not in apart)

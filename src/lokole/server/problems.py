@@ -29,6 +29,7 @@ _STATUS_OF_CODE = {
     "key": 409,
     "counter": 409,
     "seq": 409,
+    "check": 409,
     "offset": 409,
     "too-large": 413,
     "media-type": 415,

@@ -12,23 +12,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lokole.mail.errors import NotFound
+from lokole.mail.errors import NotFound, Refused
 from lokole.mailbox import held, jobs, outbound, packages, tenants
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.identity import ensure_identity, renew_epoch
 from lokole.mailbox.options import set_option
 from lokole.mailbox.packages import PackageRow
-from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.quarantine import kept_last, quarantine
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.ports import ServerPorts
 from lokole.sync import digest
+from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.digest import Difference, Summary
-from lokole.sync.records import PackageDigest
+from lokole.sync.records import AckRecord, PackageDigest
 
 #: ``{"missing", "letters", "at"}``: how many letters of how many were missing at the last comparison
 HELD_OPTION = "held_together"
 #: the state of a package up whose bytes are gone here and that the box is to send once more
 ASKED_AGAIN = "asked-again"
+_A_DAY = timedelta(days=1)
 _STATES = ("built", "acknowledged", "unpacked")
 #: what the box took long ago leaves its windows before it leaves these
 _LOOK_BACK = held.LOOK_BACK - timedelta(days=1)
@@ -73,7 +75,7 @@ def compare(ports: ServerPorts, row: TenantRow, theirs: Sequence[PackageDigest])
         lately = {
             ("down", one.epoch, one.seq)
             for one in packages.packages_after(tx, row.no, "down", 0, states=("acknowledged",))
-            if _counts(one, epoch, highest, now)
+            if _counts(one, row, epoch, highest, now)
         }
         here = [one for one in ours if (one.direction, one.epoch, one.seq) in listed | lately]
         notice_restore(ports, tx, row, epoch, highest)
@@ -105,10 +107,31 @@ def begin_anew(ports: ServerPorts, tx: Connection, row: TenantRow) -> int:
     since = now - ports.settings.retention
     letters = 0
     for one in packages.packages_after(tx, row.no, "down", 0, states=("built", "acknowledged", "fetched")):
-        if one.state == "built" or one.changed_at >= since:
+        if one.state == "built" or _since(one, row, since):
             letters += packages.withdraw_package(tx, one.no, now)
+        else:  # sealed to the key that is gone, and never offered to this one
+            packages.set_package_state(tx, one.no, "withdrawn", now)
     tenants.forget_versions(tx, row.no)
     return letters
+
+
+def withdraw_lost(ports: ServerPorts, row: TenantRow) -> int:
+    """Packages that wait for the box and whose bytes are here no more: their letters wait again; returns how many packages.
+
+    Fetching one would fail at every visit, and keep all behind it.
+    """
+    with ports.database.read() as tx:
+        lost = [
+            one
+            for one in packages.packages_after(tx, row.no, "down", 0, states=("built",))
+            if not _is_there(ports, one)
+        ]
+    if lost:
+        with ports.database.write() as tx:
+            for one in lost:
+                if packages.get_package(tx, row.no, one.no).state == "built":
+                    packages.withdraw_package(tx, one.no, ports.clock())
+    return len(lost)
 
 
 def notice_restore(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: int, highest: int) -> bool:
@@ -118,6 +141,43 @@ def notice_restore(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: in
     """
     if epoch != ensure_identity(tx, ports.entropy) or highest < packages.next_seq(tx, row.no, epoch, "down"):
         return False
+    _begin_epoch(ports, tx, row, epoch)
+    return True
+
+
+def hear_acknowledgement(ports: ServerPorts, tx: Connection, row: TenantRow, said: AckRecord) -> int | None:
+    """The box has these packages for good: how many letters wait no longer because of it.
+
+    None when it means other packages than ours by these numbers: one of us is an older copy. Then none of it is believed,
+    and what it has not acknowledged is packed anew (protocol 8.6).
+    """
+    now = ports.clock()
+    noticed = notice_restore(ports, tx, row, said.epoch, max([said.seq, *said.beyond]))
+    ours = packages.check_of(tx, row.no, said.epoch, "down", said.seq, said.beyond) if said.check else None
+    if noticed or ours is None or ours == said.check:
+        delivered = packages.acknowledge(tx, row.no, said.epoch, "down", said.seq, said.beyond, now)
+        if said.beyond and len(said.beyond) < MAX_BEYOND:  # else some may be left out for their number
+            for one in packages.packages_after(
+                tx, row.no, "down", said.seq, epoch=said.epoch, states=("acknowledged",)
+            ):
+                if one.seq < max(said.beyond) and one.seq not in said.beyond:
+                    _offer_again(ports, tx, one, now)  # the box had it once, and has lost it
+        return delivered
+    _begin_epoch(ports, tx, row, said.epoch)
+    return None
+
+
+def _begin_epoch(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: int) -> None:
+    """Numbers of ``epoch`` mean one thing at the box and another one here: what it has not acknowledged gets others.
+
+    A new epoch touches every box, so one of them can bring it about once a day at most.
+    """
+    now = ports.clock()
+    for one in packages.packages_after(tx, row.no, "down", 0, epoch=epoch, states=("built",)):
+        packages.withdraw_package(tx, one.no, now)
+    last = kept_last(tx, "restored")
+    if epoch != ensure_identity(tx, ports.entropy) or (last is not None and now - _A_DAY < last <= now):
+        return
     renew_epoch(tx, ports.entropy)
     quarantine(
         tx,
@@ -127,9 +187,8 @@ def notice_restore(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: in
         reason="a box knows what this database has forgotten: it was restored from a backup; a new epoch begins",
         raw_ref=None,
         key=f"restored:{epoch}",
-        now=ports.clock(),
+        now=now,
     )
-    return True
 
 
 def _mend_up(
@@ -151,7 +210,7 @@ def _mend_up(
         return
     if known.state == "held":
         return  # its letters are on their way into the mailbox
-    if known.state == "set_aside":
+    if known.state == "set_aside" or difference.is_another:
         withdrawn.append(("up", *number))
         return
     if outbound.told_of(tx, row.no, "down", known.sha256):
@@ -179,30 +238,42 @@ def _mend_down(
         return 0
     if known.state == "withdrawn":
         return 0
-    if known.blob and _is_there(ports, known):
-        packages.set_package_state(tx, known.no, "built", now)
+    if _offer_again(ports, tx, known, now):
         return 1
-    packages.withdraw_package(tx, known.no, now)
     withdrawn.append(("down", difference.epoch, difference.seq))
     return 0
+
+
+def _offer_again(ports: ServerPorts, tx: Connection, package: PackageRow, now: datetime) -> bool:
+    """Let a package wait for the box once more; without its bytes it is withdrawn, and its letters wait."""
+    if package.blob and _is_there(ports, package):
+        packages.set_package_state(tx, package.no, "built", now)
+        return True
+    packages.withdraw_package(tx, package.no, now)
+    return False
 
 
 def _is_there(ports: ServerPorts, package: PackageRow) -> bool:
     try:
         return ports.blobs.size(package.blob) == package.size
-    except NotFound:
+    except (NotFound, Refused):  # Refused: it lies where boxes of version 1 look
         return False
 
 
 def _beyond(tx: Connection, row: TenantRow, epoch: int, highest: int, now: datetime) -> bool:
     """Whether the box acknowledged packages that it does not count any more."""
     known = packages.packages_after(tx, row.no, "down", highest, epoch=epoch, states=("acknowledged",))
-    return any(_counts(one, epoch, highest, now) for one in known)
+    return any(_counts(one, row, epoch, highest, now) for one in known)
 
 
-def _counts(package: PackageRow, epoch: int, highest: int, now: datetime) -> bool:
+def _since(package: PackageRow, row: TenantRow, moment: datetime) -> bool:
+    """Whether a package is of ``moment`` or later; one from before its box was registered was dated by a wrong clock."""
+    return package.changed_at >= moment or package.changed_at < row.created_at
+
+
+def _counts(package: PackageRow, row: TenantRow, epoch: int, highest: int, now: datetime) -> bool:
     """Whether the box should know of an acknowledged package: it is of the last weeks, or behind others that the box lists, whatever our clock said then."""
-    return package.changed_at >= now - _LOOK_BACK or (package.epoch == epoch and 0 < highest < package.seq)
+    return _since(package, row, now - _LOOK_BACK) or (package.epoch == epoch and 0 < highest < package.seq)
 
 
 def _letters(ours: Iterable[PackageDigest], theirs: Iterable[PackageDigest]) -> int:

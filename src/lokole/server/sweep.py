@@ -29,6 +29,8 @@ FILES_EVERY = timedelta(days=1)
 _MOST_BATCHES = 50
 #: A box that has not come back by then sends its package from the first byte (protocol 4.12).
 KEEP_PARTS = timedelta(days=7)
+#: before the key of a package whose bytes are being deleted; no key of a store has it
+_GOING = "going:"
 
 
 class Sweeper:
@@ -63,20 +65,26 @@ class Sweeper:
             package.c.state.in_(("acknowledged", "unpacked", "fetched")),
             package.c.changed_at < limit,
             package.c.blob != "",
+            ~package.c.blob.startswith(_GOING, autoescape=True),
             ~exists().where(quarantine.c.raw_ref == package.c.blob, quarantine.c.resolved_at.is_(None)),
             ~exists().where(waiting.c.package == package.c.no, waiting.c.state != "delivered"),
         )
-        with self._ports.database.read() as tx:
-            found = tx.execute(select(package.c.no, package.c.blob).where(old).order_by(package.c.no).limit(1000)).all()
+        going = and_(package.c.tenant == row.no, package.c.blob.startswith(_GOING, autoescape=True))
+        with self._ports.database.write() as tx:
+            # the row first: whoever wants the package again meanwhile must not count on bytes that go
+            first = select(package.c.no).where(old).order_by(package.c.no).limit(1000)
+            tx.execute(update(package).where(package.c.no.in_(first), old).values(blob=_GOING + package.c.blob))
+            found = tx.execute(select(package.c.no, package.c.blob).where(going)).all()
         for _, blob in found:
-            exchanged = blob.removeprefix(EXCHANGED)
-            if exchanged == blob:
-                self._ports.blobs.delete(blob)
+            key = blob.removeprefix(_GOING)
+            exchanged = key.removeprefix(EXCHANGED)
+            if exchanged == key:
+                self._ports.blobs.delete(key)
             elif self._ports.exchange is not None:
                 self._ports.exchange.blobs.delete(exchanged)
         if found:
             with self._ports.database.write() as tx:
-                tx.execute(update(package).where(package.c.no.in_([no for no, _ in found])).values(blob=""))
+                tx.execute(update(package).where(package.c.no.in_([no for no, _ in found]), going).values(blob=""))
         return len(found)
 
     def _sweep_letters(self, row: TenantRow) -> int:

@@ -27,12 +27,13 @@ from lokole.mail.html import make_safe
 from lokole.mail.mime import message_id_for
 from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, EmailNo, FolderName
 from lokole.mailbox import jobs, outbound, packages, roaming, tenants
-from lokole.mailbox.accounts import find_account_no, upsert_from_device
+from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
+from lokole.mailbox.leaving import take_account
 from lokole.mailbox.letters import add_attachment_later, put_attachments, store_email
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine
@@ -46,12 +47,12 @@ from lokole.server.keys import server_seed
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
 from lokole.server.send import queue_sending
+from lokole.server.twins import tell_twin
 from lokole.server.visits import note_visit
 from lokole.sync import jsontext
 from lokole.sync.bodies import small_fields
 from lokole.sync.container import CONTENT_TYPE, Header, for_exchange
 from lokole.sync.ids import SERVER_ORIGIN, letter_print
-from lokole.sync.numbered import numbered
 from lokole.sync.package import SERVER, read_package
 from lokole.sync.records import (
     AccountRecord,
@@ -84,6 +85,8 @@ class _Reading:
     at: datetime
     #: digest of the package when it is a sealed one: what cannot be taken of it is told to the box
     sealed: str = ""
+    #: whether the box that has the row now has made it: another one's people are not this one's
+    of_today: bool = True
     letters: list[EmailNo] = field(default_factory=list)
     new: int = 0
     bad: int = 0
@@ -96,20 +99,26 @@ def run(ports: ServerPorts, job: Job) -> bool:
         if row is None or row.state == REMOVED:
             return False
         package = packages.get_package(tx, row.no, int(job.ids["package"]))
+        known, then = tenants.find_credential(tx, row.device_id), tenants.key_at(tx, row.no, package.created_at)
     if package.state != "held":
         return False
     sealed = package.type == CONTENT_TYPE
-    reading = _Reading(row, package.no, package.created_at, package.sha256 if sealed else "")
+    of_today = then is None or (known is not None and not known.revoked and known.public_key == then)
+    reading = _Reading(row, package.no, package.created_at, package.sha256 if sealed else "", of_today)
     broken: BadPackage | None = None
     state = "unpacked"
     with ports.blobs.open(package.blob) as stream, seekable(stream) as content:
         try:
-            found = open_package(ports, row, package, content) if sealed else read_package(content, limits=SERVER)
+            found = (
+                open_package(ports, row, package, content)
+                if sealed
+                else enumerate(read_package(content, limits=SERVER), start=1)
+            )
         except BadPackage as error:
             broken, state = error, "set_aside"
         else:
             try:
-                for n, record in numbered(found):
+                for n, record in found:
                     _take(ports, reading, n, record)
             except BadPackage as error:
                 broken = error
@@ -164,19 +173,26 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
         )
 
 
-def open_package(ports: ServerPorts, row: TenantRow, package: PackageRow, stream: BinaryIO) -> Iterator[AnyRecord]:
-    """The records of a sealed package of this box, verified as a whole; raises BadPackage with a word of protocol 6.6 as its code."""
+def open_package(
+    ports: ServerPorts, row: TenantRow, package: PackageRow, stream: BinaryIO
+) -> Iterator[tuple[int, AnyRecord]]:
+    """The numbered records of a sealed package of this box, verified as a whole; raises BadPackage with a word of protocol 6.6 as its code."""
 
-    def key_of(header: Header) -> bytes | None:
+    def key_of(_header: Header) -> bytes | None:
         with ports.database.read() as tx:
             known = tenants.find_credential(tx, row.device_id)
+            # the box was told that it is held: a key that was taken back since was good then
+            then = tenants.key_at(tx, row.no, package.created_at)
+        if then is not None:
+            return then
         return None if known is None or known.revoked else known.public_key
 
     maker = for_exchange(key_of, direction="up", tenant=row.domain, device_id=row.device_id)
     opened = read_sealed(stream, recipient_seed=server_seed(ports), sender_public=maker, limits=SERVER)
-    if (opened.header.epoch, opened.header.seq) != (package.epoch, package.seq):
+    # one whose number was taken came by a carrier, and has another here (protocol 8.7)
+    if opened.header.epoch != package.epoch or (package.seq >= 1 and opened.header.seq != package.seq):
         raise BadPackage("the package has another number than it was given", code="number")
-    return opened.records
+    return opened.numbered
 
 
 @contextmanager
@@ -198,9 +214,11 @@ def _take(ports: ServerPorts, reading: _Reading, n: int, record: AnyRecord) -> N
                 _take_letter(ports, reading, n, record)
             case AttachmentRecord():
                 _take_attachment(ports, reading, record)
+            case AccountRecord() if not reading.of_today:
+                pass
             case AccountRecord():
                 with ports.database.write() as tx:
-                    upsert_from_device(tx, reading.row.no, record, ports.clock())
+                    take_account(tx, reading.row.no, record, ports.clock())
             case BadRecord():
                 place = f"{record.member}:{record.line}:{n}"
                 _set_apart(ports, reading, n, place, record.reason, record.raw)
@@ -230,6 +248,7 @@ def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRec
     recipients, wrong = _recipients(row, record.email)
     stored = put_attachments(ports.blobs, row.domain, email.attachments)
     with ports.database.write() as tx:
+        tenants.lock(tx, row.no)  # the same letter may be in another package that is read just now
         known, another = find_letter(tx, row.no, record.uid, print_)
         if known is not None:  # another worker was faster
             _held(tx, reading, n, record, known)
@@ -250,7 +269,8 @@ def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRec
         )
         remember_letter(tx, row.no, record.uid, print_, now, no)
         if another:
-            _tell_twin(tx, row, record, now)
+            told = "another letter came under the name of an earlier one; both were taken"
+            tell_twin(tx, row, record.uid, told, now)
         writer = Address.parse(email.sender.address)
         person = find_account_no(tx, row.no, writer.local)
         if person is not None:
@@ -272,23 +292,6 @@ def _held(tx: Connection, reading: _Reading, n: int, record: EmailRecord, no: Em
     reading.letters.append(no)
     if reading.sealed and _ID.fullmatch(record.uid):
         note_carried(tx, reading.row.no, reading.package_no, [Carried(n, bytes.fromhex(record.uid), no)])
-
-
-def _tell_twin(tx: Connection, row: TenantRow, record: EmailRecord, now: datetime) -> None:
-    """Two letters under one name: two machines count from the same number (protocol 8.8)."""
-    quarantine(
-        tx,
-        tenant=row.no,
-        kind="twin",
-        source="box",
-        reason="another letter came under the name of an earlier one; both were taken",
-        raw_ref=None,
-        key=f"twin:{row.no}:{record.uid}",
-        now=now,
-    )
-    known = tenants.find_credential(tx, row.device_id)
-    if known is not None:
-        tenants.mark_twin(tx, known.no, now)
 
 
 def _own(row: TenantRow, email: Email, now: datetime) -> Email:
@@ -356,6 +359,7 @@ def _take_attachment(ports: ServerPorts, reading: _Reading, record: AttachmentRe
     row = reading.row
     (stored,) = put_attachments(ports.blobs, row.domain, [record.attachment])
     with ports.database.write() as tx:
+        tenants.lock(tx, row.no)  # two files at once would take one place among those of the letter
         for uid in record.email_uids:
             no = find_by_uid(tx, row.no, uid)
             if no is None:

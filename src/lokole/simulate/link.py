@@ -10,9 +10,11 @@ import asyncio
 import http.client
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from anyio import to_thread
 from starlette.types import ASGIApp, Message, Scope
 
 from lokole.adapters.sync_peer.line import Line
@@ -58,10 +60,13 @@ class Town:
         self._reach = reach
         self._after = after
         self._loop = asyncio.Runner()
+        self._threads: asyncio.Task[None] | None = None
 
     def call(self, request: Request) -> Answer:
         """The answer; raises ConnectionError when the server is off, or dies over it."""
         app = self._reach()
+        if self._threads is None:
+            self._keep_threads()
         try:
             answer = self._loop.run(_call(app, request))
         except BaseException as error:
@@ -71,6 +76,19 @@ class Town:
             raise
         self._after()
         return answer
+
+    def _keep_threads(self) -> None:
+        """Have one set of worker threads serve all requests: anyio ends them with the outermost task, so that one stays open."""
+        loop = self._loop.get_loop()
+
+        async def stay() -> None:
+            await to_thread.run_sync(int)
+            loop.stop()
+            await asyncio.Event().wait()
+
+        self._threads = loop.create_task(stay())
+        with suppress(RuntimeError):  # it was stopped before its task was done: that is meant
+            loop.run_until_complete(self._threads)
 
     def close(self) -> None:
         """Give the loop back."""

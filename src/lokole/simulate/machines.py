@@ -280,7 +280,7 @@ class BoxMachine(Machine):
         self._server = server
         self._requests: list[Request] = []
         self.box: Box
-        self.start()
+        self.ensure_on()  # a copied card may lose its power at its first start
 
     def start(self) -> None:
         """Switch it on; its clock is what it was, or right again when there is a network."""

@@ -67,8 +67,12 @@ def letter_fields(record: EmailRecord) -> Fields:
         fields["sent_at"] = write_time(email.sent_at)
     if email.sent_at_doubtful:
         fields["sent_at_doubtful"] = True
+    if email.automatic:
+        fields["automatic"] = True
     if record.entries:
         fields["entries"] = [entry_fields(one) for one in record.entries]
+    if record.proven:
+        fields["proven"] = True
     return fields
 
 
@@ -97,11 +101,13 @@ def read_letter(fields: Fields) -> tuple[EmailRecord, list[Attachment]]:
     email = Email(**head)
     if _truth(fields, "sent_at_doubtful"):
         email = replace(email, sent_at_doubtful=True)
+    if _truth(fields, "automatic"):
+        email = replace(email, automatic=True)
     files = [_read_file(item, n) for n, item in enumerate(version1.attachment_list(fields), start=1)]
     entries = tuple(_read_entry(item) for item in _list(fields, "entries"))
     if max(len(files), len(entries)) > MAX_FILES:
         raise BadPackage("the letter has too many files or entries")
-    return EmailRecord(uid, email, tuple(notes), entries), files
+    return EmailRecord(uid, email, tuple(notes), entries, proven=_truth(fields, "proven")), files
 
 
 def read_apart(fields: Fields) -> tuple[str, Attachment, tuple[str, ...]]:

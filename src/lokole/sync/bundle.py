@@ -7,8 +7,9 @@ Names are of no consequence and nothing is extracted by one; whether a package i
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -21,8 +22,47 @@ BUNDLE_EXTENSION = ".lkl.tar"
 #: bytes of one package, and packages (and other members) of one bundle
 MAX_PACKAGE_BYTES = 64 * 1024 * 1024
 MAX_MEMBERS = 1_000
+#: bytes of a bundle that either end takes
+MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 _PIECE = 128 * 1024
 _IN_MEMORY = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A file for a carrier: packages as (digest in hexadecimal, size in bytes, pieces). Iterating gives its bytes, once."""
+
+    packages: Sequence[tuple[str, int, Iterable[bytes]]]
+
+    @classmethod
+    def fitting(
+        cls, packages: Sequence[tuple[str, int, Iterable[bytes]]], *, max_bytes: int = MAX_BUNDLE_BYTES
+    ) -> Bundle:
+        """As many of ``packages`` as the other end takes at once: the last, which says what was taken here, then the oldest.
+
+        What is left out waits for the next carrier; the last one goes whatever its size.
+        """
+        left = max_bytes - tar.RECORD - sum(_padded(size) for _name, size, _pieces in packages[-1:])
+        kept = []
+        for package in packages[:-1][: MAX_MEMBERS - 1]:
+            left -= _padded(package[1])
+            if left < 0:
+                break
+            kept.append(package)
+        return cls((*kept, *packages[-1:]))
+
+    @property
+    def size(self) -> int:
+        """The bytes of the whole file."""
+        end = sum(_padded(size) for _name, size, _pieces in self.packages) + 2 * tar.BLOCK
+        return end + -end % tar.RECORD
+
+    def __iter__(self) -> Iterator[bytes]:
+        return bundle_chunks(self.packages)
+
+
+def _padded(size: int) -> int:
+    return tar.BLOCK + size + -size % tar.BLOCK
 
 
 def bundle_chunks(packages: Iterable[tuple[str, int, Iterable[bytes]]]) -> Iterator[bytes]:
@@ -40,7 +80,7 @@ def bundle_chunks(packages: Iterable[tuple[str, int, Iterable[bytes]]]) -> Itera
         if left:
             raise ValueError("a package is not as long as it was said to be")
         yield bytes(-size % tar.BLOCK)
-        written += tar.BLOCK + size + -size % tar.BLOCK
+        written += _padded(size)
     end = 2 * tar.BLOCK
     yield bytes(end + -(written + end) % tar.RECORD)
 

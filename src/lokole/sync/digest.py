@@ -18,6 +18,7 @@ from lokole.sync.bodies import MAX_WINDOWS, read_hash
 from lokole.sync.records import DigestRecord, PackageDigest, Window
 
 NO_LETTERS = bytes(16)
+NO_NAME = bytes(8)
 _WINDOW = re.compile(r"([du])=([A-Za-z0-9_-]{11})\.([1-9][0-9]{0,18})-(0|[1-9][0-9]{0,18})")
 _REST = re.compile(r"n=(0|[1-9][0-9]{0,17}),h=([A-Za-z0-9_-]{22})")
 _MAX_HEADER = 1_000
@@ -58,6 +59,12 @@ class Difference:
         return max(0, _count(self.ours) - _count(self.theirs))
 
     @property
+    def is_another(self) -> bool:
+        """Whether the ends mean different packages by this number."""
+        names = {one.name for one in (self.ours, self.theirs) if one is not None and one.name != NO_NAME}
+        return len(names) > 1
+
+    @property
     def missing_id(self) -> EmailId | None:
         """The one letter that is missing at one end, when it is just one."""
         if self.missing_here + self.missing_there != 1:
@@ -74,7 +81,7 @@ def package_digest(direction: str, epoch: int, seq: int, ids: Iterable[bytes], *
     total = NO_LETTERS
     for one in unique:
         total = xor(total, one)
-    return PackageDigest(direction, epoch, seq, len(unique), total, bytes.fromhex(sha256)[:8] or bytes(8))
+    return PackageDigest(direction, epoch, seq, len(unique), total, bytes.fromhex(sha256)[:8] or NO_NAME)
 
 
 def ack_check(names: Iterable[str]) -> bytes:
@@ -124,8 +131,16 @@ def diff(
     return [
         Difference(*place, here.get(place), there.get(place))
         for place in sorted(here.keys() | there.keys())
-        if here.get(place) != there.get(place)
+        if not _alike(here.get(place), there.get(place))
     ]
+
+
+def _alike(ours: PackageDigest | None, theirs: PackageDigest | None) -> bool:
+    if ours is None or theirs is None:
+        return False
+    # a name that one end does not say is no difference
+    named = ours.name != NO_NAME and theirs.name != NO_NAME
+    return (ours.count, ours.xor) == (theirs.count, theirs.xor) and not (named and ours.name != theirs.name)
 
 
 def _place(one: PackageDigest) -> tuple[str, int, int]:

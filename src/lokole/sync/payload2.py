@@ -138,6 +138,11 @@ def what_does_not_fit(record: EmailRecord, *, limits: Limits) -> str | None:
     return "attachments" if total > limits.max_line_bytes else None
 
 
+def frames_of(record: EmailRecord) -> int:
+    """How many frames a letter is written as: one, and one for each of its files."""
+    return 1 + len(record.email.attachments)
+
+
 def read_payload(stream: BinaryIO, kind: int, *, limits: Limits = SERVER) -> Iterator[AnyRecord]:
     """The records of a payload, one after the other; raises :class:`BadPackage` where it cannot be read on.
 

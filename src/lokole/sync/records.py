@@ -35,13 +35,14 @@ class EmailRecord:
 
     ``notes`` say in stable words what the reader had to do without (protocol 2.4):
     ``uid-derived``, ``sent_at-unreadable``, ``attachment-unreadable:N`` with N counting from 1.
-    ``entries`` travel in version 2 only (protocol 7.3).
+    ``entries`` and ``proven`` (the server has proven who sent it) travel in version 2 only (protocol 7.3).
     """
 
     uid: str
     email: Email
     notes: tuple[str, ...] = ()
     entries: tuple[EntryState, ...] = ()
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,17 @@ class AttachmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """A person of the box. ``password_hash`` is bcrypt and only there when the person turned roaming on (or the box speaks version 1)."""
+    """A person of the box. ``password_hash`` is bcrypt and only there when the person turned roaming on (or the box speaks version 1).
+
+    ``name`` is how they write their own name, empty when they have not said it; ``removed``, that they have left for good.
+    """
 
     address: str
     password_hash: str | None = None
     language: str | None = None
     version: int = 0
+    name: str = ""
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ class HealthRecord:
 
 
 MAX_HEALTH_BYTES = 300
+#: The request of a box that heard of a refused letter which it does not have (protocol 7.7).
+TELL_WRITER = "tell-writer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,17 +18,25 @@ from lokole.sync.container import NO_PRIME, Header, Opened, PayloadKind, open_se
 from lokole.sync.limits import SERVER, Limits
 from lokole.sync.lines import record_line
 from lokole.sync.package import read_package
-from lokole.sync.payload2 import payload_chunks, read_payload
+from lokole.sync.payload2 import payload_chunks, read_numbered
 from lokole.sync.records import AnyRecord
 from lokole.sync.signing import decode_key
 
 
 @dataclass(frozen=True, slots=True)
 class SealedRecords:
-    """A package that was verified as a whole, and its records, which can be read once while the stream is open."""
+    """A package that was verified as a whole, and its records, which can be read once while the stream is open.
+
+    Each of ``numbered`` comes with the number of its first frame, from 1: what the other end is told by (protocol 7.11).
+    """
 
     header: Header
-    records: Iterator[AnyRecord]
+    numbered: Iterator[tuple[int, AnyRecord]]
+
+    @property
+    def records(self) -> Iterator[AnyRecord]:
+        """The records alone."""
+        return (record for _number, record in self.numbered)
 
 
 def write_sealed(
@@ -61,13 +69,13 @@ def read_sealed(
     return SealedRecords(opened.header, payload_records(opened, limits=limits))
 
 
-def payload_records(opened: Opened, *, limits: Limits = SERVER) -> Iterator[AnyRecord]:
-    """The records of a package that was opened, whatever its payload; raises unknown-payload and unknown-prime at once."""
+def payload_records(opened: Opened, *, limits: Limits = SERVER) -> Iterator[tuple[int, AnyRecord]]:
+    """The records of a package that was opened with their numbers, whatever its payload; raises unknown-payload and unknown-prime at once."""
     if opened.header.prime != NO_PRIME:
         raise BadPackage("the package builds on a history that is not here", code="unknown-prime")
     if opened.header.payload == PayloadKind.VERSION1:
-        return read_package(opened.payload, limits=limits)
-    return read_payload(opened.payload, opened.header.payload, limits=limits)
+        return enumerate(read_package(opened.payload, limits=limits), start=1)
+    return read_numbered(opened.payload, opened.header.payload, limits=limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +126,5 @@ def sealed_record_lines(stream: BinaryIO, key: KeyFile, *, limits: Limits = SERV
         "verified": key.sender_public is not None,
     }
     yield b'{"kind":"package",' + jsontext.write(fields)[1:] + b"\n"
-    for record in payload_records(opened, limits=limits):
+    for _number, record in payload_records(opened, limits=limits):
         yield record_line(record)

@@ -73,7 +73,7 @@ class Member:
         while self.left:
             piece = self.source.some(self.left)
             if not piece:
-                raise BadPackage("the archive ends inside a member")
+                raise BadPackage("the archive ends inside a member", code="truncated")
             self.left -= len(piece)
             yield piece
 
@@ -92,7 +92,7 @@ def members(source: ByteSource, *, max_members: int) -> Iterator[Member]:
     for _header in range(max_members + 1):
         block = source.up_to(BLOCK)
         if len(block) < BLOCK:
-            raise BadPackage("the archive ends without its end marker")
+            raise BadPackage("the archive ends without its end marker", code="truncated")
         if not block.strip(b"\0"):
             _expect_only_zeros(source)
             return
@@ -120,7 +120,7 @@ def members(source: ByteSource, *, max_members: int) -> Iterator[Member]:
         for _piece in member.pieces():
             pass
         if len(source.up_to(padding)) < padding:
-            raise BadPackage("the archive ends inside a member")
+            raise BadPackage("the archive ends inside a member", code="truncated")
         if kind not in (b"g", b"K"):
             extended = {}
     raise BadPackage("too many members in the archive")
@@ -174,7 +174,7 @@ def _extended_header(source: ByteSource, size: int) -> bytes:
     padded = size + -size % BLOCK
     content = source.up_to(padded)
     if len(content) < padded:
-        raise BadPackage("the archive ends inside an extended header")
+        raise BadPackage("the archive ends inside an extended header", code="truncated")
     return content[:size]
 
 
@@ -200,7 +200,7 @@ def _skip_sparse_map(source: ByteSource, block: bytes) -> None:
     while more:
         extension = source.up_to(BLOCK)
         if len(extension) < BLOCK:
-            raise BadPackage("the archive ends inside a sparse member")
+            raise BadPackage("the archive ends inside a sparse member", code="truncated")
         more = extension[504] != 0
 
 

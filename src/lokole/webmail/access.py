@@ -1,6 +1,6 @@
 """Who may see what: the only file that knows Flask-Login, and the only one with access rules.
 
-A view that is not listed here needs somebody signed in; everything of the ``admin`` blueprint needs an administrator.
+A view that is not listed here needs somebody signed in; everything of :data:`ADMIN_BLUEPRINTS` needs an administrator.
 The cookie carries a random token, signed; what it stands for is a row of ``session``,
 so that signing out, suspending and a new password end a session everywhere.
 On a shared telephone the cookie also says when it was last used, and is worth nothing some minutes later.
@@ -8,6 +8,7 @@ On a shared telephone the cookie also says when it was last used, and is worth n
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +18,11 @@ from werkzeug.wrappers import Response
 
 from lokole.mail.errors import Temporary
 from lokole.mail.model import Account, EmailNo
-from lokole.mailbox import lists, sessions
+from lokole.mailbox import accounts, lists, sessions
 from lokole.mailbox.database import Connection
 from lokole.mailbox.lists import StoredEntry
+from lokole.webmail import house, setting_up
+from lokole.webmail.browsers import describe
 from lokole.webmail.parts import parts
 
 #: what anybody may ask for.
@@ -30,14 +33,35 @@ PUBLIC = frozenset(
         "home.asset",
         "home.favicon",
         "home.ping",
-        "account.register",
+        "home.who_reads",
+        "signup.register",
+        "signup.names",
         "account.login",
+        "account.pictures",
         "account.language",
+        # a passer-by has no account, and what is sealed may be in anybody's hands
+        "carry.start",
+        "carry.pack",
+        "carry.take",
+        "town.start",
+        "town.hand_in",
+        "portal.manifest",
+        "portal.worker",
+        "portal.offline",
+        "portal.probe",
+        "board.news",
+        "board.post",
+        "board.body",
+        "board.file",
     }
 )
-#: what somebody may still do who has to choose a new password first.
-BEFORE_NEW_PASSWORD = frozenset({"account.password", "account.logout"})
-ADMIN_BLUEPRINT = "admin"
+#: what somebody may still do who has to choose a way in first.
+BEFORE_NEW_PASSWORD = frozenset({"ways.password", "ways.pin", "ways.pictures", "account.logout", "account.language"})
+ADMIN_BLUEPRINTS = frozenset({"admin", "slip", "doors"})
+#: for so long after coming in somebody is taken for the one who came in, also for what must not happen on a telephone left open
+FRESH = timedelta(minutes=10)
+#: a session on a telephone that is not somebody's own ends after so long even when it is touched all the time
+SHARED_AT_MOST = timedelta(hours=12)
 
 
 class Person(UserMixin):  # type: ignore[misc]  # the library has no types
@@ -82,16 +106,57 @@ def own_entry(tx: Connection, no: int) -> StoredEntry:
     return entry
 
 
-def sign_in(tx: Connection, person: Account, *, shared: bool) -> None:
-    """Begin a session for ``person``; nothing of an earlier one in this browser lives on but the language of the pages."""
+def sign_in(tx: Connection, person: Account, *, own: bool, way: str = "password", wrong_tries: int = 0) -> None:
+    """Begin a session for ``person``; the one before in this browser ends.
+
+    ``own`` is what they said of this telephone, ``way`` how they came in, ``wrong_tries`` how often somebody failed to before.
+    """
     settings, now = parts().settings, parts().ports.clock()
-    token = sessions.create_session(tx, person, now, timedelta(days=settings.session_days), parts().ports.entropy)
+    lifetime = timedelta(days=settings.session_days) if own else SHARED_AT_MOST
+    how = sessions.HowEntered(
+        way=way,
+        browser=describe(request.headers.get("User-Agent", "")),
+        place=request.remote_addr or "",
+        own=own,
+        wrong_tries=wrong_tries,
+    )
+    if current_user.is_authenticated:
+        sessions.end_session(tx, current_user.token)
+    token = sessions.create_session(tx, person, now, lifetime, parts().ports.entropy, how)
     session.clear()
-    if shared:
-        session["shared"] = int(now.timestamp())
-    else:
+    session["entered"] = int(now.timestamp())
+    if own:
         session.permanent = True
+    else:
+        session["shared"] = int(now.timestamp())
     login_user(Person(person, token))
+
+
+def renew(tx: Connection, person: Account) -> None:
+    """A session like this one after all sessions of ``person`` ended, because they chose a new way in."""
+    sign_in(tx, accounts.get_account(tx, person.tenant, person.no), own="shared" not in session)
+
+
+def own_telephone() -> bool:
+    """Whether the one who asks said that this telephone is theirs."""
+    return "shared" not in session
+
+
+def token() -> str:
+    """What the session of the one who asks is known by."""
+    account()
+    found: str = current_user.token
+    return found
+
+
+def stale() -> Response | None:
+    """Where to send somebody who came in a while ago and now wants what needs to be sure who they are; None when it is sure."""
+    entered = session.get("entered", 0)
+    age = parts().ports.clock().timestamp() - entered
+    if 0 <= age <= FRESH.total_seconds():
+        return None
+    here = _here() if request.method == "GET" else url_for(str(request.endpoint), **(request.view_args or {}))
+    return redirect(url_for("account.login", again="y", next=here), 303)
 
 
 def sign_out(tx: Connection) -> None:
@@ -111,22 +176,29 @@ def own_path(text: str | None) -> str | None:
 
 
 def _load(token: str) -> Person | None:
-    ports, settings = parts().ports, parts().settings
+    ports = parts().ports
     if g.get("lokole_failing"):
         return None  # the page that says so asks who is there once more
     now = ports.clock()
     last = session.get("shared")
-    if last is not None:
-        if now.timestamp() - last > settings.shared_minutes * 60:
-            return None
-        session["shared"] = int(now.timestamp())
     try:
         with ports.database.read() as tx:
             found = sessions.find_session(tx, token, now)
+            if found is not None and last is not None:
+                minutes = house.shared_minutes(tx, found.tenant)
+                found = found if 0 <= now.timestamp() - last <= minutes * 60 else None
+            seen = found is None or sessions.was_seen(tx, token, now)
     except Temporary:
         g.lokole_failing = True
         raise
-    return Person(found, token) if found is not None and not found.suspended else None
+    if found is None or found.suspended:
+        return None
+    if last is not None:
+        session["shared"] = int(now.timestamp())
+    if not seen:
+        with suppress(Temporary), ports.database.write() as tx:  # a full card must not keep anybody from reading
+            sessions.note_seen(tx, token, now)
+    return Person(found, token)
 
 
 def _guard() -> Response | None:
@@ -140,9 +212,13 @@ def _guard() -> Response | None:
         abort(401)
     person = account()
     if person.must_change_password and endpoint not in BEFORE_NEW_PASSWORD:
-        return redirect(url_for("account.password"), 303)
-    if request.blueprint == ADMIN_BLUEPRINT and not person.is_admin:
+        return redirect(url_for("ways.password"), 303)
+    if request.blueprint in ADMIN_BLUEPRINTS and not person.is_admin:
         abort(403)
+    if person.is_admin and endpoint == "mailbox.inbox":
+        with parts().ports.database.read() as tx:
+            if setting_up.pending(tx, person.tenant):
+                return redirect(url_for("admin.first"), 303)
     return None
 
 

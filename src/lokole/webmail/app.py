@@ -15,13 +15,19 @@ from flask import Flask
 from flask_babel import Babel
 from flask_wtf import CSRFProtect
 
-from lokole.webmail import access, assets, headers, language, limits, pages
+from lokole.webmail import access, assets, headers, keep, language, limits, pages
 from lokole.webmail.numbers import RowNumberConverter
 from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, WebmailPorts, WebmailSettings
 from lokole.webmail.views import (
     account,
     admin,
+    board,
+    carry,
     compose,
+    contacts,
+    directory,
+    doors,
+    drafts,
     failures,
     finding,
     folders,
@@ -29,7 +35,14 @@ from lokole.webmail.views import (
     letter,
     mailbox,
     marking,
+    portal,
+    preferences,
     printing,
+    profile,
+    signup,
+    slip,
+    town,
+    ways,
 )
 
 if TYPE_CHECKING:
@@ -69,12 +82,24 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     Babel(app, default_locale=settings.default_language, locale_selector=language.choose)
     headers.install(app)
     limits.install(app, ports)
-    CSRFProtect(app)
+    carry.allow_large_files(app)
+    csrf = CSRFProtect(app)
     access.install(app)
+    keep.install(app)
     pages.install(app)
     failures.install(app)
-    for view in (home, account, mailbox, marking, folders, finding, letter, printing, compose, admin):
+    for view in (
+        *(home, portal, account, signup, ways, profile),
+        *(mailbox, marking, folders, finding, letter, printing),
+        *(compose, drafts, contacts, preferences, board, directory),
+        *(admin, slip, doors),
+    ):
         app.register_blueprint(view.blueprint)
+    if ports.carrier is not None:
+        app.register_blueprint(carry.blueprint)
+    if ports.town is not None:
+        csrf.exempt(town.blueprint)  # why it may be stands there
+        app.register_blueprint(town.blueprint)
     return app
 
 

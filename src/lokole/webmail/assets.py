@@ -10,6 +10,9 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
+from typing import cast
+
+from flask import current_app
 
 from lokole.webmail import drum
 
@@ -18,8 +21,15 @@ _TYPES = {
     "letter.css": "text/css; charset=utf-8",
     "i.svg": "image/svg+xml",
     "favicon.png": "image/png",
+    "icon.png": "image/png",
+    "pictures.svg": "image/svg+xml",
     "lokole.js": "text/javascript; charset=utf-8",
+    "people.js": "text/javascript; charset=utf-8",
+    "keep.js": "text/javascript; charset=utf-8",
+    "worker.js": "text/javascript; charset=utf-8",
     "write.js": "text/javascript; charset=utf-8",
+    "offline.js": "text/javascript; charset=utf-8",
+    "attach.js": "text/javascript; charset=utf-8",
 }
 
 
@@ -34,6 +44,11 @@ class Asset:
     gzipped: bytes | None
 
 
+def loaded() -> dict[str, Asset]:
+    """The files of the application that answers the current request."""
+    return cast("dict[str, Asset]", current_app.extensions["lokole-assets"])
+
+
 def load() -> dict[str, Asset]:
     """All files by name; ``RuntimeError`` when the installation lacks one."""
     folder = resources.files("lokole.webmail").joinpath("static")
@@ -45,7 +60,7 @@ def load() -> dict[str, Asset]:
             raise RuntimeError(f"this installation lacks {name}") from error
         if name == "i.svg":
             content = content.replace(b"</svg>", drum.symbols().encode() + b"</svg>")
-        small = gzip.compress(content, 9, mtime=0) if name != "favicon.png" else None
+        small = gzip.compress(content, 9, mtime=0) if type_ != "image/png" else None
         digest = hashlib.sha256(content).hexdigest()[:7]
         found[name] = Asset(name, type_, digest, content, small)
     return found

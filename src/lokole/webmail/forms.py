@@ -32,15 +32,17 @@ class SignInForm(Form):
     """Name or address, and password."""
 
     name = StringField(_("Name in Lokole"), [DataRequired(_("Please write your name.")), _cut(320)])
-    password = PasswordField(_("Password"), [DataRequired(_("Please write your password.")), _cut(1000)])
-    shared = BooleanField(_("This telephone is shared"))
+    password = PasswordField(_("Password or PIN"), [DataRequired(_("Please write your password.")), _cut(1000)])
+    own = BooleanField(_("This is my own telephone"))
 
 
 class SignUpForm(Form):
     """A new person of this box."""
 
-    name = StringField(_("Name in Lokole"), [DataRequired(_("Please choose a name.")), _cut(64)])
+    called = StringField(_("How are you called?"), [_cut(100)])
+    name = StringField(_("Name in Lokole"), [DataRequired(_("Please choose a name.")), _cut(320)])
     password = PasswordField(_("Password"), [DataRequired(_("Please choose a password.")), _cut(1000)])
+    own = BooleanField(_("This is my own telephone"))
     time_zone = StringField("", [_cut(64)])
 
     def validate_password(self, field: PasswordField) -> None:
@@ -50,7 +52,7 @@ class SignUpForm(Form):
 class NewPasswordForm(Form):
     """The old password and twice the new one."""
 
-    old = PasswordField(_("Password until now"), [DataRequired(_("Please write your password.")), _cut(1000)])
+    old = PasswordField(_("Password until now"), [_cut(1000)])  # not asked of somebody who has none
     new = PasswordField(_("New password"), [DataRequired(_("Please choose a password.")), _cut(1000)])
     again = PasswordField(
         _("New password once more"), [EqualTo("new", _("The two new passwords are not the same. Write both again."))]
@@ -60,12 +62,26 @@ class NewPasswordForm(Form):
         _long_enough(field)
 
 
-class LetterForm(Form):
-    """A letter being written; the files and what it answers are read beside it (``views/compose.py``)."""
+class PinForm(Form):
+    """A PIN twice."""
 
-    to = StringField(_("To"), [_cut(10_000)])
-    cc = StringField(_("Copy to"), [_cut(10_000)])
-    bcc = StringField(_("Hidden copy to"), [_cut(10_000)])
+    pin = PasswordField(_("PIN"), [DataRequired(_("Please choose a PIN.")), _cut(40)])
+    again = PasswordField(_("PIN once more"), [EqualTo("pin", _("The two PINs are not the same. Write both again."))])
+
+
+class ProfileForm(Form):
+    """What somebody says of themselves."""
+
+    display_name = StringField(_("Your name on letters"), [_cut(200)])
+    time_zone = StringField(_("Time zone"), [_cut(64)])
+
+
+class LetterForm(Form):
+    """A letter being written; the files and what it answers are read beside it (``sheet.py``)."""
+
+    to = StringField(_("To"), [_cut(200_000)])
+    cc = StringField(_("Copy to"), [_cut(200_000)])
+    bcc = StringField(_("Hidden copy to"), [_cut(200_000)])
     subject = StringField(_("Subject"), [_cut(_MAX_LINE)])
     body = TextAreaField(_("Letter"))
 

@@ -1,36 +1,75 @@
 """Languages, and how times, sizes and numbers are said in them.
 
-Only complete languages are offered; drafts wait in ``translations`` for a native reader.
-A person's own choice wins, then the choice of this browser's session, then what the browser asks for, then the site's default.
+A language is offered when its catalogue in ``translations`` was compiled, so that adding one needs no programmer
+(docs/translate.md); ``make check`` refuses a compiled catalogue with a sentence missing.
+What an address asks for (``?lang=fr``) wins, then the choice of this browser's session, then a person's own, then what the browser asks for,
+then the site's default.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
+from gettext import GNUTranslations
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 from flask import g, request, session
 from flask_login import current_user
 
 from lokole.webmail.parts import parts
-from lokole.webmail.words import gettext, locale, ngettext
+from lokole.webmail.site import site
+from lokole.webmail.words import gettext, locale, mark, ngettext
 
-#: complete languages, each named in itself.
-OFFERED = {"en": "English", "fr": "Français"}
-#: begun, to be read by somebody who grew up with them; not offered.
-DRAFTS = {"ln": "Lingála", "sw": "Kiswahili"}
+#: what the code itself is written in; it has no catalogue
+SOURCE = "en"
+_CATALOGUES = Path(__file__).parent / "translations"
+#: Swahili counts the hours from dawn: the first hour of the day is the seventh on the clock's face.
+_SWAHILI_HOURS = (
+    "saa sita", "saa saba", "saa nane", "saa tisa", "saa kumi", "saa kumi na moja",
+    "saa kumi na mbili", "saa moja", "saa mbili", "saa tatu", "saa nne", "saa tano",
+)  # fmt: skip
+
+
+@cache
+def complete() -> dict[str, str]:
+    """The code of each language of these pages with its name in itself: English, then the compiled catalogues by name."""
+    # Translators: the name of your language in your language, as it stands in the menu of languages.
+    own_name = mark("English")
+    found = {}
+    for path in _CATALOGUES.glob("*/LC_MESSAGES/messages.mo"):
+        code = path.parent.parent.name
+        with path.open("rb") as file:
+            name = GNUTranslations(file).gettext(own_name)
+        found[code] = name if name != own_name else _name_in_itself(code)
+    return {SOURCE: own_name, **dict(sorted(found.items(), key=lambda one: one[1].casefold()))}
+
+
+def _name_in_itself(code: str) -> str:
+    try:
+        name = Locale.parse(code).get_display_name()
+    except (UnknownLocaleError, ValueError):
+        return code
+    return name[:1].upper() + name[1:] if name else code
 
 
 def choose() -> str:
     """The language of this request."""
     mine = getattr(current_user, "language", None) if current_user else None
-    for wish in (session.get("language"), mine):
-        if wish in OFFERED:
+    here = offered()
+    for wish in (request.args.get("lang"), session.get("language"), mine):
+        if wish in here:
             return str(wish)
-    return request.accept_languages.best_match(list(OFFERED)) or parts().settings.default_language
+    usual = site().language or parts().settings.default_language
+    return request.accept_languages.best_match(list(here)) or (usual if usual in here else next(iter(here)))
+
+
+def offered() -> dict[str, str]:
+    """The languages that this box offers: all that are complete, or those of them that its people chose."""
+    chosen = site().languages
+    return {code: name for code, name in complete().items() if code in chosen} or complete()
 
 
 def known_zone(name: str) -> bool:
@@ -75,6 +114,16 @@ def clock_time(moment: datetime) -> str:
     return moment.astimezone(zone()).strftime("%H:%M")
 
 
+def _spoken_time(moment: datetime) -> str:
+    """The time of day as one says it within a sentence; in Swahili its own count and the clock's."""
+    shown = clock_time(moment)
+    if not locale().startswith("sw"):
+        return shown
+    there = moment.astimezone(zone())
+    minutes = f" na dakika {there.minute}" if there.minute else ""
+    return f"{_SWAHILI_HOURS[there.hour % 12]}{minutes} ({shown})"
+
+
 def short_when(moment: datetime | None) -> str:
     """As a list shows it: ``07:10`` today, then "yesterday", then the day, then the day with its year."""
     if moment is None:
@@ -101,10 +150,15 @@ def day(moment: datetime) -> str:
     return _said(moment.astimezone(zone()), "EEE d")
 
 
+def date(moment: datetime) -> str:
+    """A day with its year: ``3 November 2026``."""
+    return _said(moment.astimezone(zone()), "d MMMM y")
+
+
 def departure(moment: datetime) -> str:
     """When something leaves, to stand within a sentence: "tonight at 02:00", "today at 14:00", "on Monday at 02:00"."""
     there, today = moment.astimezone(zone()), now()
-    time = clock_time(moment)
+    time = _spoken_time(moment)
     morning = today.replace(hour=5, minute=0, second=0, microsecond=0)
     if today >= morning:
         morning += timedelta(days=1)
@@ -121,18 +175,20 @@ def departure(moment: datetime) -> str:
 
 
 def size(count: int) -> str:
-    """A file's size: ``820 B``, ``42 kB``, ``1.2 MB`` with the language's decimal sign."""
+    """A file's size: ``820 B``, ``42 kB``, ``1.2 MB``, ``4 GB`` with the language's decimal sign."""
     if count < 1000:
         return gettext("%(n)s B", n=count)
     if count < 999_500:
         return gettext("%(n)s kB", n=round(count / 1000))
-    return gettext("%(n)s MB", n=decimal(count / 1_000_000))
+    if count < 999_950_000:
+        return gettext("%(n)s MB", n=decimal(count / 1_000_000))
+    return gettext("%(n)s GB", n=decimal(count / 1_000_000_000))
 
 
 def decimal(value: float) -> str:
     """A number with at most one decimal place, in the language's writing."""
-    text = f"{value:.1f}".removesuffix(".0")
-    return text.replace(".", "," if locale() == "fr" else ".")
+    symbols = Locale.parse(locale()).number_symbols.get("latn", {})
+    return f"{value:.1f}".removesuffix(".0").replace(".", symbols.get("decimal", "."))
 
 
 def file_count(count: int) -> str:

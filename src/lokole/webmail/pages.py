@@ -17,9 +17,10 @@ from markupsafe import Markup
 from lokole.mailbox import lists
 from lokole.mailbox.database import Connection
 from lokole.webmail import drum, language
-from lokole.webmail.access import signed_in
+from lokole.webmail.access import own_telephone, signed_in
 from lokole.webmail.assets import Asset
 from lokole.webmail.parts import parts
+from lokole.webmail.site import site
 from lokole.webmail.words import gettext
 
 #: what a redirect may say afterwards: (look, sentence).
@@ -27,6 +28,13 @@ NOTES = {
     "in-bag": ("good", lazy_gettext("It is in the bag.")),
     "arrived-here": ("good", lazy_gettext("It was delivered.")),
     "bag-and-here": ("good", lazy_gettext("People here have it already. For the others it is in the bag.")),
+    "kept": ("good", lazy_gettext("The letter is kept for later.")),
+    "kept-apart": (
+        "warn",
+        lazy_gettext("This letter was changed in another window, too. Both are kept: look which one you want."),
+    ),
+    "draft-deleted": ("good", lazy_gettext("The letter that you had begun is deleted.")),
+    "removed": ("good", lazy_gettext("It is taken out.")),
     "deleted": ("good", lazy_gettext("The letter is deleted.")),
     "deleted-many": ("good", lazy_gettext("The letters are deleted.")),
     "put-back": ("good", lazy_gettext("It is back in its place.")),
@@ -35,6 +43,21 @@ NOTES = {
     "folder-gone": ("good", lazy_gettext("The folder is gone. Its letters are here, in the archive.")),
     "none-ticked": ("warn", lazy_gettext("No letter was ticked. Tick one first.")),
     "password-changed": ("good", lazy_gettext("Your new password is set. Other telephones are signed out.")),
+    "way-set": ("good", lazy_gettext("Your new way in is set. Other telephones are signed out.")),
+    "way-forgotten": ("good", lazy_gettext("This way in is gone.")),
+    "last-way": ("warn", lazy_gettext("This is your only way in. Choose another one first.")),
+    "wrong-tries": (
+        "warn",
+        lazy_gettext("Somebody tried to enter as you, several times. If it was not you, choose a longer password."),
+    ),
+    "roaming-on": ("good", lazy_gettext("From the next exchange on you can read your letters in town, too.")),
+    "roaming-off": ("good", lazy_gettext("From the next exchange on your letters can be read here only.")),
+    "roaming-needs-password": (
+        "warn",
+        lazy_gettext("For that you need a password: a PIN or pictures are too weak for the internet."),
+    ),
+    "others-signed-out": ("good", lazy_gettext("All other telephones are signed out.")),
+    "gone": ("good", lazy_gettext("Your address is gone. Thank you for having been here.")),
     "welcome": ("good", lazy_gettext("Welcome. This is your inbox.")),
     "signed-out": ("good", lazy_gettext("You have left. Nobody can read your letters here.")),
     "schedule-saved": ("good", lazy_gettext("The new hours are kept.")),
@@ -44,6 +67,17 @@ NOTES = {
     "unsuspended": ("good", lazy_gettext("This person can sign in again.")),
     "promoted": ("good", lazy_gettext("This person looks after the box now, too.")),
     "demoted": ("good", lazy_gettext("This person no longer looks after the box.")),
+    "last-admin": ("warn", lazy_gettext("Somebody has to look after the box. Let somebody else do it first.")),
+    "saved": ("good", lazy_gettext("It is kept.")),
+    "person-deleted": ("good", lazy_gettext("This person is no longer here.")),
+    "people-merged": ("good", lazy_gettext("The two are one now. Letters to the old name still arrive.")),
+    "registered": ("good", lazy_gettext("The box is registered. Its letters leave with the next exchange.")),
+    "tidied": ("good", lazy_gettext("What nobody needs is gone.")),
+    "set-up": ("good", lazy_gettext("The box is ready.")),
+    "posted": ("good", lazy_gettext("It hangs on the board.")),
+    "taken-down": ("good", lazy_gettext("It no longer hangs on the board.")),
+    "listed": ("good", lazy_gettext("You are in the list of people.")),
+    "unlisted": ("good", lazy_gettext("You are no longer in the list of people.")),
     "resolved": ("good", lazy_gettext("It is marked as seen.")),
 }
 
@@ -84,7 +118,7 @@ def install(app: Flask) -> None:
         day=language.day,
         size=language.size,
         file_count=language.file_count,
-        offered=language.OFFERED,
+        date=language.date,
     )
     app.context_processor(_everywhere)
 
@@ -102,12 +136,17 @@ def _everywhere() -> dict[str, Any]:
     settings = parts().settings
     return {
         "me": signed_in(),
+        "own": own_telephone(),
         "lang": str(locale),
         "rtl": locale is not None and locale.text_direction == "rtl",
         "settings": settings,
         "domain": parts().tenants.domain,
         "here": request.path,
+        "carries": parts().ports.carrier is not None,
         "counts": None,
+        "offered": language.offered(),
+        "site": site(),
+        "local_only": parts().ports.sync_now is None,
     }
 
 
@@ -149,16 +188,3 @@ def sentence(word: str) -> str:
         "busy": gettext("Another exchange was under way."),
     }
     return known.get(word, gettext("It did not work. Lokole tries again at the next exchange."))
-
-
-def why(reason: str) -> str:
-    """Why a letter did not arrive: a sentence for a word of ours, else what the other side said, in its own words."""
-    known = {
-        "expired": gettext("It could not be reached for five days."),
-        "address": gettext("This is not a valid address."),
-        "nobody": gettext("Nobody there has this name."),
-        "fault": gettext("Something went wrong at the server."),
-        "not-taken": gettext("The server could not read the letter."),
-        "the letter is too long": gettext("The letter is too long."),
-    }
-    return known.get(reason, reason)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 from flask import current_app
 
@@ -19,11 +19,55 @@ from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.tenants import find_tenant
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
+from lokole.sync.bundle import Bundle
 
 #: the schedule as ``mailbox.options`` keeps it under the name "schedule":
 #: ``{"hours": [2], "days": null}`` (days of the week, 0 is Monday) or ``{"cron": "0 2 * * *"}``.
 Schedule = Mapping[str, object]
 DEFAULT_SCHEDULE: Schedule = {"hours": [2], "days": None}
+
+
+class Brought(Protocol):
+    """What a carrier brought to a box: packages for it (``known`` of them were there), their letters, and why others were refused."""
+
+    packages: int
+    known: int
+    letters: int
+    quarantined: int
+    refused: list[str]
+
+
+class Carrier(Protocol):
+    """Mail of the box by whoever goes to town (protocol 9.3)."""
+
+    def is_ready(self) -> bool:
+        """Whether the box has a server that such mail can go to."""
+
+    def town(self) -> str | None:
+        """The address of the page in town, or None while no server is known."""
+
+    def pack(self) -> Bundle:
+        """What waits, as one file, sealed; raises Refused (``unregistered``, ``busy``)."""
+
+    def take(self, stream: BinaryIO) -> Brought:
+        """Take a file in, as often as it comes; raises Refused (``unregistered``, ``busy``), Temporary when the box is full."""
+
+
+class Town(Protocol):
+    """The server's end of it."""
+
+    def hand_in(self, stream: BinaryIO) -> tuple[str, Bundle]:
+        """The domain of the box that made the file, and what it gets in return; raises Refused with a word of protocol 6.6."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How full the disk is, and what of it is the database's and the files'; all in bytes."""
+
+    free: int
+    total: int
+    database: int = 0
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +79,11 @@ class WebmailPorts:
     ``next_departure`` is when the next package leaves, or None when none is planned.
     ``check_schedule`` raises Refused for a schedule that cannot be kept; it is told before it is saved.
     ``schedule_changed`` is called after a new schedule was saved.
+    ``register`` claims the box's place at a server (code, address of the server or None) and returns device id and domain;
+    it raises Refused and Temporary. ``server_url`` is the server that is known. ``room`` says how full the disk is; with True also
+    what takes it up, which may take a while. ``tidy`` lets go of files that no letter names, and returns how many.
     ``written`` is told of each letter that somebody sent (tenant, letter), in the transaction that stores it.
+    ``carrier`` packs and takes mail for passers-by at the box, ``town`` takes it at the server; each page is where its port is.
     """
 
     database: Database
@@ -49,6 +97,12 @@ class WebmailPorts:
     check_schedule: Callable[[Schedule], object] | None = None
     schedule_changed: Callable[[], None] | None = None
     written: Callable[[Connection, int, int], None] | None = None
+    carrier: Carrier | None = None
+    town: Town | None = None
+    register: Callable[[str, str | None], tuple[str, str]] | None = None
+    server_url: Callable[[], str | None] | None = None
+    room: Callable[[bool], Room] | None = None
+    tidy: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +127,15 @@ class WebmailSettings:
     search: bool = True
     writing: bool = True  # False where a letter could be read but not sent
     welcome_from: str = "info@team.lokole.ca"
-    sign_in_tries: str = "10 per minute"  # per person
+    name_questions: str = "60 per minute"  # per address of the caller: is this name free?
     sign_in_tries_per_place: str = "60 per minute"  # per address of the caller: one hotspot may be many people
     sign_ups: str = "30 per hour"  # per address of the caller
     letters: str = "120 per hour"  # per person
+    carried: str = "30 per hour"  # files fetched, and files handed in, per address of the caller
     pictures: PictureLimits = field(default_factory=PictureLimits)
+    address: str = (
+        ""  # what people type to get here, such as http://lokole.lan/; without it nobody who joins the Wi-Fi is told
+    )
     links: tuple[tuple[str, str], ...] = ()  # further addresses the start page names: (text, address)
 
     def __post_init__(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from lokole.adapters.sync_peer.in_process import InProcessExchange
+from lokole.config import Url
 from lokole.device.box import Box
 from lokole.device.schedule import DEPARTURES_OPTION, SCHEDULE_OPTION, TICK_SECONDS, _Ticker
 from lokole.mail.model import DeliveryState
@@ -139,3 +141,20 @@ def test_the_thread_that_asks_survives_a_clock_that_goes_back_by_years() -> None
         assert ticker.get_job("tick").next_run_time <= datetime.now(UTC) + timedelta(seconds=TICK_SECONDS)
     finally:
         ticker.shutdown()
+
+
+def test_a_box_that_only_carriers_reach_never_leaves_and_tidies_up(tmp_path: Path) -> None:
+    clock, peer = FrozenClock(), InProcessExchange()
+    made = make_box(tmp_path, peer=peer, clock=clock)
+    box = Box(made.ports, replace(made.settings, uplink=Url("none:")))
+    key = f"{box.row().domain}/{'ab' * 32}"
+    box.ports.blobs.put(key, b"chosen for a letter that was never sent")
+    write(box, "ann", "bob@example.org")
+    for _ in range(40):
+        clock.advance(days=1)
+        assert not box.timetable.tick()
+        assert box.timetable.tidy()
+    assert box.timetable.next_departure() is None
+    assert peer.uploaded == []
+    assert key not in set(box.ports.blobs.list())
+    box.ports.database.close()

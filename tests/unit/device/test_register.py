@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from lokole.adapters.sync_peer.in_process import InProcessExchange
-from lokole.device.admin import make_admin, one_time_password
+from lokole.device.admin import make_admin
 from lokole.device.box import Box
 from lokole.device.register import register
+from lokole.device.schedule import SCHEDULE_OPTION, load_schedule
 from lokole.device.signer import COUNTER_OPTION, TWIN_OPTION, RequestCounter
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import Attachment, DeviceId
-from lokole.mailbox import accounts, lists, passwords
+from lokole.mailbox import accounts, lists, passwords, slips
 from lokole.mailbox.letters import load_attachments
-from lokole.mailbox.options import get_option
+from lokole.mailbox.options import get_option, set_option
 from lokole.sync.records import EmailRecord
 from lokole.sync.signing import public_key
 from lokole.testing import CountedEntropy, FrozenClock, make_box
@@ -51,6 +52,17 @@ def test_a_claim_gives_the_box_its_id_its_domain_and_its_server(tmp_path: Path) 
     assert (row.device_id, row.domain, row.state) == ("device-1", "kintambo.lokole.test", "claimed")
     assert box.server_url() == "https://mail.example.org"
     assert "kintambo.lokole.test" in said
+    box.ports.database.close()
+
+
+def test_registering_keeps_the_hours_of_departure(tmp_path: Path) -> None:
+    box, _, _ = unregistered(tmp_path, (DeviceId("d"), "a.lokole.test"), (DeviceId("e"), "b.lokole.test"))
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, SCHEDULE_OPTION, {"hours": [4, 16], "days": None})
+    register(box, "code", server_url="https://mail.example.org")
+    register(box, "other", server_url="https://mail.example.org", again=True)
+    with box.ports.database.read() as tx:
+        assert load_schedule(tx, box.tenant).hours == (4, 16)
     box.ports.database.close()
 
 
@@ -117,7 +129,7 @@ def test_an_administrator_has_a_password_that_has_to_be_changed(box: Box) -> Non
         someone = accounts.find_account(tx, box.tenant, "admin")
         assert someone is not None
         assert (someone.is_admin, someone.must_change_password) == (True, True)
-        assert passwords.check_password(password, accounts.password_hash(tx, someone))
+        assert passwords.check_password(password, slips.slip_hash(tx, someone))
 
 
 def test_somebody_who_is_here_becomes_administrator_and_stays_the_same_person(box: Box) -> None:
@@ -128,7 +140,7 @@ def test_somebody_who_is_here_becomes_administrator_and_stays_the_same_person(bo
         found = accounts.find_account(tx, box.tenant, "ann")
         assert found is not None
         assert (found.no, found.is_admin) == (ann.no, True)
-        assert not passwords.check_password(first, accounts.password_hash(tx, found))
+        assert not passwords.check_password(first, slips.slip_hash(tx, found))
 
 
 def test_a_name_that_cannot_be_anybodys_is_refused(box: Box) -> None:
@@ -138,7 +150,7 @@ def test_a_name_that_cannot_be_anybodys_is_refused(box: Box) -> None:
 
 def test_one_time_passwords_are_easily_read_and_never_the_same() -> None:
     entropy = CountedEntropy()
-    made = {one_time_password(entropy) for _ in range(200)}
+    made = {slips.one_time_password(entropy) for _ in range(200)}
     assert len(made) == 200
     assert all(len(text) == 14 and not set(text) & set("01lio") for text in made)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,12 @@ from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device.box import Box
 from lokole.device.packing import SERVER_KEY_OPTION
 from lokole.device.run_sync import MOST_COMPARED
-from lokole.mail.model import Attachment, DeliveryState, EmailNo
+from lokole.mail.errors import Refused
+from lokole.mail.model import Address, Attachment, DeliveryState, EmailNo
 from lokole.mailbox import lists, packages, quarantine, recipients, visits
 from lokole.mailbox.options import set_option
 from lokole.ports.sync_peer import Compared, Offered, Offers
-from lokole.sync.digest import Summary
+from lokole.sync.digest import Summary, ack_check
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord, PackageDigest
 from lokole.sync.signing import encode_key, public_key
 from lokole.testing import FrozenClock, make_box
@@ -92,6 +95,32 @@ def test_a_letter_leaves_with_its_file_and_its_writer_is_told(box: Box, peer: In
     assert [str(address) for address in letter.email.recipients] == ["bob@example.org"]
     assert account == AccountRecord("ann@village.lokole.test", None, "en", 1)
     assert states(box, no) == [DeliveryState.AT_SERVER]
+
+
+def test_a_letter_whose_file_is_lost_here_leaves_without_it_and_keeps_no_other_back(
+    box: Box, peer: InProcessExchange
+) -> None:
+    photo = Attachment("goat.jpg", b"\xff\xd8 a goat", "image/jpeg")
+    write(box, "ann", "bob@example.org", "A goat", attachments=(photo,))
+    write(box, "ann", "bob@example.org", "No goat")
+    box.ports.blobs.delete(f"village.lokole.test/{hashlib.sha256(photo.content).hexdigest()}")
+    assert box.sync().result == "ok"
+    assert subjects_of(peer.uploaded[0]) == ["A goat", "No goat"]
+    lost, _ = (one for one in records_of(peer.uploaded[0]) if isinstance(one, EmailRecord))
+    assert [(one.filename, one.type) for one in lost.email.attachments] == [("goat.jpg.txt", "text/plain")]
+
+
+def test_a_letter_leaves_though_everybody_here_has_deleted_it(box: Box, peer: InProcessExchange) -> None:
+    person(box, "ben")
+    no = write(box, "ann", "bob@example.org,ben@village.lokole.test", "Gone here")
+    assert inbox(box, "ben") == ["Gone here"]
+    for name in ("ann", "ben"):
+        someone = person(box, name)
+        with box.ports.database.write() as tx:
+            lists.set_flag(tx, someone, no, "deleted", True, "box")
+    assert (inbox(box, "ben"), waiting(box)) == ([], 1)
+    box.sync()
+    assert [subjects_of(one) for one in peer.uploaded] == [["Gone here"]]
 
 
 def test_blind_copies_travel_to_the_server_and_local_recipients_do_not(box: Box, peer: InProcessExchange) -> None:
@@ -266,6 +295,24 @@ def test_a_letter_to_somebody_unknown_is_kept_with_that_name(box: Box, peer: InP
         assert [address for _, address in recipients.unknown_people(tx, box.tenant)] == ["nobody@village.lokole.test"]
 
 
+def test_who_signs_up_later_gets_what_came_for_their_name(box: Box, peer: InProcessExchange) -> None:
+    """A box that was reset gets the letters of the last weeks before its people have signed up again."""
+    person(box, "ann")
+    both = replace(
+        incoming(1, "ann@village.lokole.test"),
+        email=replace(
+            incoming(1, "").email,
+            recipients=(Address.parse("ann@village.lokole.test"), Address.parse("Zoe@village.lokole.test")),
+        ),
+    )
+    peer.offer(package_of(both, incoming(2, "joe@village.lokole.test", "For another")), type=ZSTD)
+    box.sync()
+    assert inbox(box, "zoe") == ["News"]
+    assert inbox(box, "ann") == ["News"]
+    with box.ports.database.read() as tx:
+        assert [address for _, address in recipients.unknown_people(tx, box.tenant)] == ["joe@village.lokole.test"]
+
+
 def test_markup_from_a_package_is_made_safe_here_too(box: Box, peer: InProcessExchange) -> None:
     from dataclasses import replace
 
@@ -378,3 +425,48 @@ def test_each_meeting_is_written_down(box: Box, clock: FrozenClock, power_cut: b
         written = visits.last_visits(tx, box.tenant)
     assert [visit.result for visit in written] == (["ok", "broken"] if power_cut else ["ok"])
     assert (written[0].letters_up, written[0].bytes_up > 0) == (1, True)
+
+
+class Disbelieving(InProcessExchange):
+    """An exchange that means other packages by its numbers, ``times`` times; then it offers the letter under another one."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.checks: list[str] = []
+
+    def acknowledge(self, *, epoch: int, seq: int, beyond: list[int], check: str = "") -> None:
+        self.checks.append(check)
+        if self.times:
+            self.times -= 1
+            raise Refused("other packages have these numbers here", code="check")
+        super().acknowledge(epoch=epoch, seq=seq, beyond=beyond, check=check)
+
+
+def test_an_acknowledgement_says_which_packages_it_means(tmp_path: Path) -> None:
+    peer = Disbelieving(0)
+    box = make_box(tmp_path, peer=peer)
+    person(box, "ann")
+    first = peer.offer(package_of(incoming(1, "ann@village.lokole.test")), type=ZSTD)
+    third = peer.offer(package_of(incoming(3, "ann@village.lokole.test")), type=ZSTD, seq=3)
+    assert box.sync().result == "ok"
+    assert peer.checks == [ack_check([first.ref]).hex(), ack_check([first.ref, third.ref]).hex()]
+    box.ports.database.close()
+
+
+@pytest.mark.parametrize(("times", "result"), [(1, "ok"), (100, "check")])
+def test_what_the_server_does_not_believe_is_said_again_and_not_for_ever(
+    tmp_path: Path, times: int, result: str
+) -> None:
+    peer = Disbelieving(times)
+    box = make_box(tmp_path, peer=peer)
+    person(box, "ann")
+    peer.offer(package_of(incoming(1, "ann@village.lokole.test")), type=ZSTD)
+    assert box.sync().result == result
+    assert len(peer.checks) <= MOST_COMPARED + 1
+    with box.ports.database.read() as tx:
+        known = packages.find_package_by_seq(tx, box.tenant, 1, "down", 1)
+    assert known is not None
+    assert known.state == ("acknowledged" if result == "ok" else "unpacked")
+    assert inbox(box, "ann") == ["News"]
+    box.ports.database.close()

@@ -33,13 +33,11 @@ def mermaid(texts: list[str]) -> list[dict[str, str]]:
     return answers
 
 
-def test_the_architecture_is_drawn_in_one_map_and_three_sequences() -> None:
+def test_the_architecture_is_drawn_in_one_map_and_five_sequences() -> None:
     drawings = fenced((ROOT / "docs/architecture.md").read_text(), "mermaid")
     assert [answer.get("kind", answer.get("error")) for answer in mermaid(drawings)] == [
         "flowchart-v2",
-        "sequence",
-        "sequence",
-        "sequence",
+        *["sequence"] * 5,
     ]
 
 
@@ -56,10 +54,12 @@ def test_the_parser_of_drawings_finds_a_mistake() -> None:
 
 
 def test_the_sequences_show_their_failures_and_where_a_letter_is_durable() -> None:
-    _, registration, upload, download = fenced((ROOT / "docs/architecture.md").read_text(), "mermaid")
+    _, registration, upload, download, comparing, carried = fenced(
+        (ROOT / "docs/architecture.md").read_text(), "mermaid"
+    )
     for answer in ("201", "400", "401", "403", "404", "409", "DELETE"):
         assert answer in registration
-    for drawing in (registration, upload, download):
+    for drawing in (registration, upload, download, comparing, carried):
         assert "alt " in drawing
         assert "DURABLE" in drawing
     for number in ("DURABLE 1", "DURABLE 2", "DURABLE 3"):

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from lokole.mail.errors import NotFound
 from lokole.mailbox import entries, fulltext, lists
 from lokole.mailbox.database import Connection
+from lokole.mailbox.forgetting import forget_content
 from tests.mailbox_world import World
 
 
@@ -117,3 +118,13 @@ def fulltext_rows(world: World, tx: Connection, *words: str) -> list[int]:
             query = text("SELECT email FROM letter_words WHERE words @@ CAST(:word AS tsquery)")
             found.update(tx.execute(query, {"word": f"'{word}'"}).scalars())
     return sorted(found)
+
+
+def test_the_only_letter_of_a_box_is_deleted_by_everybody_who_has_it(world: World) -> None:
+    with world.database.write() as tx:
+        no = world.incoming(tx, world.people, subject="x")
+        for person in world.people:
+            assert entries.set_flag(tx, person, no, "deleted", True, "device-1")
+        for person in world.people:
+            assert entries.set_flag(tx, person, no, "deleted", False, "device-1")
+        forget_content(tx, world.tenant, [no])

@@ -139,10 +139,20 @@ def test_an_id_is_not_used_up_by_a_transaction_that_failed(world: World) -> None
 
 def test_lamport_numbers_rise_above_all_that_was_seen(world: World) -> None:
     with world.database.write() as tx:
-        first = identity.next_lamport(tx)
-        identity.observe_lamport(tx, first + 10)
-        identity.observe_lamport(tx, first)
-        assert identity.next_lamport(tx) == first + 11
+        first = identity.next_lamport(tx, world.tenant)
+        identity.observe_lamport(tx, world.tenant, first + 10)
+        identity.observe_lamport(tx, world.tenant, first)
+        assert identity.next_lamport(tx, world.tenant) == first + 11
+
+
+def test_what_one_tenant_says_raises_nobody_elses_lamports(world: World) -> None:
+    with world.database.write() as tx:
+        other = tenants.add_tenant(
+            tx, domain="other.lokole.ca", device_id="d2", state="claimed", webhook_secret="w2", now=world.now
+        )
+        identity.observe_lamport(tx, other, 2**62 - 1)
+        assert identity.next_lamport(tx, world.tenant) == 1
+        assert identity.next_lamport(tx, other) == 2**62
 
 
 def test_a_secret_is_made_once(world: World) -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from lokole.mail.errors import NotFound, Refused
-from lokole.mailbox import packages
+from lokole.mailbox import held, packages
 from lokole.mailbox.database import Connection
+from lokole.sync.records import Window
 from tests.mailbox_world import World
 
 EPOCH = 77
@@ -115,6 +116,17 @@ def test_what_an_acknowledgement_names(world: World) -> None:
             _package(world, tx, seq, direction="down")
         assert packages.highest_contiguous(tx, world.tenant, EPOCH, "down") == (3, [6, 8])
         assert packages.highest_contiguous(tx, world.tenant, EPOCH, "down", ["unpacked"]) == (0, [])
+
+
+def test_a_package_whose_number_was_used_anew_is_in_no_acknowledgement_and_no_window(world: World) -> None:
+    with world.database.write() as tx:
+        packages.renumber_aside(tx, _package(world, tx, 1, direction="down", sha256="a" * 64), world.now)
+        packages.renumber_aside(tx, _package(world, tx, 1, direction="down", sha256="b" * 64), world.now)
+        _package(world, tx, 1, direction="down", sha256="c" * 64)
+        for one in packages.packages_after(tx, world.tenant, "down", 0):
+            packages.set_package_state(tx, one.no, "unpacked", world.now)
+        assert packages.highest_contiguous(tx, world.tenant, EPOCH, "down") == (1, [])
+        assert held.windows_of_box(tx, world.tenant, world.now) == [Window("down", EPOCH, 1, 1)]
 
 
 def test_packages_are_found_by_their_bytes_and_by_number_by_their_tenant_only(world: World) -> None:

@@ -147,6 +147,8 @@ class BoxAtPlace:
         self.counter = 0
         self.epoch = 7
         self.seq = 0
+        #: of each epoch of the server what :meth:`fetch` has taken
+        self.taken: dict[int, set[int]] = {}
         self.device_id = place.row(domain).device_id
 
     def claim(self, code: str) -> None:
@@ -259,7 +261,9 @@ class BoxAtPlace:
         letters: list[EmailRecord] = []
         for offered in self.offers():
             letters += [record for record in self.get(offered) if isinstance(record, EmailRecord)]
-            self.acknowledge(offered["epoch"], 0, [offered["seq"]])
+            taken = self.taken.setdefault(offered["epoch"], set())
+            taken.add(offered["seq"])
+            self.acknowledge(offered["epoch"], 0, sorted(taken))
         return letters
 
 

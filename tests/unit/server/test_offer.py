@@ -66,6 +66,16 @@ def test_a_later_letter_comes_in_a_package_of_its_own(place: Place, box: BoxAtPl
     assert box.acknowledge(first["epoch"], 2) == 1
 
 
+def test_a_package_whose_bytes_are_gone_keeps_no_letter_back(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, "one")
+    (lost,) = box.offers()
+    place.ports.blobs.delete(f"a.lokole.test/packages/{lost['sha256']}")
+    arrive(place, "two")
+    found = box.offers()
+    assert lost["sha256"] not in {offered["sha256"] for offered in found}
+    assert sorted(subject for offered in found for subject in subjects(list(box.get(offered)))) == ["one", "two"]
+
+
 def test_an_acknowledgement_of_another_epoch_or_number_has_no_effect(place: Place, box: BoxAtPlace) -> None:
     arrive(place, "one")
     (offered,) = box.offers()

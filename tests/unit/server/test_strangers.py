@@ -7,9 +7,11 @@ from email.policy import default
 
 import pytest
 
+from lokole.mailbox import packages
+from lokole.server import offer
 from lokole.server.build import REPLIES
 from lokole.server.strangers import Verdict, decide
-from lokole.sync.records import AccountRecord
+from lokole.sync.records import AccountRecord, EmailRecord
 from tests.unit.server.place import BoxAtPlace, Place, message
 
 BOB, ZOE = "bob@example.org", "zoe@a.lokole.test"
@@ -108,6 +110,48 @@ def test_a_stranger_that_appears_before_the_letter_was_packed_gets_it_once(place
         ["ann@a.lokole.test"],
         [ZOE],
     ]
+
+
+def both(place: Place, box: BoxAtPlace) -> None:
+    """A letter for Ann, whom the server knows, and for Zoe, whom it does not."""
+    place.clock.pass_by(hours=1)
+    place.webhook(box.webhook, message(), ["ann@a.lokole.test", ZOE])
+
+
+def zoe_appears(place: Place, box: BoxAtPlace) -> None:
+    place.clock.pass_by(hours=1)
+    box.put([AccountRecord(ZOE, version=1)])
+    place.clock.pass_by(days=1)
+    place.work()
+
+
+def for_whom(letters: list[EmailRecord]) -> list[list[str]]:
+    return [[str(who) for who in one.email.recipients] for one in letters]
+
+
+def test_a_stranger_that_appears_while_the_letter_is_being_packed_gets_it_once(place: Place, box: BoxAtPlace) -> None:
+    both(place, box)
+    row = place.row("a.lokole.test")
+    with place.ports.database.read() as tx:
+        pending = list(packages.waiting_rows(tx, row.no, "down"))
+    zoe_appears(place, box)
+    packing = offer.records(place.ports, row, pending, [], offer.own_records)
+    assert for_whom(list(packing)) == [["ann@a.lokole.test"]]
+    assert sorted(for_whom(box.fetch())) == [["ann@a.lokole.test"], [ZOE]]
+
+
+def test_a_stranger_that_has_the_letter_does_not_get_it_again_with_the_others(place: Place, box: BoxAtPlace) -> None:
+    both(place, box)
+    (offered,) = box.offers()
+    assert for_whom(box.fetch()) == [["ann@a.lokole.test"]]
+    zoe_appears(place, box)
+    assert for_whom(box.fetch()) == [[ZOE]]
+    row = place.row("a.lokole.test")
+    with place.ports.database.write() as tx:
+        first = packages.find_package(tx, row.no, offered["sha256"])
+        assert first is not None
+        packages.withdraw_package(tx, first.no, place.clock())  # its bytes are gone
+    assert for_whom(box.fetch()) == [["ann@a.lokole.test"]]
 
 
 def test_a_visit_whose_upload_broke_says_nothing_about_strangers(place: Place, box: BoxAtPlace) -> None:

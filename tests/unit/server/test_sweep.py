@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
+from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Temporary
 from lokole.mail.model import Contact, Email
 from lokole.mailbox.schema import email
-from lokole.server import receive
+from lokole.ports.blobs import BlobStore
+from lokole.server import receive, reconcile
 from lokole.server.strangers import decide
 from lokole.server.sweep import Sweeper
-from lokole.sync.records import AccountRecord, EmailRecord
+from lokole.sync.records import AccountRecord, EmailRecord, PackageDigest
 from tests.unit.server.place import BoxAtPlace, Place, message
 
 
@@ -68,6 +73,34 @@ def test_what_is_kept_apart_keeps_its_bytes(place: Place, box: BoxAtPlace) -> No
     (apart,) = place.quarantined()
     assert apart.raw_ref is not None
     assert place.ports.blobs.read(apart.raw_ref) == b"no package at all"
+
+
+class BusyStore(MemoryBlobStore):
+    """Another process does ``meanwhile`` at the moment in which the first blob is to go."""
+
+    def __init__(self, store: BlobStore, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        for key in store.list():
+            self.put(key, store.read(key))
+        self._meanwhile = [meanwhile]
+
+    def delete(self, key: str) -> None:
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        super().delete(key)
+
+
+def test_a_package_that_is_to_be_read_again_while_its_bytes_go_is_asked_for(place: Place, box: BoxAtPlace) -> None:
+    sender, to = Contact("ann@a.lokole.test"), (Contact("bob@example.org"),)
+    box.put_sealed([EmailRecord("0" * 32, Email(sender=sender, to=to))])
+    place.clock.pass_by(days=31)
+    place.ports.bell.work_inline(lambda: None)
+    row = place.row("a.lokole.test")
+    more = [PackageDigest("up", box.epoch, box.seq, 2, b"x" * 16)]
+    store = BusyStore(place.ports.blobs, lambda: reconcile.compare(ports, row, more))
+    ports = replace(place.ports, blobs=store)
+    Sweeper(ports).sweep()
+    assert reconcile.compare(ports, row, more).up == ((box.epoch, box.seq),)
 
 
 def test_done_work_and_old_questions_go_after_a_week(place: Place, box: BoxAtPlace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import tarfile
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +14,17 @@ import pytest
 from sqlalchemy import select
 
 from lokole.mail.model import Attachment, Contact, Email
+from lokole.mailbox import outbound
 from lokole.mailbox.accounts import list_accounts
 from lokole.mailbox.lists import list_folder
 from lokole.mailbox.schema import account as account_table
+from lokole.server import strangers
+from lokole.sync import jsontext
+from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind, seal
+from lokole.sync.frames import write_frame
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
-from tests.unit.server.place import BoxAtPlace, Place, packed
+from lokole.sync.signing import body_sha256
+from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, packed
 
 
 @pytest.fixture
@@ -148,6 +155,15 @@ def test_a_password_hash_comes_and_goes_with_roaming(place: Place, box: BoxAtPla
     assert known() == [None]
 
 
+def test_who_left_the_box_is_nobody_at_the_server_and_leaves_nothing(place: Place, box: BoxAtPlace) -> None:
+    ann = "ann@a.lokole.test"
+    assert strangers.decide(place.ports, "bob@example.org", ann) is strangers.Verdict.HERE
+    box.put([AccountRecord("ann@a.lokole.test", version=2, removed=True)])
+    with place.ports.database.read() as tx:
+        assert list_accounts(tx, place.row("a.lokole.test").no) == []
+    assert strangers.decide(place.ports, "bob@example.org", ann) is not strangers.Verdict.HERE
+
+
 def test_a_package_that_breaks_off_keeps_what_came_before(place: Place, box: BoxAtPlace) -> None:
     whole = archive([line(f"u{n}", body="<p>" + "x" * 20_000 + "</p>") for n in range(50)])
     plain = gzip.decompress(whole)
@@ -225,3 +241,38 @@ def test_two_letters_of_twins_under_one_name_leave_under_two_message_ids(place: 
     assert len(set(lines)) == 2
     assert lines[0] == f"Message-ID: {shared}".encode()
     assert [one.kind for one in place.quarantined()] == ["twin"]
+
+
+def test_a_package_that_was_held_before_its_key_was_taken_back_is_read(place: Place, box: BoxAtPlace) -> None:
+    place.ports.bell.work_inline(lambda: None)
+    sender, to = Contact("ann@a.lokole.test"), (Contact("bob@example.org"),)
+    box.put_sealed([EmailRecord("0" * 32, Email(sender=sender, to=to, subject="held"))])
+    place.clock.pass_by(minutes=1)
+    assert place.client.delete("/api/email/register/a.lokole.test/keys", auth=OPERATOR).status_code == 200
+    place.work()
+    assert len(place.world.sent) == 1
+
+
+def test_a_box_is_told_of_the_frame_that_was_not_taken_behind_a_letter_whose_file_never_came(
+    place: Place, box: BoxAtPlace
+) -> None:
+    frames = [
+        (1, {"_uid": f"{1:032x}", "from": "ann@a.lokole.test", "to": ["bob@example.org"], "attachments": [{}, {}]}),
+        (1, {"_uid": f"{2:032x}", "from": "nobody@elsewhere.test", "to": ["bob@example.org"]}),
+    ]
+    payload = gzip.compress(b"".join(b"".join(write_frame(kind, jsontext.write(body))) for kind, body in frames), 1)
+    out = io.BytesIO()
+    header = Header("up", box.domain, box.device_id, box.epoch, 9, PayloadKind.GZ)
+    seal(
+        out,
+        header,
+        [payload],
+        sender_seed=box.seed,
+        recipient_public=box.server_key,
+        entropy=random.Random(9).randbytes,
+    )
+    digest = body_sha256(out.getvalue())
+    headers = {"Content-Type": CONTENT_TYPE, "Lokole-Epoch": str(box.epoch), "Lokole-Seq": "9"}
+    assert box.call("PUT", f"/api/exchange/packages/{digest}", out.getvalue(), headers).status_code == 201
+    with place.ports.database.read() as tx:
+        assert outbound.told_of(tx, place.row("a.lokole.test").no, "down", digest) == {1, 2}

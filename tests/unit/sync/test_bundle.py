@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from lokole.mail.errors import BadPackage
-from lokole.sync.bundle import BUNDLE_EXTENSION, CONTENT_TYPE, MAX_PACKAGE_BYTES, bundle_chunks, packages_in
+from lokole.sync.bundle import (
+    BUNDLE_EXTENSION,
+    CONTENT_TYPE,
+    MAX_MEMBERS,
+    MAX_PACKAGE_BYTES,
+    Bundle,
+    bundle_chunks,
+    packages_in,
+)
 from tests.unit.sync.sealed_samples import sealed
 
 PROTOCOL = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -90,3 +98,24 @@ def test_a_package_of_another_length_than_said_is_a_mistake_here() -> None:
 def test_the_protocol_names_the_type_and_the_end_of_the_name() -> None:
     assert CONTENT_TYPE in PROTOCOL
     assert f"`{BUNDLE_EXTENSION}`" in PROTOCOL
+
+
+def test_a_bundle_says_how_long_it_is() -> None:
+    for count in range(4):
+        made = Bundle([(name(one), len(one), [one]) for one in PACKAGES[:count]])
+        assert made.size == len(b"".join(made))
+
+
+def test_a_bundle_keeps_to_what_the_other_end_takes() -> None:
+    """The last package says what was taken here, so it always goes; then the oldest."""
+    packages = [(str(n), size, [bytes(size)]) for n, size in enumerate((100, 5_000, 100, 200))]
+    chosen = {
+        limit: [package[0] for package in Bundle.fitting(packages, max_bytes=limit).packages]
+        for limit in (0, 12_288, 18_000, 30_000)
+    }
+    assert chosen == {0: ["3"], 12_288: ["0", "3"], 18_000: ["0", "1", "3"], 30_000: ["0", "1", "2", "3"]}
+    for limit in (18_000, 30_000):
+        assert Bundle.fitting(packages, max_bytes=limit).size <= limit
+    assert Bundle.fitting([]).packages == ()
+    many = Bundle.fitting([(str(n), 1, [b"x"]) for n in range(MAX_MEMBERS + 5)]).packages
+    assert (len(many), many[-1][0]) == (MAX_MEMBERS, str(MAX_MEMBERS + 4))

@@ -109,6 +109,17 @@ def test_windows_are_part_of_what_agrees() -> None:
     assert not summarise([], WINDOWS).agrees(summarise([], narrower))
 
 
+def test_another_package_under_one_number_is_seen_though_it_carried_the_same() -> None:
+    one, other, silent = (package_digest("up", 1, 1, IDS[:1], sha256=name) for name in ("ab" * 32, "cd" * 32, ""))
+    windows = [Window("up", 1, 1, 1)]
+    assert not summarise([one], windows).agrees(summarise([other], windows))
+    (found,) = diff([one], [other])
+    assert (found.is_another, found.missing_here, found.missing_there) == (True, 0, 0)
+    assert diff([one], [silent]) == diff([silent], [one]) == diff([one], [one]) == []
+    (found,) = diff([one], [])
+    assert not found.is_another
+
+
 def test_a_letter_named_twice_counts_once_and_a_package_named_twice_is_a_mistake() -> None:
     assert package_digest("up", 1, 1, [IDS[0], IDS[0]]) == package_digest("up", 1, 1, [IDS[0]])
     with pytest.raises(ValueError, match="once"):

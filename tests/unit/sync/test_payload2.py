@@ -317,6 +317,7 @@ def test_a_writer_knows_what_a_reader_refuses() -> None:
         (1, {"_uid": "x", "entries": [5]}, "entries holds something that is no object"),
         (1, {"_uid": "x", "entries": {"a": 1}}, "entries is not a list"),
         (1, {"_uid": "x", "sent_at_doubtful": "yes"}, "sent_at_doubtful is neither true nor false"),
+        (1, {"_uid": "x", "automatic": "yes"}, "automatic is neither true nor false"),
         (3, {"email": ""}, "the account has no email"),
         (3, {"email": "a", "version": 2**63}, "version is not a counter"),
         (4, {"address": "x", "state": "accepted"}, "email is missing"),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from flask import Flask
@@ -21,6 +21,7 @@ from lokole.mailbox import accounts, identity, letters, passwords, schema
 from lokole.mailbox.database import Database
 from lokole.mailbox.migrate import migrate
 from lokole.mailbox.tenants import add_tenant
+from lokole.sync.bundle import Bundle
 from lokole.webmail.app import OneTenant, WebmailPorts, WebmailSettings, create_app
 from tests.unit.webmail.browser import Browser
 
@@ -34,6 +35,48 @@ def small(content: bytes, limits: PictureLimits) -> tuple[bytes, str] | None:
 
 
 @dataclass
+class Brought:
+    """What :class:`CarrierHere` found in a file."""
+
+    packages: int = 0
+    known: int = 0
+    letters: int = 0
+    quarantined: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+@dataclass
+class CarrierHere:
+    """Stands in for the exchange by carriers: what a test puts here comes out, and what it was asked for is written down."""
+
+    calls: list[str]
+    ready: bool = True
+    address: str | None = "https://mail.example.org/carry"
+    bundle: Bundle = field(default_factory=lambda: Bundle([("0" * 64, 3, [b"LKL"])]))
+    brought: Brought = field(default_factory=Brought)
+    trouble: Exception | None = None
+
+    def is_ready(self) -> bool:
+        return self.ready
+
+    def town(self) -> str | None:
+        return self.address
+
+    def pack(self) -> Bundle:
+        self._asked("pack")
+        return self.bundle
+
+    def take(self, stream: BinaryIO) -> Brought:
+        self._asked(f"take {len(stream.read())}")
+        return self.brought
+
+    def _asked(self, what: str) -> None:
+        self.calls.append(what)
+        if self.trouble is not None:
+            raise self.trouble
+
+
+@dataclass
 class Box:
     """The box under test and its handles."""
 
@@ -43,7 +86,8 @@ class Box:
     tenant: TenantNo
     clock: list[datetime]
     departs: list[datetime | None]
-    calls: list[str] = field(default_factory=list)
+    calls: list[str]
+    carrier: CarrierHere
 
     def browser(self, language: str = "en") -> Browser:
         return Browser(self.app, language)
@@ -61,7 +105,7 @@ class Box:
         browser = self.browser(language).open(self.settings.prefix + "/user/login")
         form = browser.fields(self.settings.prefix + "/user/login")
         token = dict(form.fields)["csrf_token"]
-        browser.post(form.action, {"csrf_token": token, "name": name, "password": PASSWORD})
+        browser.post(form.action, {"csrf_token": token, "name": name, "password": PASSWORD, "own": "y"})
         assert browser.status == 200, browser.text
         return browser
 
@@ -160,6 +204,7 @@ def make_box(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Box
             calls.append("sync")
             return "started" if len(calls) == 1 else "busy"
 
+        carrier = CarrierHere(calls)
         port_names = set(WebmailPorts.__dataclass_fields__)
         ports = WebmailPorts(
             database=database,
@@ -171,6 +216,7 @@ def make_box(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Box
             sync_now=sync_now,
             next_departure=lambda: departs[0],
             schedule_changed=lambda: calls.append("schedule"),
+            carrier=carrier,
         )
         ports = replace(ports, **{name: value for name, value in changed.items() if name in port_names})
         tenants = changed.pop("tenants", OneTenant(tenant, DOMAIN))
@@ -182,7 +228,7 @@ def make_box(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Box
         app = create_app(ports, settings, tenants)
         app.config["PROPAGATE_EXCEPTIONS"] = False
         app.jinja_env.bytecode_cache = _TEMPLATES
-        return Box(app, ports, settings, tenant, clock, departs, calls)
+        return Box(app, ports, settings, tenant, clock, departs, calls, carrier)
 
     yield make
     for database in made:

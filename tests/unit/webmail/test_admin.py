@@ -130,7 +130,7 @@ def test_hours_that_the_box_cannot_keep_are_refused(make_box: Callable[..., Box]
 
 def test_a_one_time_password_is_shown_once_and_works_once(box: Box) -> None:
     owner = box.signed_in("mireille")
-    browser = box.signed_in("chief", is_admin=True).open("/users").follow("Look after mireille")
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people").follow("Look after mireille")
     browser.press("Make a one-time password")
     slip = re.search(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b", browser.text)
     assert slip is not None
@@ -150,19 +150,19 @@ def test_a_one_time_password_is_shown_once_and_works_once(box: Box) -> None:
 def test_suspending_and_letting_in_again(box: Box) -> None:
     owner = box.signed_in("mireille")
     other = box.signed_in("joseph")
-    browser = box.signed_in("chief", is_admin=True).open("/users").follow("Look after mireille")
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people").follow("Look after mireille")
     browser.press("Do not let mireille sign in")
     assert "This person can no longer sign in." in browser.text
     assert owner.open("/email/inbox").address.startswith("/user/login")
     assert "mireille" not in other.open("/users").text
-    assert "cannot sign in" in browser.open("/users").text
+    assert "cannot sign in" in browser.open("/admin/people").text
     browser.follow("Look after mireille").press("Let mireille sign in again")
     box.enter("mireille")
 
 
 def test_looking_after_the_box_together_and_no_longer(box: Box) -> None:
     mireille = box.signed_in("mireille")
-    browser = box.signed_in("chief", is_admin=True).open("/users").follow("Look after mireille")
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people").follow("Look after mireille")
     browser.press("mireille looks after the box, too")
     assert mireille.open("/admin").status == 200
     # whoever looks after the box is not shut out before that is taken back
@@ -188,7 +188,7 @@ def test_nobody_shuts_themselves_out(box: Box) -> None:
 
 
 def test_people_see_when_somebody_was_last_here_only_when_they_look_after_the_box(box: Box) -> None:
-    box.signed_in("joseph")
+    box.signed_in("joseph").open("/users").press("Put me in the list")
     assert "last here" in box.signed_in("chief", is_admin=True).open("/users").text
     assert "last here" not in box.signed_in("mireille").open("/users").text
 

@@ -231,30 +231,55 @@ def test_search_can_be_switched_off(make_box: Callable[..., Box]) -> None:
 
 def test_each_recipient_of_a_waiting_letter_has_a_state(box: Box) -> None:
     browser = box.signed_in("mireille")
-    people = "ruth@example.com, jeanne@gmial.com, joseph@example.com"
+    people = "ruth@example.com, jeanne@example.net, joseph@example.com"
     browser.open("/email/new").press("send", to=people, subject="News", body="Hello")
     assert "1 letter is in the bag. Leaves tonight at 02:00." in browser.text
     with box.ports.database.write() as tx:
         for address, state, reason in (
             ("ruth@example.com", DeliveryState.AT_SERVER, ""),
-            ("jeanne@gmial.com", DeliveryState.REFUSED, "no such address"),
+            ("jeanne@example.net", DeliveryState.REFUSED, "no such address"),
         ):
             recipients.set_recipient_state(tx, box.tenant, 1, address, state, reason, 1)
     browser.open("/email/outbox")
-    assert "The letter did not arrive. jeanne@gmial.com: no such address" in browser.text
+    assert "The letter did not arrive. jeanne@example.net: This address does not exist." in browser.text
+    assert "They said: “no such address”" in browser.text
     assert "It is at the server. No answer yet. ruth@example.com" in browser.text
     assert "It is in the bag. Leaves tonight at 02:00. joseph@example.com" in browser.text
     browser.follow("Change and send again")
     fields = dict(browser.fields("/email/new").fields)
-    assert fields["to"] == people
+    assert fields["to"] == "jeanne@example.net", "the others do not get it twice"
     assert fields["body"] == "Hello"
+
+
+def test_a_refused_letter_stays_in_sight_however_many_were_written_since(make_box: Callable[..., Box]) -> None:
+    box = make_box(rows_per_page=2)
+    browser = box.signed_in("mireille")
+    for n in range(4):
+        browser.open("/email/new").press("send", to="ruth@example.com", subject=f"News {n}", body="Hello")
+    with box.ports.database.write() as tx:
+        for no, state in ((1, DeliveryState.REFUSED), (2, DeliveryState.AT_SERVER)):
+            recipients.set_recipient_state(tx, box.tenant, no, "ruth@example.com", state, "", 1)
+    browser.open("/email/outbox")
+    assert all(f"News {n}" in browser.text for n in range(4))
+    assert browser.text.index("News 0") < browser.text.index("News 3") < browser.text.index("News 1")
+
+
+def test_what_is_not_through_yet_says_why(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    browser.open("/email/new").press("send", to="ruth@example.com", subject="News", body="Hello")
+    with box.ports.database.write() as tx:
+        recipients.set_recipient_state(
+            tx, box.tenant, 1, "ruth@example.com", DeliveryState.AT_SERVER, "4.4.1 connection timed out", 1
+        )
+    browser.open("/email/outbox")
+    assert "Their server is out of reach. It is tried again, for five days." in browser.text
 
 
 def test_a_refused_letter_stays_in_sight_when_nothing_waits(box: Box) -> None:
     browser = box.signed_in("mireille")
-    browser.open("/email/new").press("send", to="jeanne@gmial.com", subject="News", body="Hello")
+    browser.open("/email/new").press("send", to="jeanne@example.net", subject="News", body="Hello")
     with box.ports.database.write() as tx:
-        recipients.set_recipient_state(tx, box.tenant, 1, "jeanne@gmial.com", DeliveryState.REFUSED, "full", 1)
+        recipients.set_recipient_state(tx, box.tenant, 1, "jeanne@example.net", DeliveryState.REFUSED, "full", 1)
     assert "The letter did not arrive." in browser.open("/email/outbox").text
     browser.follow("Delete").press("Delete")
     assert "Nothing is waiting" in browser.open("/email/outbox").text
@@ -295,3 +320,21 @@ def test_files_are_kept_under_the_domain(box: Box) -> None:
     box.person("mireille")
     box.letter("mireille", attachments=(Attachment("a.txt", b"x", "text/plain"),))
     assert all(key.startswith(letters.blob_key(DOMAIN, "")) for key in box.ports.blobs.list())
+
+
+def test_a_spoken_message_is_played_on_its_page_and_stays_a_download(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    files = (
+        Attachment("Voice-1.webm", b"\x1aE\xdf\xa3 sound", "audio/webm"),
+        Attachment("evil.html", b"<script>evil()</script>", "audio/html"),
+    )
+    no = box.letter("mireille", attachments=files)
+    browser.open(f"/email/{no}")
+    assert f'<audio controls preload=none src="/attachment/{no}/0"' in browser.html
+    assert browser.html.count("<audio") == 1
+    sound = browser.client.get(f"/attachment/{no}/0")
+    assert sound.mimetype == "audio/webm"
+    assert sound.headers["Content-Disposition"].startswith("attachment")
+    assert sound.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert sound.headers["X-Content-Type-Options"] == "nosniff"
+    assert browser.client.get(f"/attachment/{no}/1").mimetype == "application/octet-stream"

@@ -24,9 +24,10 @@ from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem
 from lokole.sync import digest
 from lokole.sync.bodies import MAX_PACKAGES, read_package_digest
-from lokole.sync.records import PackageDigest
+from lokole.sync.records import AckRecord, PackageDigest
 from lokole.sync.signing import EMPTY_BODY_SHA256, body_sha256
 
+_CHECK = re.compile(r"[0-9a-f]{16}")
 _RANGE = re.compile(r"bytes=(\d{1,18})-")
 _MAX_ACK = 64 * 1024
 _MAX_DIGEST = 1024 * 1024
@@ -101,8 +102,7 @@ async def _acknowledge(ports: ServerPorts, request: Request) -> Response:
     row = await authenticated(ports, request, body_sha256(body))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused("an acknowledgement is JSON", code="media-type", field="Content-Type")
-    epoch, seq, beyond = _read_acknowledgement(body)
-    delivered = await run_in_threadpool(exchange.acknowledge, ports, row, epoch=epoch, seq=seq, beyond=beyond)
+    delivered = await run_in_threadpool(exchange.acknowledge, ports, row, _read_acknowledgement(body))
     return JSONResponse({"delivered": delivered})
 
 
@@ -118,7 +118,7 @@ async def _small_body(request: Request, most: int = _MAX_ACK) -> bytes:
     return bytes(body)
 
 
-def _read_acknowledgement(body: bytes) -> tuple[int, int, list[int]]:
+def _read_acknowledgement(body: bytes) -> AckRecord:
     try:
         said: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -131,7 +131,10 @@ def _read_acknowledgement(body: bytes) -> tuple[int, int, list[int]]:
     beyond = said.get("beyond", [])
     if not isinstance(beyond, list) or len(beyond) > 1000 or not all(_is_number(one, 1) for one in beyond):
         raise Refused("beyond must be a list of at most 1000 whole numbers", code="number", field="beyond")
-    return said["epoch"], said["seq"], beyond
+    check = said.get("check")
+    if check is not None and not (isinstance(check, str) and _CHECK.fullmatch(check)):
+        raise Refused("check must be 16 hexadecimal digits", code="number", field="check")
+    return AckRecord(said["epoch"], said["seq"], tuple(beyond), bytes.fromhex(check or ""))
 
 
 def _read_digests(body: bytes) -> list[PackageDigest]:

@@ -30,6 +30,7 @@ def page(ports: ServerPorts, links: Mapping[str, str], *, web: bool) -> Callable
     own: dict[str, str] = {}
     if web:
         own["Read your mail in town"] = "/web/"
+        own["Do you carry mail of a village? Hand it in here"] = "/carry"
     if ports.settings.console:
         own["Try the API in its console"] = "/ui/"
     own["The API's description"] = "/openapi.json"

@@ -281,7 +281,8 @@ def _find(ports: ServerPorts, row: TenantRow, sha256: str) -> PackageRow | None:
     """The package, when it is held for good."""
     with ports.database.read() as tx:
         found = packages.find_package(tx, row.no, sha256, "up")
-    return None if found is None or found.state == ASKED_AGAIN else found
+    # one that a carrier brought under the number of another is not held under its own
+    return None if found is None or found.state == ASKED_AGAIN or found.seq < 1 else found
 
 
 def _resume(ports: ServerPorts, row: TenantRow, sha256: str) -> Upload:

@@ -145,6 +145,8 @@ def read_account(fields: dict[str, Any]) -> AccountRecord:
         password_hash=text_of(fields, "password") or None,
         language=text_of(fields, "language") or None,
         version=version,
+        name=text_of(fields, "name"),
+        removed=fields.get("removed") is True,
     )
 
 

@@ -55,6 +55,10 @@ def write_account_line(record: AccountRecord, *, own_box: bool) -> bytes:
         fields["version"] = record.version
         if record.language is not None:
             fields["language"] = record.language
+        if record.name:
+            fields["name"] = record.name
+        if record.removed:
+            fields["removed"] = True
     return jsontext.write(fields)
 
 

@@ -1,10 +1,6 @@
-// What works without this file works a little better with it: the time zone at sign-up, news of a new letter.
+// What works without this file works a little better with it: news of a new letter.
 (function () {
   'use strict';
-  var zone = document.querySelector('[data-zone]');
-  if (zone && window.Intl) {
-    try { zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || ''; } catch (e) { /* the site's zone will do */ }
-  }
   var news = document.querySelector('[data-news]');
   if (!news || !window.fetch) { return; }
   var seen = Number(news.getAttribute('data-count'));

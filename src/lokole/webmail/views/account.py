@@ -1,118 +1,118 @@
-"""Signing up, in and out; the language; the password; the people of the box."""
+"""Coming in and leaving; the language; the people of the box.
+
+Somebody comes in with a password, a PIN, pictures or a slip. Nothing on the way says which of them a name has,
+or whether anybody has the name: every answer is made from what was typed alone, and takes as long.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
 
 from flask import Blueprint, abort, flash, redirect, request, session, url_for
-from flask_babel import force_locale
 from werkzeug.wrappers import Response
 
-from lokole.mail.errors import Refused
-from lokole.mail.model import Account, Contact, Email, TenantNo
-from lokole.mailbox import accounts, identity, letters, passwords
+from lokole.mail.model import Account
+from lokole.mailbox import accounts, days, passwords, slips, ways
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, language, limits
-from lokole.webmail.forms import NewPasswordForm, SignInForm, SignUpForm, submitted
+from lokole.webmail import access, guessing, house, language
+from lokole.webmail.forms import SignInForm, submitted
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
-from lokole.webmail.words import gettext, locale
+from lokole.webmail.pictures import picture_words
+from lokole.webmail.words import gettext, locale, ngettext
 
 blueprint = Blueprint("account", __name__)
 
+#: a way in that a name may have, and what was typed for it
+Tried = dict[str, str]
 
-@blueprint.route("/user/register", methods=["GET", "POST"])
-def register() -> str | Response | tuple[str, int]:
-    """A new person chooses a name and a password, and is in."""
-    ports, settings, tenant = parts().ports, parts().settings, parts().tenants.here
-    if not settings.sign_up or tenant is None:
-        abort(404)
-    if request.method == "GET":
-        return page("register.html", form=SignUpForm())
-    form = submitted(SignUpForm)
-    limits.count(settings.sign_ups, "sign-up", request.remote_addr)
-    if not form.validate():
-        return page("register.html", form=form), 400
-    wanted = form.time_zone.data or ""
-    hashed = passwords.hash_password(form.password.data or "", settings.bcrypt_cost)
-    try:
-        with ports.database.write() as tx:
-            now = ports.clock()
-            person = accounts.create_account(
-                tx,
-                tenant,
-                _own_name(form.name.data or ""),
-                password_hash=hashed,
-                now=now,
-                language=locale(),
-                time_zone=wanted if language.known_zone(wanted) else settings.time_zone,
-            )
-            _welcome(tx, tenant, person, now)
-            accounts.record_login(tx, person, now)
-            access.sign_in(tx, person, shared=False)
-    except Refused as error:
-        form.name.errors = [_why_not(error)]
-        return page("register.html", form=form), 400
-    flash("welcome")
-    return redirect(url_for("mailbox.inbox"), 303)
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What came of one guess: who came in and how, or nobody; ``left`` is how many may follow at once."""
+
+    meant: guessing.Meant
+    left: int
+    person: Account | None = None
+    way: str = ""
 
 
 @blueprint.route("/user/login", methods=["GET", "POST"])
 def login() -> str | Response | tuple[str, int]:
-    """Name or address, and password."""
-    ports, settings = parts().ports, parts().settings
+    """Name or address, and password, PIN or slip; or the way to the pictures."""
     back = access.own_path(request.values.get("next"))
+    here = access.signed_in()
     if request.method == "GET":
-        if access.signed_in() is not None:
+        if here is not None and "again" not in request.args:
             return redirect(back or url_for("mailbox.inbox"), 303)
-        return page("login.html", form=SignInForm(), back=back)
+        form = SignInForm()
+        form.name.data, form.own.data = (here.name, access.own_telephone()) if here is not None else ("", False)
+        return _login_page(form, back)
     form = submitted(SignInForm)
+    if request.form.get("way") == ways.PICTURES_WAY:
+        if form.name.validate(form):
+            return _pictures_page([], form, back)
+        return _login_page(form, back), 400
     if not form.validate():
-        return page("login.html", form=form, back=back), 400
-    typed, password = form.name.data or "", form.password.data or ""
-    limits.count(settings.sign_in_tries_per_place, "sign-in-place", request.remote_addr)
-    with ports.database.read() as tx:
-        meant = parts().tenants.tenant_for_login(tx, typed)
-    limits.count(settings.sign_in_tries, "sign-in", *(meant or (0, typed.strip().casefold()[:100])))
-    with ports.database.read() as tx:
-        person = accounts.find_account(tx, *meant) if meant is not None else None
-        known = accounts.password_hash(tx, person) if person is not None else None
-    right = passwords.check_password(password, known)  # somebody unknown takes as long as somebody known
-    if person is None or known is None or not right:
-        form.password.errors = [gettext("That is not right. Look at both, the name and the password, and try again.")]
-        return page("login.html", form=form, back=back), 403
-    if person.suspended:
-        form.name.errors = [gettext("You cannot sign in at the moment. Ask the people who look after the box.")]
-        return page("login.html", form=form, back=back), 403
-    renewed = (
-        passwords.hash_password(password, settings.bcrypt_cost)
-        if passwords.needs_rehash(known, settings.bcrypt_cost)
-        else None
-    )
-    with ports.database.write() as tx:
-        now = ports.clock()
-        if renewed is not None:
-            accounts.rehash_password(tx, person, renewed)
-        accounts.record_login(tx, person, now)
-        access.sign_in(tx, person, shared=bool(form.shared.data))
-    return redirect(back or url_for("mailbox.inbox"), 303)
+        return _login_page(form, back), 400
+    typed = form.password.data or ""
+    tried = {ways.PASSWORD: typed}
+    if ways.is_pin(typed):
+        tried[ways.PIN] = typed.strip()
+    if len(slips.as_typed(typed)) == len("xxxx-xxxx-xxxx"):
+        tried[slips.SLIP] = slips.as_typed(typed)
+    guess = _guess(form.name.data or "", tried)
+    if guess.person is None:
+        form.password.errors = [
+            gettext("That is not right. Look at both, the name and the password, and try again."),
+            _tries_left(guess),
+        ]
+        return _login_page(form, back), 403
+    if guess.person.suspended:
+        form.name.errors = [_suspended()]
+        return _login_page(form, back), 403
+    return _come_in(guess, typed, form, back)
+
+
+@blueprint.post("/user/login/pictures")
+def pictures() -> str | Response | tuple[str, int]:
+    """One more picture was touched, or the sequence is whole."""
+    form = submitted(SignInForm)
+    back = access.own_path(request.form.get("next"))
+    if not form.name.validate(form):
+        return _login_page(form, back), 400
+    touched = ways.known_pictures([*request.form.get("so_far", "").split(), request.form.get("p", "")])
+    match request.form.get("do"):
+        case "again":
+            return _pictures_page([], form, back)
+        case "enter" if len(touched) >= ways.MIN_PICTURES:
+            guess = _guess(form.name.data or "", {ways.PICTURES_WAY: " ".join(touched)})
+            if guess.person is None:
+                problem = gettext("That is not right. Begin again with the first picture.") + " " + _tries_left(guess)
+                return _pictures_page([], form, back, problem), 403
+            if guess.person.suspended:
+                return _pictures_page([], form, back, _suspended()), 403
+            return _come_in(guess, "", form, back)
+    return _pictures_page(touched, form, back)
 
 
 @blueprint.post("/user/logout")
 def logout() -> Response:
-    """Leave: the session ends here and on the server."""
+    """Leave: the session ends here and on the server, and the browser forgets what it kept of these pages."""
     chosen = locale()
     with parts().ports.database.write() as tx:
         access.sign_out(tx)
     session["language"] = chosen
     flash("signed-out")
-    return redirect(url_for("account.login"), 303)
+    answer = redirect(url_for("account.login"), 303)
+    answer.headers["Clear-Site-Data"] = '"cache", "storage"'  # heeded where the address is https
+    return answer
 
 
 @blueprint.post("/user/language/<code>", endpoint="language")
 def choose_language(code: str) -> Response:
     """Show the pages in another language, now and next time."""
-    if code not in language.OFFERED:
+    if code not in language.offered():
         abort(404)
     person = access.signed_in()
     if person is not None:
@@ -122,72 +122,83 @@ def choose_language(code: str) -> Response:
     return redirect(access.own_path(request.form.get("back")) or url_for("home.home"), 303)
 
 
-@blueprint.route("/user/password/change", methods=["GET", "POST"])
-def password() -> str | Response | tuple[str, int]:
-    """A new password; every other session of this person ends."""
-    ports, settings, person = parts().ports, parts().settings, access.account()
-    if not settings.password_change and not person.must_change_password:
-        abort(404)
-    if request.method == "GET":
-        with ports.database.read() as tx:
-            return page("password.html", tx, place="more", form=NewPasswordForm())
-    form = submitted(NewPasswordForm)
-    limits.count(settings.sign_in_tries, "password", person.no)
+def come_in_first_time(tx: Connection, person: Account, *, own: bool, way: str) -> None:
+    """Somebody has just made themselves an address."""
+    now = parts().ports.clock()
+    days.note_day(tx, person.tenant, language.now().date())
+    accounts.record_login(tx, person, now)
+    access.sign_in(tx, person, own=own, way=way)
+    if own:
+        guessing.remember_telephone((person.tenant, person.name))
+
+
+def _guess(name: str, tried: Tried) -> Guess:
+    """Who comes in with what was typed; somebody unknown, or without that way, takes as long as somebody who mistyped."""
+    ports = parts().ports
+    with ports.database.read() as tx:
+        found = parts().tenants.tenant_for_login(tx, name)
+    meant = found or (0, name.strip().casefold()[:100])
+    left = guessing.count_guess(meant)
+    with ports.database.read() as tx:
+        person = accounts.find_account(tx, *found) if found is not None else None
+        known = dict(ways.hashes(tx, person)) if person is not None else {}
+        slip = slips.slip_hash(tx, person) if person is not None else None
+    if slip is not None:
+        known[slips.SLIP] = slip
+    cost = parts().settings.bcrypt_cost
+    right = [way for way, typed in tried.items() if passwords.check_password(typed, known.get(way), cost)]
+    if person is None or not right:
+        guessing.note_wrong(meant)
+        return Guess(meant, left)
+    return Guess(meant, left, person, right[0])
+
+
+def _come_in(guess: Guess, typed: str, form: SignInForm, back: str | None) -> str | Response | tuple[str, int]:
+    ports, settings, person = parts().ports, parts().settings, guess.person
+    assert person is not None
+    own = bool(form.own.data)
+    renewed = None
     with ports.database.read() as tx:
         known = accounts.password_hash(tx, person)
-    if form.validate() and not passwords.check_password(form.old.data or "", known or ""):
-        form.old.errors = [gettext("That is not the password you have had until now.")]
-    if form.errors or form.old.errors:
-        with ports.database.read() as tx:
-            return page("password.html", tx, place="more", form=form), 400
-    hashed = passwords.hash_password(form.new.data or "", settings.bcrypt_cost)
+    if guess.way == ways.PASSWORD and known is not None and passwords.needs_rehash(known, settings.bcrypt_cost):
+        renewed = passwords.hash_password(typed, settings.bcrypt_cost)
     with ports.database.write() as tx:
-        accounts.set_password(tx, person, hashed)  # ends every session of this person
-        shared = "shared" in session
-        access.sign_in(tx, person, shared=shared)
-    flash("password-changed")
-    return redirect(url_for("mailbox.inbox"), 303)
+        if guess.way == slips.SLIP and not slips.use_slip(tx, person):
+            abort(401)
+        if renewed is not None:
+            accounts.rehash_password(tx, person, renewed)
+        days.note_day(tx, person.tenant, language.now().date())
+        wrong = guessing.take_wrong(tx, guess.meant)
+        access.sign_in(tx, person, own=own, way=guess.way, wrong_tries=wrong)
+        accounts.record_login(tx, person, ports.clock())
+    if own:
+        guessing.remember_telephone(guess.meant)
+    if wrong >= guessing.WORTH_TELLING:
+        flash("wrong-tries")
+    return redirect(back or url_for("mailbox.inbox"), 303)
 
 
-@blueprint.get("/users")
-def people() -> str:
-    """Everybody of this box, with a way to write to each."""
-    person = access.account()
+def _login_page(form: SignInForm, back: str | None) -> str:
+    return page("login.html", form=form, back=back, minutes=_minutes(), may_sign_up=house.may_sign_up())
+
+
+def _pictures_page(touched: list[str], form: SignInForm, back: str | None, problem: str = "") -> str:
+    return page("pictures.html", touched=touched, form=form, back=back, problem=problem, pictures=picture_words())
+
+
+def _tries_left(guess: Guess) -> str:
+    if not guess.left:
+        return gettext("Wait a minute before you try again.")
+    return ngettext("%(num)s try left.", "%(num)s tries left.", guess.left)
+
+
+def _suspended() -> str:
+    return gettext("You cannot sign in at the moment. Ask the people who look after the box.")
+
+
+def _minutes() -> int:
+    tenant = parts().tenants.here
+    if tenant is None:
+        return parts().settings.shared_minutes
     with parts().ports.database.read() as tx:
-        everybody = accounts.list_accounts(tx, person.tenant)
-        return page(
-            "people.html", tx, place="more", people=[one for one in everybody if not one.suspended or person.is_admin]
-        )
-
-
-def _own_name(text: str) -> str:
-    """The name, also when somebody typed their whole future address."""
-    name, _at, domain = text.strip().partition("@")
-    return name if domain.lower() in ("", parts().tenants.domain) else text.strip()
-
-
-def _why_not(error: Refused) -> str:
-    if error.code == "taken":
-        return gettext(
-            "Somebody here has this name already. Choose another one, for example with a second name or a number."
-        )
-    if error.code == "reserved":
-        return gettext("This name is kept for Lokole itself. Choose another one.")
-    return gettext(
-        "A name has letters without accents, digits, dots and dashes only, and begins with a letter or digit."
-    )
-
-
-def _welcome(tx: Connection, tenant: TenantNo, person: Account, now: datetime) -> None:
-    """The first letter that somebody finds."""
-    settings = parts().settings
-    with force_locale(person.language):
-        email = Email(
-            sender=Contact(settings.welcome_from, "Lokole"),
-            to=(Contact(str(person.address)),),
-            subject=gettext("Welcome to Lokole"),
-            body=page("welcome_letter.html", address=str(person.address)),
-            sent_at=now,
-        )
-    id_ = identity.next_email_id(tx, parts().ports.origin)
-    letters.store_email(tx, tenant, email, id=id_, received_at=now, deliver_to=[person.no])
+        return house.shared_minutes(tx, tenant)

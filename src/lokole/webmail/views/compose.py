@@ -1,67 +1,41 @@
-"""Writing: a new letter, an answer, a letter passed on; files in several rounds; sending it once.
+"""Writing: a new letter, an answer, a letter passed on; keeping it for later; sending it once.
 
-Everything works as plain forms.
-Files that came with one round are stored at once and named in the form by a signed token, so that the next round need not send them again;
-a token counts for the person it was made for.
-A form carries a number drawn for it: sent twice, it makes one letter.
-The letter that is answered or passed on is quoted when it is sent, from the mailbox; the form carries only its number.
+What the form carries is in ``sheet.py``, whom it is for in ``addressing.py``, its text in ``wording.py``.
+What somebody typed is never thrown away because something else is wrong: each answer is the form again with all of it,
+or says where it is kept.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from flask import Blueprint, Response, flash, jsonify, redirect, request, session, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
-from flask import Blueprint, flash, redirect, request, session, url_for
-from itsdangerous import BadSignature, URLSafeSerializer
-from markupsafe import escape
-from werkzeug.datastructures import FileStorage
-from werkzeug.wrappers import Response
-
-from lokole.mail.errors import Refused, Temporary
-from lokole.mail.filenames import safe_filename
-from lokole.mail.html import html_to_text, make_safe, rewrite_cids, text_to_html
-from lokole.mail.model import Account, Address, Attachment, Contact, Email, FolderName
-from lokole.mail.slim import slim_email
-from lokole.mailbox import identity, letters, lists, recipients, seen
+from lokole.mail.errors import NotFound, Refused, Temporary
+from lokole.mail.html import html_to_text
+from lokole.mail.model import Account, Email, FolderName
+from lokole.mailbox import contacts, drafts, letter_options, lists, post, recipients, seen
 from lokole.mailbox.database import Connection
-from lokole.mailbox.letters import StoredAttachment
-from lokole.mailbox.lists import StoredEntry
-from lokole.webmail import access, language, limits
-from lokole.webmail.forms import LetterForm, submitted
+from lokole.webmail import access, addressing, language, limits, sheet, wording
+from lokole.webmail.cost import LETTER_BYTES, price
+from lokole.webmail.forms import LetterForm
+from lokole.webmail.headers import PAGE_POLICY
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
+from lokole.webmail.refusals import why_not_sent
+from lokole.webmail.sheet import ACTIONS, MAX_FILES, Sheet
 from lokole.webmail.views.mailbox import tonight
 from lokole.webmail.words import gettext
 
 blueprint = Blueprint("compose", __name__)
 
-ACTIONS = ("reply", "reply_all", "forward", "again")
-_SPLIT = re.compile(r"[,;\n]+")
-_NAMED = re.compile(r"\s*\"?(.*?)\"?\s*<([^<>]*)>\s*")
-_MAX_FILES = 50
-
-
-@dataclass(slots=True)
-class Draft:
-    """What the form shows and carries besides its fields."""
-
-    form: LetterForm
-    nonce: str
-    action: str = ""
-    answers: StoredEntry | None = None
-    quote: bool = True
-    format: str = "text"
-    files: list[StoredAttachment] = field(default_factory=list)
-    problem: str = ""
-    cleaned: bool = False
-
-    @property
-    def file_bytes(self) -> int:
-        return sum(file.size for file in self.files)
+_FIELDS = ("to", "cc", "bcc")
+#: characters of a field; what may be sent is far less (``max_recipients``)
+_MOST_LOOKED_AT = 40_000
+#: what the browser is given for completing addresses
+_MOST_COMPLETED = 40
+#: how often a form may be kept for somebody whose session has ended
+_KEPT_SIGNED_OUT = "60 per hour"
 
 
 @blueprint.before_request
@@ -75,73 +49,78 @@ def only_where_letters_leave() -> tuple[str, int] | None:
 
 @blueprint.get("/email/new")
 def new() -> str:
-    """An empty letter, or one that answers (``action`` reply, reply_all), passes on (forward) or repeats (again) letter ``uid``."""
+    """An empty letter, draft ``draft``, or one that answers (``action`` reply, reply_all), passes on (forward) or repeats (again) letter ``uid``."""
     person = access.account()
     with parts().ports.database.read() as tx:
-        draft = Draft(LetterForm(), parts().ports.entropy(16).hex())
+        kept = request.args.get("draft", type=row_number)
+        if kept is not None:
+            found = drafts.get_draft(tx, person, kept)
+            if found is None:
+                raise NotFound("no such draft")
+            return _page(tx, sheet.from_draft(tx, person, found))
+        paper = Sheet(LetterForm(), sheet.drawn(), sheet.drawn())
         action, no = request.args.get("action", ""), request.args.get("uid", type=row_number)
         if action in ACTIONS and no is not None:
-            _begin(draft, person, action, access.own_entry(tx, no))
+            wording.begin(paper, person, action, access.own_entry(tx, no))
         elif request.args.get("to"):
-            draft.form.to.data = request.args["to"][:1000]
-        return _page(tx, draft)
+            paper.form.to.data = request.args["to"][:1000]
+        wording.sign(paper, letter_options.get_options(tx, person).signature)
+        return _page(tx, paper)
 
 
 @blueprint.post("/email/new")
-def send() -> str | Response | tuple[str, int]:
-    """One of the form's buttons: ``send``, ``attach`` (another round), ``add:ADDRESS``, ``check``."""
-    ports, settings, person = parts().ports, parts().settings, access.account()
-    with ports.database.read() as tx:
-        draft = _submitted(tx, person)
+def send() -> str | AnyResponse | tuple[str, int]:
+    """One of the form's buttons: ``send``, ``keep``, ``attach`` (another round), ``add:ADDRESS``, ``fix:FIELD TYPED MEANT``, ``check``."""
+    person = access.account()
+    with parts().ports.database.read() as tx:
+        paper = sheet.from_form(tx, person)
     pressed = request.form.get("do", "check")
-    new_files, too_large = _read_files(draft)
-    try:
-        draft.files += _store(person, new_files)
-    except Temporary:
-        return _again(draft, gettext("Lokole could not keep the files: its memory is full. Your text is kept."), 503)
-    if too_large:
-        limit = language.size(settings.max_upload_bytes)
-        return _again(
-            draft,
-            gettext(
-                "Too large together: a letter carries up to %(limit)s. Your text is kept; take fewer files.",
-                limit=limit,
-            ),
-            413,
-        )
+    refused = _take_files(paper, person)
+    if refused is not None:
+        return refused
+    if pressed == "keep":
+        return _keep(paper, person)
+    if pressed == "send":
+        return _send(paper, person)
     if pressed.startswith("add:"):
-        draft.form.to.data = ", ".join(
-            part for part in ((draft.form.to.data or "").strip().rstrip(","), pressed[4:][:320]) if part
-        )
-    if pressed != "send":
-        return _again(draft, "", 200)
-    email = _checked(draft, person)
-    if email is None:
-        return _again(draft, gettext("The letter is not in the bag yet: look at the marked lines."), 400)
-    try:
-        limits.count(settings.letters, "letter", person.no)
-    except limits.TooOften:
-        return _again(
-            draft, gettext("You have written many letters in this hour. Your text is kept: wait a little."), 429
-        )
+        typed = (paper.form.to.data or "").strip().rstrip(",")
+        paper.form.to.data = ", ".join(part for part in (typed, pressed[4:][:320]) if part)
+    elif pressed.startswith("fix:"):
+        _fix(paper, pressed[4:])
+    elif pressed == "attach":
+        _keep_quietly(paper, person)
+    with parts().ports.database.read() as tx:
+        _look_over(tx, paper, person)
+    return _again(paper, "", 200)
+
+
+@blueprint.post("/email/draft")
+def save() -> Response | tuple[Response, int]:
+    """The page's script keeps what was typed: ``{"version", "at"}``, or 409 with a sentence in ``say``."""
+    person, ports = access.account(), parts().ports
+    with ports.database.read() as tx:
+        paper = sheet.from_form(tx, person)
     try:
         with ports.database.write() as tx:
             now = ports.clock()
-            if not seen.remember(tx, person.tenant, "form", f"{person.no}:{draft.nonce}", now):
-                return redirect(url_for("mailbox.outbox"), 303)
-            id_ = identity.next_email_id(tx, ports.origin)
-            no = letters.write_letter(tx, person.tenant, person, email, id=id_, now=now, attachments=draft.files)
-            ways = {one.state for one in recipients.deliveries(tx, person.tenant, no)}
-            if ports.written is not None:
-                ports.written(tx, person.tenant, no)
+            version = drafts.save_draft(tx, person, paper.nonce, paper.version, paper.typed, now, page=paper.page)
     except Refused as error:
-        return _again(draft, _refusal(draft, error), 400)
-    except Temporary:
-        return _again(draft, gettext("That did not work. Your text is kept. Try again in a minute."), 503)
-    outside = any(state.value == "waiting" for state in ways)
-    here = any(state.value == "local" for state in ways)
-    flash("bag-and-here" if outside and here else "in-bag" if outside else "arrived-here")
-    return redirect(url_for("mailbox.outbox") if outside else url_for("letter.show", no=no), 303)
+        return jsonify(say=_why_not_kept(error)), 409
+    return jsonify(version=version, say=gettext("Kept at %(time)s.", time=language.clock_time(now)))
+
+
+@blueprint.post("/email/check")
+def check() -> Response:
+    """The page's script asks about the addresses typed so far: for each field ``errors`` and ``near``, pairs of typed and meant."""
+    person = access.account()
+    answer = {}
+    with parts().ports.database.read() as tx:
+        names = addressing.Names(tx, person)
+        for name in _FIELDS:
+            typed = request.form.get(name, "")[:_MOST_LOOKED_AT]
+            found = addressing.check(tx, person, typed, names)
+            answer[name] = {"errors": found.errors, "near": found.near}
+    return jsonify(answer)
 
 
 @blueprint.after_request
@@ -149,244 +128,254 @@ def keep_for_going_back(response: Response) -> Response:
     """A browser may keep the form, so that going back after a failure finds what was typed; not on a shared telephone."""
     if "shared" not in session:
         response.headers["Cache-Control"] = "private, no-cache"
+    # a voice message is heard before it is sent: it is in the page, nowhere else
+    response.headers["Content-Security-Policy"] = f"{PAGE_POLICY}; media-src 'self' blob:"
     return response
 
 
-def unrecognised() -> tuple[str, int] | None:
+def unrecognised() -> tuple[str | Response, int] | None:
     """The form once more with what was typed, for somebody who has signed in anew since it was shown; sends and keeps nothing.
 
-    None when nobody is signed in or the form is none of ours.
+    Nobody is signed in, or the page's script asks: see :func:`kept_signed_out`. None when the form is none of ours.
     """
     person = access.signed_in()
-    if person is None or "nonce" not in request.form:
+    if "nonce" not in request.form:
         return None
+    if person is None or request.endpoint == "compose.save":
+        return kept_signed_out()
     with parts().ports.database.read() as tx:
-        draft = _submitted(tx, person)
+        paper = sheet.from_form(tx, person)
     return _again(
-        draft, gettext("Lokole did not recognise this form. Your text is kept: press the button once more."), 400
+        paper, gettext("Lokole did not recognise this form. Your text is kept: press the button once more."), 400
     )
 
 
-# --- beginning -----------------------------------------------------------------------------------
+def kept_signed_out() -> tuple[str | Response, int] | None:
+    """What was typed in a form whose session has ended is kept for the person whose form it was; None when it is nobody's.
 
-
-def _begin(draft: Draft, person: Account, action: str, entry: StoredEntry) -> None:
-    """Fill the form from the letter that is answered, passed on or repeated."""
-    email, form = entry.letter.email, draft.form
-    draft.action, draft.answers = action, entry
-    if action == "again":
-        draft.quote = False
-        form.to.data, form.cc.data, form.bcc.data = _line(email.to), _line(email.cc), _line(email.bcc)
-        form.subject.data, form.body.data = email.subject, html_to_text(email.body)
-        draft.files = list(entry.letter.attachments)
-    elif action == "forward":
-        form.subject.data = _prefixed("Fwd:", ("fwd:", "fw:", "tr:"), email.subject)
-        draft.files = list(entry.letter.attachments)
-    else:
-        mine = person.address.key
-        back = email.reply_to or (email.sender,)
-        if email.sender.address.casefold() == mine:
-            back = email.to  # an answer to a letter of one's own goes where that went
-        form.to.data = _line(back)
-        form.subject.data = _prefixed("Re:", ("re:", "aw:", "sv:"), email.subject)
-        if action == "reply_all":
-            known = {mine} | {contact.address.casefold() for contact in back}
-            form.cc.data = _line(
-                contact for contact in (*email.to, *email.cc) if contact.address.casefold() not in known
-            )
-
-
-def _prefixed(prefix: str, known: tuple[str, ...], subject: str) -> str:
-    return subject if subject.lower().startswith(known) else f"{prefix} {subject}".strip()
-
-
-def _line(contacts: Iterable[Contact]) -> str:
-    return ", ".join(dict.fromkeys(contact.address for contact in contacts if contact.address))
-
-
-# --- what the form brings ------------------------------------------------------------------------
-
-
-def _submitted(tx: Connection, person: Account) -> Draft:
-    draft = Draft(submitted(LetterForm), nonce=request.form.get("nonce", "")[:64])
-    if not re.fullmatch("[0-9a-f]{32}", draft.nonce):
-        raise Refused("the form has no number", code="nonce")
-    draft.format = "html" if request.form.get("format") == "html" else "text"
-    draft.quote = "quote" in request.form
-    action, no = request.form.get("action", ""), request.form.get("uid", type=row_number)
-    if action in ACTIONS and no is not None:
-        draft.action, draft.answers = action, access.own_entry(tx, no)
-    for token in request.form.getlist("file")[:_MAX_FILES]:
-        try:
-            owner, filename, type_, cid, sha256, size = _tokens().loads(token)
-        except (BadSignature, ValueError, TypeError) as error:
-            raise Refused("a file of the form is not ours", code="file") from error
-        if owner != person.no:
-            raise Refused("a file of the form is not yours", code="file")
-        draft.files.append(StoredAttachment(filename=filename, type=type_, cid=cid, sha256=sha256, size=size))
-    if draft.format == "html":
-        draft.form.body.data = make_safe(draft.form.body.data or "")
-    return draft
-
-
-def _tokens() -> URLSafeSerializer:
-    return URLSafeSerializer(parts().settings.session_key, salt="file of a letter")
-
-
-def _token(file: StoredAttachment) -> str:
-    return str(_tokens().dumps([access.account().no, file.filename, file.type, file.cid, file.sha256, file.size]))
-
-
-def _read_files(draft: Draft) -> tuple[list[Attachment], bool]:
-    """The files of this round; True when all together are more than a letter may carry (then none is taken)."""
-    found: list[Attachment] = []
-    left = parts().settings.max_upload_bytes - draft.file_bytes - len((draft.form.body.data or "").encode())
-    for upload in request.files.getlist("files"):
-        if not upload.filename:
-            continue
-        content = upload.stream.read(left + 1)
-        left -= len(content)
-        if left < 0 or len(found) + len(draft.files) >= _MAX_FILES:
-            return [], True
-        found.append(Attachment(safe_filename(upload.filename), content, _type(upload)))
-    return found, left < 0
-
-
-def _type(upload: FileStorage) -> str:
-    kind = (upload.mimetype or "").lower()
-    return kind if re.fullmatch(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}", kind) else "application/octet-stream"
-
-
-def _store(person: Account, files: list[Attachment]) -> list[StoredAttachment]:
-    """Make pictures smaller and keep all files; what cannot be opened is kept as it is."""
-    if not files:
-        return []
-    ports, limit = parts().ports, parts().settings.pictures
-    slim = slim_email(Email(Contact(""), attachments=tuple(files)), ports.shrink, limit)
-    return letters.put_attachments(ports.blobs, person.domain, slim.attachments)
-
-
-# --- checking and putting together ---------------------------------------------------------------
-
-
-def _checked(draft: Draft, person: Account) -> Email | None:
-    """The letter, or None with the errors beside their fields."""
-    form = draft.form
-    form.validate()
-    to, cc, bcc = (_people(line, person) for line in (form.to, form.cc, form.bcc))
-    if not (to or cc or bcc or form.to.errors or form.cc.errors or form.bcc.errors):
-        form.to.errors = [gettext("Whom is the letter for?")]
-    most = parts().settings.max_recipients
-    if len(to) + len(cc) + len(bcc) > most:
-        form.to.errors = [gettext("A letter goes to at most %(n)s people.", n=most)]
-    if form.errors or form.to.errors or form.cc.errors or form.bcc.errors:
+    Nothing is shown of it: it is among their letters kept for later once they sign in.
+    """
+    ports = parts().ports
+    try:
+        with ports.database.read() as tx:
+            person = sheet.owner(tx)
+            paper = sheet.from_form(tx, person) if person is not None else None
+        if person is None or paper is None:
+            return None
+        limits.count(_KEPT_SIGNED_OUT, "kept-signed-out", person.no)
+        _keep_or_apart(paper, person)
+    except (Refused, NotFound, limits.TooOften):
         return None
-    typed = form.body.data or ""
-    answers = draft.answers.letter.email if draft.answers is not None else None
-    email = Email(
-        sender=Contact(str(person.address)),
-        to=to,
-        cc=cc,
-        bcc=bcc,
-        subject=" ".join((form.subject.data or "").split()),
-        body=(make_safe(typed) if draft.format == "html" else text_to_html(typed)) + _quote(draft),
+    title = gettext("Please sign in again")
+    sentence = gettext(
+        "You were signed out in the meantime. What you have written is kept: sign in, then look under “Kept for later”."
     )
-    if answers is not None and draft.action in ("reply", "reply_all") and answers.message_id:
-        chain = tuple(dict.fromkeys((*answers.references, answers.message_id)))
-        email = replace(email, in_reply_to=answers.message_id, references=chain[:1] + chain[1:][-20:])
-    return email
+    if request.endpoint == "compose.save":
+        return jsonify(say=sentence), 401
+    if any(upload.filename for upload in request.files.getlist("files")):
+        sentence += " " + gettext("Only the files that you had just chosen are not there: choose them again.")
+    where = url_for("drafts.kept")
+    return page(
+        "failure.html", title=title, sentence=sentence, picture="bye", login=True, back=where, here_again=True
+    ), 401
 
 
-def _people(line: Any, person: Account) -> tuple[Contact, ...]:
-    """The addresses of one field; a bare name is somebody of this box. What is wrong is named."""
-    found: dict[str, Contact] = {}
-    wrong = []
-    for part in _SPLIT.split(line.data or ""):
-        if not part.strip():
-            continue
-        named = _NAMED.fullmatch(part)
-        name, text = (named[1].strip(), named[2].strip()) if named else ("", part.strip())
-        try:
-            address = Address.parse(text if "@" in text else f"{text}@{person.domain}")
-        except Refused:
-            wrong.append(text[:80])
-            continue
-        found.setdefault(address.key, Contact(str(address), name[:100]))
-    if wrong:
-        line.errors = [*line.errors, *(_what_is_wrong(text) for text in wrong)]
-    return tuple(found.values())
+# --- the buttons ---------------------------------------------------------------------------------
 
 
-def _what_is_wrong(text: str) -> str:
-    _local, at, domain = text.rpartition("@")
-    if at and domain and "." not in domain:
-        return gettext("“%(address)s” lacks its end, for example .com", address=text)
-    return gettext("“%(address)s” is not an address. Write it like name@example.com", address=text)
-
-
-def _refusal(draft: Draft, error: Refused) -> str:
-    if error.code == "unknown-person":
-        wanted = (error.field or "").casefold()
+def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
+    """Keep the files of this round; the page that says why not when that does not work."""
+    brought = sheet.new_files(paper)
+    if brought.too_many:
+        sentence = gettext("A letter carries up to %(n)s files. Your text is kept; take fewer files.", n=MAX_FILES)
+        return _again(paper, sentence, 413)
+    if brought.too_large:
+        limit = language.size(parts().settings.max_upload_bytes)
         sentence = gettext(
-            "Nobody here is called “%(name)s”. Look at the list of people.", name=wanted.partition("@")[0]
+            "Too large together: a letter carries up to %(limit)s. Your text is kept; take fewer files.", limit=limit
         )
-        for line in (draft.form.to, draft.form.cc, draft.form.bcc):
-            if wanted.partition("@")[0] in (line.data or "").casefold():
-                line.errors = [sentence]
-                return gettext("The letter is not in the bag yet: look at the marked lines.")
-        return sentence
-    return gettext("The letter is not in the bag yet: something in it was not right.")
+        return _again(paper, sentence, 413)
+    try:
+        paper.files += sheet.store_files(person, brought.found)
+    except Temporary:
+        return _again(paper, gettext("Lokole could not keep the files: its memory is full. Your text is kept."), 503)
+    return None
 
 
-def _quote(draft: Draft) -> str:
-    """The letter that is answered or passed on, below the own text."""
-    if draft.answers is None or not draft.quote or draft.action == "again":
-        return ""
-    email = draft.answers.letter.email
-    pictures = {file.cid for file in draft.files if file.cid} if draft.action == "forward" else set()
-    text = rewrite_cids(make_safe(email.body), lambda cid: f"cid:{cid}" if cid in pictures else None)
-    when = language.long_when(email.sent_at or draft.answers.letter.received_at)
-    if draft.action == "forward":
-        lines = [
-            (gettext("From"), str(email.sender)),
-            (gettext("Date"), when),
-            (gettext("Subject"), email.subject),
-            (gettext("To"), ", ".join(str(contact) for contact in email.to)),
-        ]
-        if email.cc:
-            lines.append((gettext("Copy to"), ", ".join(str(contact) for contact in email.cc)))
-        head = "<br>".join(f"<b>{escape(gettext('%(word)s:', word=word))}</b> {escape(value)}" for word, value in lines)
-        return f"<hr><p>{head}</p>{text}"
-    head = gettext("On %(when)s, %(who)s wrote:", when=when, who=email.sender.name or email.sender.address)
-    return f"<p>{escape(head)}</p><blockquote>{text}</blockquote>"
+def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
+    ports, settings = parts().ports, parts().settings
+    with ports.database.read() as tx:
+        email = _checked(tx, paper, person)
+    if email is None:
+        return _again(paper, gettext("The letter is not in the bag yet: look at the marked lines."), 400)
+    try:
+        limits.count(settings.letters, "letter", person.no)
+        with ports.database.write() as tx:
+            now = ports.clock()
+            if not seen.remember(tx, person.tenant, "form", drafts.form_key(person, paper.nonce), now):
+                return redirect(url_for("mailbox.outbox"), 303)
+            no = post.send_letter(
+                tx, person, email, origin=ports.origin, now=now, attachments=paper.files, written=ports.written
+            )
+            drafts.delete_draft(tx, person, drafts.find_draft(tx, person, paper.nonce))
+            ways = {one.state for one in recipients.deliveries(tx, person.tenant, no)}
+    except limits.TooOften:
+        return _again(
+            paper, gettext("You have written many letters in this hour. Your text is kept: wait a little."), 429
+        )
+    except Refused as error:
+        why = why_not_sent(error) or gettext("The letter is not in the bag yet: something in it was not right.")
+        return _again(paper, why, 400)
+    except Temporary:
+        return _again(paper, gettext("That did not work. Your text is kept. Try again in a minute."), 503)
+    outside = any(state.value == "waiting" for state in ways)
+    here = any(state.value == "local" for state in ways)
+    flash("bag-and-here" if outside and here else "in-bag" if outside else "arrived-here")
+    return redirect(url_for("mailbox.outbox") if outside else url_for("letter.show", no=no), 303)
+
+
+def _keep(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
+    try:
+        apart = _keep_or_apart(paper, person)
+    except Refused as error:
+        if error.code == "sent":
+            return redirect(url_for("mailbox.outbox"), 303)
+        return _again(paper, _why_not_kept(error), 409)
+    except Temporary:
+        return _again(
+            paper, gettext("Lokole could not keep the letter: its memory is full. Your text is still in the form."), 503
+        )
+    flash("kept-apart" if apart else "kept")
+    return redirect(url_for("drafts.kept"), 303)
+
+
+def _keep_or_apart(paper: Sheet, person: Account) -> bool:
+    """Keep a draft; when another window has a newer one, beside it: then True. Raises Refused (``sent``, ``too-many``) and Temporary."""
+    ports = parts().ports
+    with ports.database.write() as tx:
+        now = ports.clock()
+        try:
+            paper.version = drafts.save_draft(tx, person, paper.nonce, paper.version, paper.typed, now, page=paper.page)
+            return False
+        except Refused as error:
+            if error.code != "newer":
+                raise
+        drafts.save_draft(tx, person, sheet.drawn(), 0, paper.typed, now, page=paper.page)
+        return True
+
+
+def _keep_quietly(paper: Sheet, person: Account) -> None:
+    """Files that were chosen are named by a draft from now on; it is no harm when that does not work."""
+    ports = parts().ports
+    try:
+        with ports.database.write() as tx:
+            now = ports.clock()
+            paper.version = drafts.save_draft(tx, person, paper.nonce, paper.version, paper.typed, now, page=paper.page)
+        paper.kept = gettext("Kept at %(time)s.", time=language.clock_time(now))
+    except (Refused, Temporary):
+        return
+
+
+def _why_not_kept(error: Refused) -> str:
+    if error.code == "newer":
+        return gettext("This letter was changed in another window. Here it is no longer kept by itself.")
+    if error.code == "too-many":
+        return gettext("You keep many letters for later. Send or delete some, then this one can be kept, too.")
+    return gettext("This letter was sent already.")
+
+
+def _fix(paper: Sheet, offer: str) -> None:
+    """Take up an offer: the field, what was typed, what is meant."""
+    name, _, both = offer.partition(" ")
+    typed, _, meant = both.rpartition(" ")
+    if name in _FIELDS and typed:
+        paper.form[name].data = addressing.put_in_place(paper.form[name].data or "", typed, meant[:320])
+
+
+# --- checking ------------------------------------------------------------------------------------
+
+
+def _checked(tx: Connection, paper: Sheet, person: Account) -> Email | None:
+    """The letter, or None with the errors beside their fields."""
+    form, most = paper.form, parts().settings.max_recipients
+    form.validate()
+    if form.errors:
+        return None
+    named = sum(len(addressing.parts_of(form[name].data or "")) for name in _FIELDS)
+    if named > most:
+        form.to.errors = [_too_many(most, named)]
+        return None
+    found = _look_over(tx, paper, person)
+    for name, one in found.items():
+        for address in one.doubtful:
+            if address not in paper.asked:
+                paper.asked.append(address)
+                form[name].errors = [*form[name].errors, addressing.what_is_doubtful(address)]
+    people = sum(len(one.people) for one in found.values())
+    if not named:
+        form.to.errors = [gettext("Whom is the letter for?")]
+    elif people > most:
+        form.to.errors = [*form.to.errors, _too_many(most, people)]
+    if any(form[name].errors for name in _FIELDS):
+        return None
+    return wording.put_together(paper, person, found["to"].people, found["cc"].people, found["bcc"].people)
+
+
+def _look_over(tx: Connection, paper: Sheet, person: Account) -> dict[str, addressing.Checked]:
+    """Read the three fields; what is wrong and what may be meant goes beside each."""
+    names, form = addressing.Names(tx, person), paper.form
+    found = {name: addressing.check(tx, person, (form[name].data or "")[:_MOST_LOOKED_AT], names) for name in _FIELDS}
+    for name, one in found.items():
+        form[name].errors = list(one.errors)
+        paper.near += [(name, typed, meant) for typed, meant in one.near]
+    return found
+
+
+def _too_many(most: int, named: int) -> str:
+    return (
+        gettext("A letter goes to at most %(n)s people.", n=most)
+        + " "
+        + gettext("You have named %(n)s. Take some out and write to them in a second letter.", n=named)
+    )
 
 
 # --- showing -------------------------------------------------------------------------------------
 
 
-def _again(draft: Draft, problem: str, status: int) -> tuple[str, int]:
+def _again(paper: Sheet, problem: str, status: int) -> tuple[str, int]:
     """The form once more, with everything that was typed."""
-    draft.problem = problem
+    paper.problem = problem
     with parts().ports.database.read() as tx:
-        return _page(tx, draft), status
+        return _page(tx, paper), status
 
 
-def _page(tx: Connection, draft: Draft) -> str:
+def _page(tx: Connection, paper: Sheet) -> str:
     settings, person = parts().settings, access.account()
-    used = draft.file_bytes + len((draft.form.body.data or "").encode())
-    answers = draft.answers.letter.email if draft.answers is not None else None
+    text_bytes = len((paper.form.body.data or "").encode())
+    used = paper.file_bytes + text_bytes
+    answers = paper.answers.letter.email if paper.answers is not None else None
+    known = contacts.list_contacts(tx, person, limit=_MOST_COMPLETED)
+    groups = contacts.list_groups(tx, person)
+    asked_price = price(tx, person.tenant)
     return page(
         "write.html",
         tx,
         place="write",
-        draft=draft,
-        form=draft.form,
-        files=[(_token(file), file) for file in draft.files],
+        sheet=paper,
+        owner=sheet.owner_token(person, paper.nonce),
+        form=paper.form,
+        files=[(sheet.file_token(file, person), file) for file in paper.files],
         used=used,
         limit=settings.max_upload_bytes,
         nearly_full=used > settings.max_upload_bytes * 0.7,
-        quoted=html_to_text(answers.body)[:600] if answers is not None and draft.action != "again" else "",
-        suggestions=_suggestions(tx, person, draft.form.to.data or ""),
+        max_files=MAX_FILES,
+        quoted=html_to_text(answers.body)[:600] if answers is not None and paper.action != "again" else "",
+        suggestions=_suggestions(tx, person, paper.form.to.data or ""),
+        known=known,
+        groups=groups,
+        price=asked_price,
+        weight=text_bytes + LETTER_BYTES,
+        drafts_count=drafts.count_drafts(tx, person),
         **tonight(tx),
     )
 

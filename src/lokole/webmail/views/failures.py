@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from lokole.mail.errors import NotFound, Refused, Temporary
+from lokole.webmail.access import own_path
 from lokole.webmail.headers import from_elsewhere
 from lokole.webmail.limits import TooOften
 from lokole.webmail.pages import page
-from lokole.webmail.views import compose
+from lokole.webmail.views import carry, compose
 from lokole.webmail.words import gettext
+
+#: forms that hold a letter somebody is writing
+_LETTERS = ("compose.send", "compose.save")
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +39,26 @@ def install(app: Flask) -> None:
 def failure(status: int, title: str, sentence: str, picture: str = "mind") -> tuple[str, int]:
     """The page for a failure; asks no database, since that may be what failed."""
     login = status == 401
-    return page("failure.html", title=title, sentence=sentence, picture=picture, login=login), status
+    back = _page_before() if login else None
+    return page("failure.html", title=title, sentence=sentence, picture=picture, login=login, back=back), status
 
 
-def _own_forms_only() -> tuple[str, int] | None:
+def _page_before() -> str | None:
+    """The page of ours that sent the request, so that whoever signs in again comes back to it."""
+    before = urlsplit(request.headers.get("Referer", ""))
+    if before.netloc != request.host:
+        return None
+    return own_path(before.path + (f"?{before.query}" if before.query else ""))
+
+
+def _own_forms_only() -> tuple[str | Response, int] | None:
     if request.method not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(request):
         return _forged(None)
     return None
 
 
-def _forged(_error: object) -> tuple[str, int]:
-    if request.endpoint == "compose.send" and not from_elsewhere(request):
+def _forged(_error: object) -> tuple[str | Response, int]:
+    if request.endpoint in _LETTERS and not from_elsewhere(request):
         again = compose.unrecognised()
         if again is not None:
             return again
@@ -88,11 +103,14 @@ def _temporary(error: Temporary) -> tuple[str, int]:
     )
 
 
-def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
+def _http(error: HTTPException) -> tuple[str | Response, int] | HTTPException:
     code = error.code or 500
     if code < 400:
         return error
     if code == 401:
+        kept = compose.kept_signed_out() if request.endpoint in _LETTERS else None
+        if kept is not None:
+            return kept
         return failure(
             401,
             gettext("Please sign in again"),
@@ -111,6 +129,8 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
         return failure(
             405, gettext("This address does not do that"), gettext("Go back and use the buttons of the page.")
         )
+    if code == 413 and request.endpoint in carry.TAKES_FILES:
+        return failure(413, gettext("This is too large"), carry.refusal("too-large"), "bag")
     if code == 413:
         return failure(
             413,
@@ -130,6 +150,9 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # a form with a file lies on the disk before a view sees it
+        return _temporary(Temporary("no space left"))
     # the type and the place, never the message: it may quote a letter
     place = error.__traceback__
     while place is not None and place.tb_next is not None:

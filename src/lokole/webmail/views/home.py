@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, current_app, request
+from flask import Blueprint, Response, abort, request
 
-from lokole.webmail import headers
+from lokole.mailbox import standing
+from lokole.mailbox.allowances import is_unpaid
+from lokole.webmail import headers, house
 from lokole.webmail.access import account, signed_in
-from lokole.webmail.assets import Asset
+from lokole.webmail.assets import Asset, loaded
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 
@@ -18,7 +20,7 @@ blueprint = Blueprint("home", __name__)
 def home() -> str:
     """What this is, and the way in."""
     if signed_in() is None:
-        return page("home.html")
+        return page("home.html", may_sign_up=house.may_sign_up())
     with parts().ports.database.read() as tx:
         return page("home.html", tx)
 
@@ -32,12 +34,24 @@ def about() -> str:
         return page("about.html", tx, place="more")
 
 
+@blueprint.get("/who")
+def who_reads() -> str:
+    """Who can read what, said as it is."""
+    if signed_in() is None:
+        return page("who.html", on_box=parts().tenants.here is not None)
+    with parts().ports.database.read() as tx:
+        return page("who.html", tx, place="more", on_box=parts().tenants.here is not None)
+
+
 @blueprint.get("/more")
 def more() -> str:
     """Everything that has no place in the menu."""
     person = account()
     with parts().ports.database.read() as tx:
-        return page("more.html", tx, place="more", person=person)
+        mine = standing.get_standing(tx, person)
+        used = standing.used_bytes(tx, person) if mine.quota_bytes is not None else 0
+        unpaid = is_unpaid(mine, parts().ports.clock())
+        return page("more.html", tx, place="more", person=person, mine=mine, used=used, unpaid=unpaid)
 
 
 @blueprint.get("/healthcheck/ping")
@@ -51,24 +65,19 @@ def ping() -> Response:
 @blueprint.get("/favicon.ico")
 def favicon() -> Response:
     """Where browsers look without being told."""
-    return _send(_files()["favicon.png"])
+    return _send(loaded()["favicon.png"])
 
 
 @blueprint.get("/s/<digest>/<name>")
 def asset(digest: str, name: str) -> Response:
     """One file, kept by the browser for ever; an old digest gets the file of today, but not for ever."""
-    found = _files().get(name)
+    found = loaded().get(name)
     if found is None:
         abort(404)
     answer = _send(found)
     if digest == found.digest:
         answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return answer
-
-
-def _files() -> dict[str, Asset]:
-    files: dict[str, Asset] = current_app.extensions["lokole-assets"]
-    return files
 
 
 def _send(file: Asset) -> Response:

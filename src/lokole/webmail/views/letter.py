@@ -20,7 +20,7 @@ from flask import Blueprint, Response, abort, current_app, redirect, render_temp
 from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.html import html_to_text, make_safe, rewrite_cids
-from lokole.mail.model import DeliveryState, FolderName
+from lokole.mail.model import DeliveryState, Email, FolderName
 from lokole.mailbox import conversations, lists, recipients
 from lokole.mailbox.attachments import open_file, read_file
 from lokole.mailbox.letters import StoredAttachment
@@ -42,6 +42,22 @@ FILES, FEW, SHOWN_CHARS = 50, 5, 2_000_000
 _SHOWN_PICTURE = 300_000  # bytes of a picture that is shown below the text
 _MEASURED = 20_000  # characters of a body that the height of its frame is taken from
 _CID = re.compile(r'"cid:([^"]+)"')
+#: what a browser may play from an attachment.
+SOUNDS = frozenset(
+    [
+        "audio/ogg",
+        "audio/webm",
+        "audio/mpeg",
+        "audio/mp4",
+        "audio/aac",
+        "audio/x-m4a",
+        "audio/wav",
+        "audio/x-wav",
+        "audio/3gpp",
+        "audio/amr",
+        "audio/opus",
+    ]
+)
 _INLINE_EACH, _INLINE_ALL = 1_000_000, 3_000_000  # bytes of pictures within a text
 _CHUNK = 65_536
 #: the height of the frame, in lines; it has no script that could tell how much it needs.
@@ -80,7 +96,8 @@ def show(no: int) -> str:
             ways=ways([one for one in entry.deliveries if one.state is not DeliveryState.LOCAL]),
             left_at=recipients.left_at(tx, person.tenant, no) if entry.written else None,
             pictures=[(n, file) for n, file in some if n in shown and file.cid not in inline],
-            files=[(n, file) for n, file in some if n not in shown],
+            sounds=[(n, file) for n, file in some if _is_sound(file)],
+            files=[(n, file) for n, file in some if n not in shown and not _is_sound(file)],
             file_total=len(files),
             file_from=first,
             file_next=first + FILES if len(files) > first + FILES else None,
@@ -105,9 +122,14 @@ def body(no: int) -> Response:
 
 
 def body_values(entry: StoredEntry, most: int = SHOWN_CHARS) -> dict[str, Any]:
-    """What a template shows of a letter's body: markup that is safe, and whether it is cut off."""
-    written = entry.letter.email.body
-    safe = rewrite_cids(make_safe(written[:most]), _inline_pictures(entry).get)
+    """What a template shows of a letter's body, the pictures within it too."""
+    return safe_body(entry.letter.email, _inline_pictures(entry), most)
+
+
+def safe_body(email: Email, pictures: dict[str, str] | None = None, most: int = SHOWN_CHARS) -> dict[str, Any]:
+    """Markup that is safe, and whether it is cut off; ``pictures`` are ``data:`` addresses by content id."""
+    written = email.body
+    safe = rewrite_cids(make_safe(written[:most]), (pictures or {}).get)
     return {"body": safe, "is_cut": len(written) > most}
 
 
@@ -160,8 +182,14 @@ def attachment(no: int, n: int) -> Response:
         file = lists.attachment_of(tx, person, no, n)
     if file is None:
         abort(404)
-    stream = open_file(ports.blobs, person.domain, file.sha256)
-    answer = Response(_pieces(stream), mimetype=file.type if _is_picture(file) else "application/octet-stream")
+    return download(file, open_file(ports.blobs, person.domain, file.sha256))
+
+
+def download(file: StoredAttachment, stream: BinaryIO) -> Response:
+    """A file as its reader gets it: under its name, never a page of ours."""
+    answer = Response(
+        _pieces(stream), mimetype=file.type if _is_picture(file) or _is_sound(file) else "application/octet-stream"
+    )
     answer.headers["Content-Length"] = str(file.size)
     answer.headers["Content-Disposition"] = disposition(file.filename)
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
@@ -190,6 +218,10 @@ def _is_picture(file: StoredAttachment) -> bool:
     return file.type.lower() in PICTURES
 
 
+def _is_sound(file: StoredAttachment) -> bool:
+    return file.type.lower() in SOUNDS
+
+
 def _is_shown_small(file: StoredAttachment) -> bool:
     """Whether the page shows it: pictures are small when they come (640 px), and a large one would be heavy for a telephone."""
     return _is_picture(file) and file.size <= _SHOWN_PICTURE
@@ -202,16 +234,17 @@ def _cids(body: str) -> set[str]:
 def _lines_of(body: str) -> tuple[int, int]:
     """How high the frame of a body is, on a narrow screen and on a wide one."""
     text = html_to_text(body[:_MEASURED])
-    return _height(text, 36), _height(text, 76)
+    return frame_height(text, 36), frame_height(text, 76)
 
 
 def _lines(chars: int) -> tuple[int, int]:
     """The same, guessed from the length of the markup alone."""
     text = "x" * min(chars, _MEASURED)
-    return _height(text, 36), _height(text, 76)
+    return frame_height(text, 36), frame_height(text, 76)
 
 
-def _height(text: str, per_line: int) -> int:
+def frame_height(text: str, per_line: int) -> int:
+    """The step of the frame's height that ``text`` needs."""
     lines = sum(1 + len(line) // per_line for line in text.splitlines()) + 2
     return next((step for step in _STEPS if step >= lines), _STEPS[-1])
 

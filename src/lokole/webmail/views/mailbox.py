@@ -17,8 +17,9 @@ from lokole.mailbox import conversations, deleted, folders, lists, recipients, v
 from lokole.mailbox.database import Connection
 from lokole.webmail import access
 from lokole.webmail.numbers import row_number
-from lokole.webmail.pages import page, sentence, why
+from lokole.webmail.pages import page, sentence
 from lokole.webmail.parts import parts
+from lokole.webmail.reasons import their_words, why
 from lokole.webmail.words import gettext
 
 blueprint = Blueprint("mailbox", __name__)
@@ -82,9 +83,11 @@ def outbox() -> str:
         rows = list(found.rows)
         if found.newer is None:
             # what is beyond the box but not at its end: refused ones first, they ask for something
-            written = lists.list_folder(tx, person, FolderName.SENT, limit=settings.rows_per_page).rows
-            refused = [row for row in written if row.state is DeliveryState.REFUSED]
-            rows = refused + rows + [row for row in written if row.state is DeliveryState.AT_SERVER]
+            refused, at_server = (
+                lists.list_in_state(tx, person, state, limit=settings.rows_per_page)
+                for state in (DeliveryState.REFUSED, DeliveryState.AT_SERVER)
+            )
+            rows = refused + rows + at_server
         waiting = [
             (row, ways(recipients.deliveries(tx, person.tenant, row.no)))
             for row in {row.no: row for row in rows}.values()
@@ -159,6 +162,7 @@ def tonight(tx: Connection) -> dict[str, Any]:
         "last_visit": last[0] if last and last[0].ended_at is not None else None,
         "sentence": sentence,
         "why": why,
+        "their_words": their_words,
     }
 
 

@@ -1,0 +1,57 @@
+"""How this box is, in one line for its operator (protocol 7.8): at most 300 bytes, sent only when it is another one than the last.
+
+So each word of it stands still while all is well: the room on the disk comes in steps, the newest letters do not count as waiting,
+and a visit that went well is not mentioned.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from lokole import __version__
+from lokole.device.packing import UP
+from lokole.device.reconciling import HELD_OPTION
+from lokole.mailbox import outbound, packages, visits
+from lokole.mailbox.database import Connection
+from lokole.mailbox.options import get_option
+from lokole.mailbox.quarantine import count_quarantine
+from lokole.mailbox.tenants import TenantRow
+from lokole.sync.container import PayloadKind
+from lokole.sync.records import HealthRecord
+
+#: a letter that waits for longer than this has missed a visit
+_LONG = timedelta(days=2)
+
+
+def note_health(tx: Connection, tenant: TenantRow, now: datetime, free_bytes: int | None) -> bool:
+    """Let the present health travel with the next package; False when it is the one that travels, or that the server knows."""
+    return outbound.put(tx, tenant.no, UP, HealthRecord(line(tx, tenant, now, free_bytes)))
+
+
+def line(tx: Connection, tenant: TenantRow, now: datetime, free_bytes: int | None) -> dict[str, Any]:
+    """``version``, ``reads``, ``free`` (megabytes, in steps), ``waiting`` (letters for more than two days), ``apart``, ``missing``.
+
+    ``failed`` (the word for a visit that went wrong) and ``clock`` (true: it has gone back) stand there only when something is wrong.
+    """
+    last = next((one for one in visits.last_visits(tx, tenant.no, 20) if one.ended_at is not None), None)
+    held = get_option(tx, tenant.no, HELD_OPTION, None) or {}
+    told: dict[str, Any] = {
+        "version": __version__[:30],
+        "reads": [int(kind) for kind in PayloadKind],
+        "waiting": packages.count_waiting(tx, tenant.no, UP, before=now - _LONG),
+        "apart": count_quarantine(tx, tenant.no),
+        "missing": int(held.get("missing", 0)),
+    }
+    if free_bytes is not None:
+        told["free"] = _in_steps(free_bytes // 2**20)
+    if last is not None and last.result != "ok":
+        told["failed"] = last.result[:30]
+    if last is not None and last.started_at > now:
+        told["clock"] = True
+    return told
+
+
+def _in_steps(number: int) -> int:
+    """The highest power of two that is not above ``number``: so it changes when the room has halved, and not each night."""
+    return 1 << (number.bit_length() - 1) if number > 0 else 0

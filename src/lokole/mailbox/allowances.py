@@ -1,0 +1,90 @@
+"""What may leave: the limits of the box and what is decided for a person, asked in the one place where letters are written out.
+
+The limits of the box are the option ``limits``: numbers by name, without one there is no bound. Letters that come are never
+kept out by any of them (ADR 16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from lokole.mail.errors import Refused
+from lokole.mail.model import Account
+from lokole.mailbox import limits
+from lokole.mailbox.attachments import StoredAttachment
+from lokole.mailbox.database import Connection
+from lokole.mailbox.options import get_option, set_option
+from lokole.mailbox.standing import Standing, get_standing, used_bytes
+
+LIMITS_OPTION = "limits"
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxLimits:
+    """None is no bound. Sizes in bytes; ``letters_a_day`` is of one person into the world, ``night_bytes`` of the whole box."""
+
+    letter_bytes: int | None = None
+    files: int | None = None
+    letters_a_day: int | None = None
+    night_bytes: int | None = None
+
+
+def box_limits(tx: Connection, tenant_no: int) -> BoxLimits:
+    """What is set; anything that is no positive number counts as no bound."""
+    found = get_option(tx, tenant_no, LIMITS_OPTION, {})
+    known = found if isinstance(found, dict) else {}
+    values = {name: known.get(name) for name in BoxLimits.__dataclass_fields__}
+    return BoxLimits(**{name: value if _is_bound(value) else None for name, value in values.items()})
+
+
+def set_box_limits(tx: Connection, tenant_no: int, wanted: BoxLimits) -> None:
+    """From the next letter on."""
+    set_option(tx, tenant_no, LIMITS_OPTION, {name: value for name, value in asdict(wanted).items() if value})
+
+
+def check_letter(
+    tx: Connection,
+    writer: Account,
+    *,
+    text: str,
+    attachments: Sequence[StoredAttachment],
+    outwards: bool,
+    now: datetime,
+) -> None:
+    """Whether ``writer`` may send this letter; counts it when it goes ``outwards``, into the world.
+
+    Raises Refused with code ``local-only``, ``unpaid``, ``full``, ``letter-size``, ``letter-files`` or ``letters-a-day``;
+    ``field`` is the bound as text, for the sentence.
+    """
+    standing = get_standing(tx, writer)
+    size = len(text.encode("utf-8", "replace")) + sum(one.size for one in attachments)
+    if standing.quota_bytes is not None and used_bytes(tx, writer) + size > standing.quota_bytes:
+        raise Refused("the person's letters take up all their room", code="full", field=str(standing.quota_bytes))
+    if not outwards:
+        return
+    if standing.local_only:
+        raise Refused("this person writes to people here only", code="local-only")
+    if is_unpaid(standing, now):
+        assert standing.paid_until is not None
+        raise Refused("the time that was paid is over", code="unpaid", field=standing.paid_until.isoformat())
+    bounds = box_limits(tx, writer.tenant)
+    if bounds.letter_bytes is not None and size > bounds.letter_bytes:
+        raise Refused("the letter is too large for this box", code="letter-size", field=str(bounds.letter_bytes))
+    if bounds.files is not None and len(attachments) > bounds.files:
+        raise Refused("too many files for this box", code="letter-files", field=str(bounds.files))
+    if bounds.letters_a_day is not None:
+        written = limits.add_count(tx, f"letters-a-day:{writer.tenant}:{writer.no}", _DAY, now)
+        if written > bounds.letters_a_day:
+            raise Refused("enough letters for a day", code="letters-a-day", field=str(bounds.letters_a_day))
+
+
+def is_unpaid(standing: Standing, now: datetime) -> bool:
+    """Whether there was an end and it has passed."""
+    return standing.paid_until is not None and now >= standing.paid_until
+
+
+def _is_bound(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,79 @@
+"""How each box is, for whoever looks after the server: when it was here, what it said of itself, whether letters are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from lokole.mailbox import accounts, packages, tenants
+from lokole.mailbox.database import Connection, from_micros
+from lokole.mailbox.options import get_option
+from lokole.server.devices import CLAIMED
+from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.reconcile import HELD_OPTION
+
+#: a box that has not been here for so long has missed a night
+_A_NIGHT = timedelta(hours=36)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxState:
+    """One box; ``health`` is its newest line (protocol 7.8), ``health_at`` when it was heard, ``missing`` None when nothing was compared."""
+
+    domain: str
+    state: str
+    people: int
+    waiting: int
+    last_visit_at: datetime | None
+    nights_missed: int
+    missing: int | None = None
+    letters: int = 0
+    health: dict[str, Any] = field(default_factory=dict)
+    health_at: datetime | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What an operator wants to read first."""
+        said = [] if self.missing is None else [f"{self.missing:,} missing of {self.letters:,} in 30 days"]
+        if self.nights_missed:
+            nights = "1 night" if self.nights_missed == 1 else f"{self.nights_missed:,} nights"
+            said.insert(0, f"missed {nights}")
+        return "; ".join(said)
+
+    def fields(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "domain": self.domain,
+            "state": self.state,
+            "people": self.people,
+            "waiting": self.waiting,
+            "last_visit": None if self.last_visit_at is None else self.last_visit_at.isoformat(),
+            "nights_missed": self.nights_missed,
+            "sentence": self.sentence,
+            "health": self.health,
+            "health_at": None if self.health_at is None else self.health_at.isoformat(),
+        }
+
+
+def list_boxes(tx: Connection, now: datetime) -> list[BoxState]:
+    """All boxes, in the order in which they were registered."""
+    return [_state(tx, row, now) for row in tenants.list_tenants(tx)]
+
+
+def _state(tx: Connection, row: tenants.TenantRow, now: datetime) -> BoxState:
+    held = get_option(tx, row.no, HELD_OPTION, None) or {}
+    said = get_option(tx, row.no, HEALTH_OPTION, None) or {}
+    away = now - row.last_visit_at if row.last_visit_at is not None and row.state == CLAIMED else timedelta()
+    return BoxState(
+        domain=row.domain,
+        state=row.state,
+        people=accounts.count_accounts(tx, row.no),
+        waiting=packages.count_waiting(tx, row.no, "down"),
+        last_visit_at=row.last_visit_at,
+        nights_missed=away // timedelta(days=1) if away > _A_NIGHT else 0,
+        missing=held.get("missing"),
+        letters=held.get("letters", 0),
+        health=said.get("said", {}),
+        health_at=from_micros(said["at"]) if "at" in said else None,
+    )

@@ -1,0 +1,32 @@
+"""Which pages a person's own telephone may keep for when the box is out of reach: lists and letters, nothing else.
+
+The worker in the browser (``static/worker.js``) keeps a page only when the answer says for whom; another name, or none, empties what it kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from flask import Flask, Response, request
+
+from lokole.webmail import access
+from lokole.webmail.parts import parts
+
+HEADER = "Lokole-Keep"
+_BLUEPRINTS = frozenset({"mailbox", "letter"})
+
+
+def install(app: Flask) -> None:
+    """Have answers of ``app`` say it."""
+    app.after_request(_say)
+
+
+def _say(response: Response) -> Response:
+    if response.status_code == 200 and response.mimetype == "text/html" and request.method == "GET":
+        person = access.signed_in()
+        if person is not None and access.own_telephone() and request.blueprint in _BLUEPRINTS:
+            key = parts().settings.session_key
+            name = hmac.new(key, f"keeper {person.tenant} {person.no}".encode(), hashlib.sha256).hexdigest()
+            response.headers[HEADER] = name[:16]
+    return response

@@ -1,0 +1,162 @@
+// Makes photos smaller on the telephone, says what they weigh and cost, and records a spoken message.
+// Without this file the box makes them smaller, and a recording is chosen like any file.
+(function () {
+  'use strict';
+  var form = document.querySelector('form[data-limit]');
+  if (!form || !window.Promise) { return; }
+  var box = form.querySelector('.att'), room = form.querySelector('[data-room]'), list = form.querySelector('[data-chosen]');
+  var inputs = [].slice.call(form.querySelectorAll('input[name=files]'));
+  var limit = Number(form.getAttribute('data-limit')), most = Number(form.getAttribute('data-max-files'));
+  var perMb = Number(box.getAttribute('data-per-mb')) || 0;
+  var longest = Number(box.getAttribute('data-longest')), format = box.getAttribute('data-format');
+  var working = null, before = {};
+
+  function say(name, values) {
+    return Object.keys(values).reduce(function (text, key) { return text.replace(key, values[key]); }, box.getAttribute('data-' + name));
+  }
+  function size(bytes) {
+    return bytes < 999500 ? say('kb', {'%n': Math.max(1, Math.round(bytes / 1000))}) : say('mb', {'%n': Math.round(bytes / 100000) / 10});
+  }
+  function cost(bytes) {
+    if (!perMb) { return ''; }
+    var value = bytes * perMb / 1e6;
+    return say('about', {'%c': perMb >= 1 ? Math.max(1, Math.round(value)) : Math.max(0.1, Math.round(value * 10) / 10), '%m': box.getAttribute('data-currency')});
+  }
+  function chosen() {
+    return inputs.reduce(function (all, input) { return all.concat([].slice.call(input.files || [])); }, []);
+  }
+  function kept() {
+    return [].reduce.call(form.querySelectorAll('input[name=file]:checked'), function (sum, tick) { return sum + Number(tick.getAttribute('data-size')); }, 0);
+  }
+
+  function canShrink() {
+    // a browser that does not turn photos by itself would lay them on their side; then the box does it
+    return window.createImageBitmap && window.DataTransfer && window.CSS && CSS.supports('image-orientation', 'from-image')
+      && HTMLCanvasElement.prototype.toBlob;
+  }
+  function smaller(file) {
+    if (!/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(file); }
+    return createImageBitmap(file).then(function (picture) {
+      var scale = Math.min(1, longest / Math.max(picture.width, picture.height));
+      var canvas = document.createElement('canvas');
+      canvas.width = Math.max(1, Math.round(picture.width * scale));
+      canvas.height = Math.max(1, Math.round(picture.height * scale));
+      canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
+      var type = format === 'keep' ? file.type : 'image/' + format;
+      // a browser that cannot write what is asked for writes PNG: no gain for a photo
+      return new Promise(function (done) { canvas.toBlob(done, type, 0.6); }).then(function (made) {
+        if ((made && made.type === type) || file.type !== 'image/jpeg') { return made; }
+        return new Promise(function (done) { canvas.toBlob(done, 'image/jpeg', 0.6); });
+      });
+    }).then(function (made) {
+      if (!made || made.size >= file.size) { return file; }
+      var end = {'image/webp': '.webp', 'image/jpeg': '.jpg', 'image/png': '.png'}[made.type];
+      var small = new File([made], file.name.replace(/\.[^.]{1,5}$/, '') + end, {type: made.type});
+      before[small.name + small.size] = file.size;
+      return small;
+    }).catch(function () { return file; }); // what cannot be opened here travels as it is
+  }
+  function take(input) {
+    if (!canShrink() || !input.files.length) { show(); return; }
+    working = Promise.all([].map.call(input.files, smaller)).then(function (files) {
+      var put = new DataTransfer();
+      files.forEach(function (file) { put.items.add(file); });
+      input.files = put.files;
+    }).catch(function () { /* the box makes them smaller */ }).then(function () { working = null; show(); });
+    show();
+  }
+  function show() {
+    var files = chosen();
+    list.textContent = '';
+    files.forEach(function (file) {
+      var item = document.createElement('li'), was = before[file.name + file.size];
+      var weight = was ? say('was', {'%b': size(was), '%a': size(file.size)}) : size(file.size);
+      item.textContent = file.name + ' ' + weight + (perMb ? ', ' + cost(file.size) : '');
+      list.appendChild(item);
+    });
+    var sum = files.reduce(function (all, file) { return all + file.size; }, kept());
+    var total = form.querySelector('[data-sum]');
+    if (total) { total.textContent = cost(sum + Number(form.querySelector('[data-cost]').getAttribute('data-cost'))); }
+    var many = files.length + form.querySelectorAll('input[name=file]:checked').length > most;
+    var large = sum + text() > limit;
+    var words = room.querySelector('span');
+    words.textContent = many ? form.getAttribute('data-too-many') : large ? form.getAttribute('data-too-large') : say('used', {'%u': size(sum + text()), '%l': size(limit)});
+    room.className = many || large ? 'say bad' : 'hint';
+    room.setAttribute('role', many || large ? 'alert' : 'status');
+    return many || large;
+  }
+  function text() { return form.elements.body.value.length; }
+
+  inputs.forEach(function (input) { input.addEventListener('change', function () { take(input); }); });
+  form.addEventListener('change', function (event) { if (event.target.name === 'file') { show(); } });
+  form.addEventListener('submit', function (event) {
+    var button = event.submitter || document.activeElement;
+    if (working) {
+      event.preventDefault();
+      working.then(function () { button.click(); });
+    } else if (chosen().length && button && /^(send|attach)$/.test(button.value) && show()) {
+      event.preventDefault();
+      room.scrollIntoView();
+    }
+  }, true);
+
+  // --- a spoken message
+  var voice = form.querySelector('[data-voice]');
+  var media = navigator.mediaDevices;
+  if (!voice || !media || !media.getUserMedia || !window.MediaRecorder || !window.DataTransfer) { return; }
+  var MOST_SECONDS = 120, BITS = 16000;
+  var record = document.createElement('button'), told = document.createElement('p'), target = voice.querySelector('input');
+  var recorder = null, seconds = 0, clock = 0, count = 0;
+  record.type = 'button';
+  record.className = 'b';
+  record.textContent = voice.getAttribute('data-record');
+  told.className = 's';
+  told.setAttribute('role', 'status');
+  voice.appendChild(record);
+  voice.appendChild(told);
+  function tell(bytes) {
+    told.textContent = voice.getAttribute('data-said').replace('%s', seconds).replace('%b', size(bytes)) + (perMb ? ', ' + cost(bytes) : '');
+  }
+  function kind() {
+    return ['audio/webm;codecs=opus', 'audio/ogg;codecs=opus', 'audio/mp4'].filter(function (type) {
+      return !MediaRecorder.isTypeSupported || MediaRecorder.isTypeSupported(type);
+    })[0];
+  }
+  function begin(stream) {
+    var pieces = [], type = kind();
+    recorder = new MediaRecorder(stream, {mimeType: type, audioBitsPerSecond: BITS});
+    recorder.addEventListener('dataavailable', function (event) { pieces.push(event.data); });
+    recorder.addEventListener('stop', function () {
+      window.clearInterval(clock);
+      stream.getTracks().forEach(function (track) { track.stop(); });
+      recorder = null;
+      record.textContent = voice.getAttribute('data-record');
+      finish(new Blob(pieces, {type: type.split(';')[0]}), /ogg/.test(type) ? '.ogg' : /mp4/.test(type) ? '.m4a' : '.webm');
+    });
+    seconds = 0;
+    recorder.start();
+    record.textContent = voice.getAttribute('data-stop');
+    clock = window.setInterval(function () {
+      seconds += 1;
+      tell(seconds * BITS / 8);
+      if (seconds >= MOST_SECONDS && recorder) { recorder.stop(); }
+    }, 1000);
+  }
+  function finish(said, end) {
+    count += 1;
+    var file = new File([said], voice.getAttribute('data-name') + '-' + count + end, {type: said.type});
+    var put = new DataTransfer();
+    [].forEach.call(target.files, function (one) { put.items.add(one); });
+    put.items.add(file);
+    target.files = put.files;
+    var heard = voice.querySelector('audio') || voice.appendChild(document.createElement('audio'));
+    heard.controls = true;
+    heard.src = URL.createObjectURL(said);
+    tell(said.size);
+    show();
+  }
+  record.addEventListener('click', function () {
+    if (recorder) { recorder.stop(); return; }
+    media.getUserMedia({audio: true}).then(begin).catch(function () { told.textContent = voice.getAttribute('data-no'); });
+  });
+})();

@@ -1,0 +1,33 @@
+"""For the people who look after the box: a module for each screen."""
+
+from lokole.webmail.views.admin import (
+    board,
+    exchange,
+    first,
+    kept_apart,
+    limits,
+    log,
+    overview,
+    people,
+    person,
+    place,
+    registration,
+    storage,
+)
+from lokole.webmail.views.admin.desk import blueprint
+
+__all__ = [
+    "blueprint",
+    "board",
+    "exchange",
+    "first",
+    "kept_apart",
+    "limits",
+    "log",
+    "overview",
+    "people",
+    "person",
+    "place",
+    "registration",
+    "storage",
+]

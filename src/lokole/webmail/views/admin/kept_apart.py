@@ -1,0 +1,61 @@
+"""What could not be read: shown with its reason, its bytes for whoever can read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from flask import Response, abort, flash, redirect, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from lokole.mailbox import quarantine
+from lokole.webmail import access
+from lokole.webmail.pages import page
+from lokole.webmail.parts import parts
+from lokole.webmail.views.admin.desk import blueprint, note
+
+_CHUNK = 65_536
+
+
+@blueprint.get("/admin/quarantine")
+def kept_apart() -> str:
+    """What could not be read, with its reason; its letters' neighbours arrived."""
+    person = access.account()
+    with parts().ports.database.read() as tx:
+        rows = quarantine.list_quarantine(tx, person.tenant, limit=100, resolved_too=True)
+        return page(
+            "quarantine.html", tx, place="more", rows=rows, total=quarantine.count_quarantine(tx, person.tenant)
+        )
+
+
+@blueprint.get("/admin/quarantine/<int:no>/raw")
+def raw(no: int) -> Response:
+    """Its bytes as they came, to be kept as a file and never shown: nobody knows what they are."""
+    ports, person = parts().ports, access.account()
+    with ports.database.read() as tx:
+        found = quarantine.get_quarantined(tx, person.tenant, no)
+    if found.raw_ref is None or not found.raw_ref.startswith(f"{person.domain}/"):
+        abort(404)
+    answer = Response(_pieces(ports.blobs.open(found.raw_ref)), mimetype="application/octet-stream")
+    name = re.sub(r"[^a-z0-9-]", "", found.kind)
+    answer.headers["Content-Disposition"] = f'attachment; filename="kept-apart-{name}-{found.no}.bin"'
+    answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return answer
+
+
+@blueprint.post("/admin/quarantine/<int:no>/resolve")
+def resolve(no: int) -> AnyResponse:
+    """Seen: it no longer counts; its bytes stay."""
+    ports, person = parts().ports, access.account()
+    with ports.database.write() as tx:
+        quarantine.resolve(tx, person.tenant, no, ports.clock())
+        note(tx, "seen-apart", str(no))
+    flash("resolved")
+    return redirect(url_for("admin.kept_apart"), 303)
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        while piece := stream.read(_CHUNK):
+            yield piece

@@ -1,0 +1,215 @@
+"""Somebody makes themselves an address: language, how they are called, a free name, and a way in of their choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Blueprint, Response, abort, flash, jsonify, redirect, request, url_for
+from flask_babel import force_locale
+from markupsafe import Markup
+from werkzeug.wrappers import Response as AnyResponse
+
+from lokole.mail.errors import Refused
+from lokole.mail.model import Account, Contact, Email, TenantNo
+from lokole.mailbox import accounts, identity, letters, names, passwords, ways
+from lokole.mailbox.database import Connection
+from lokole.webmail import house, language, limits, zones
+from lokole.webmail.forms import SignUpForm, submitted
+from lokole.webmail.pages import page
+from lokole.webmail.parts import parts
+from lokole.webmail.pictures import picture_words
+from lokole.webmail.views.account import come_in_first_time
+from lokole.webmail.views.ways import NewPictures, NewPin, read_new_pictures, read_new_pin
+from lokole.webmail.words import gettext, locale
+
+blueprint = Blueprint("signup", __name__)
+
+Answer = str | AnyResponse | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The way in that a new person has chosen, as its hash."""
+
+    way: str
+    hashed: str
+
+
+@blueprint.route("/user/register", methods=["GET", "POST"])
+def register() -> Answer:
+    """The form; its buttons look for a free name, take one that was offered, or go on with a password, a PIN or pictures."""
+    tenant = _open_for()
+    form = submitted(SignUpForm) if request.method == "POST" else SignUpForm()
+    if request.method == "GET":
+        return _form_page(form)
+    # the script's field is empty without the script, and then there is a list
+    form.time_zone.data = next((zone for zone in request.form.getlist("time_zone") if zone), "")
+    _count()
+    taken = request.form.get("take", "")
+    if taken:
+        form.name.data = taken[:64]
+        return _form_page(form)
+    problem = _problem_with_name(tenant, form)
+    if "try" in request.form:
+        form.name.errors = [problem] if problem and form.name.data else []
+        return _form_page(form, offers=_offers(tenant, form), free=not problem and bool(form.name.data))
+    way = request.form.get("way", ways.PASSWORD)
+    if problem:
+        form.validate()
+        form.name.errors = [problem]
+        return _form_page(form, offers=_offers(tenant, form)), 400
+    if way == ways.PIN:
+        return _pin(tenant, form)
+    if way == ways.PICTURES_WAY:
+        return _pictures(tenant, form)
+    if not form.validate():
+        return _form_page(form), 400
+    hashed = passwords.hash_password(form.password.data or "", parts().settings.bcrypt_cost)
+    return _create(tenant, form, Secret(ways.PASSWORD, hashed))
+
+
+@blueprint.post("/user/names", endpoint="names")
+def names_free() -> Response:
+    """For the script of the form: whether a name is free, why not, and free ones near it."""
+    tenant = _open_for()
+    limits.count(parts().settings.name_questions, "names", request.remote_addr)
+    form = submitted(SignUpForm)
+    problem = _problem_with_name(tenant, form) if form.name.data else ""
+    free = gettext("%(name)s is free.", name=form.name.data) if form.name.data and not problem else ""
+    return jsonify(problem=problem, free=free, names=_offers(tenant, form))
+
+
+def _open_for() -> TenantNo:
+    tenant = parts().tenants.here
+    if tenant is None or not house.may_sign_up():
+        abort(404)
+    return tenant
+
+
+def _count() -> None:
+    """Looking for a name may be done more often than making an address, which is counted where one may come of it."""
+    settings = parts().settings
+    looking = "try" in request.form or "take" in request.form or request.form.get("p")
+    limits.count(
+        settings.name_questions if looking else settings.sign_ups,
+        "names" if looking else "sign-up",
+        request.remote_addr,
+    )
+
+
+def _form_page(form: SignUpForm, *, offers: list[str] | None = None, free: bool = False) -> str:
+    return page("register.html", form=form, offers=offers or [], free=free, zones=zones.choices(locale()))
+
+
+def _pin(tenant: TenantNo, form: SignUpForm) -> Answer:
+    match read_new_pin():
+        case NewPin(digits=str(digits)):
+            hashed = passwords.hash_password(digits, parts().settings.bcrypt_cost)
+            return _create(tenant, form, Secret(ways.PIN, hashed))
+        case wanted:
+            answer = page("choose_pin.html", pin=wanted, signing_up=form, action=url_for("signup.register"))
+            return (answer, 400) if wanted.form.errors else answer
+
+
+def _pictures(tenant: TenantNo, form: SignUpForm) -> Answer:
+    match read_new_pictures():
+        case NewPictures(secret=str(secret)):
+            hashed = passwords.hash_password(secret, parts().settings.bcrypt_cost)
+            return _create(tenant, form, Secret(ways.PICTURES_WAY, hashed))
+        case wanted:
+            answer = page(
+                "choose_pictures.html",
+                new=wanted,
+                signing_up=form,
+                action=url_for("signup.register"),
+                pictures=picture_words(),
+            )
+            return (answer, 400) if wanted.problem else answer
+
+
+def _create(tenant: TenantNo, form: SignUpForm, secret: Secret) -> Answer:
+    ports, settings = parts().ports, parts().settings
+    zone = form.time_zone.data or ""
+    try:
+        with ports.database.write() as tx:
+            now = ports.clock()
+            person = accounts.create_account(
+                tx,
+                tenant,
+                _own_name(form.name.data or ""),
+                password_hash=secret.hashed if secret.way == ways.PASSWORD else None,
+                now=now,
+                language=locale(),
+                time_zone=zone if language.known_zone(zone) else settings.time_zone,
+                display_name=form.called.data or "",
+            )
+            if secret.way != ways.PASSWORD:
+                ways.set_way(tx, person, secret.way, secret.hashed)
+            _welcome(tx, tenant, person, now)
+            come_in_first_time(tx, person, own=bool(form.own.data), way=secret.way)
+    except Refused as error:  # somebody was faster
+        form.name.errors = [_why_not(error)]
+        return _form_page(form, offers=_offers(tenant, form)), 400
+    flash("welcome")
+    return redirect(url_for("mailbox.inbox"), 303)
+
+
+def _problem_with_name(tenant: TenantNo, form: SignUpForm) -> str:
+    if not (form.name.data or "").strip():
+        return gettext("Please choose a name.")
+    try:
+        with parts().ports.database.read() as tx:
+            names.is_free(tx, tenant, _own_name(form.name.data or ""))
+    except Refused as error:
+        return _why_not(error)
+    return ""
+
+
+def _offers(tenant: TenantNo, form: SignUpForm) -> list[str]:
+    with parts().ports.database.read() as tx:
+        found = names.suggest_names(tx, tenant, form.called.data or "", wanted=_own_name(form.name.data or ""))
+    return [name for name in found if name != (form.name.data or "").strip().casefold()]
+
+
+def _own_name(text: str) -> str:
+    """The name, also when somebody typed their whole future address."""
+    name, _at, domain = text.strip().partition("@")
+    return name if domain.lower() in ("", parts().tenants.domain) else text.strip()
+
+
+def _why_not(error: Refused) -> str:
+    if error.code == "taken":
+        return gettext(
+            "Somebody here has this name already. Choose another one, for example with a second name or a number."
+        )
+    if error.code == "reserved":
+        return gettext("This name is kept for Lokole itself. Choose another one.")
+    return gettext(
+        "A name has letters without accents, digits, dots and dashes only, and begins with a letter or digit."
+    )
+
+
+def _welcome(tx: Connection, tenant: TenantNo, person: Account, now: datetime) -> None:
+    """The first letter that somebody finds, in their language; the organisation's own words where it has written some."""
+    settings = parts().settings
+    own = house.welcome_text(tx, tenant, person.language)
+    with force_locale(person.language):
+        subject, body = gettext("Welcome to Lokole"), ""
+        if own is not None:
+            subject = own[0] or subject
+            paragraphs = [part.strip() for part in own[1].replace("\r", "").split("\n\n") if part.strip()]
+            body = "".join(
+                Markup("<p>{}</p>").format(part).replace("\n", "<br>") for part in paragraphs
+            )  # format escapes
+        else:
+            body = page("welcome_letter.html", address=str(person.address))
+        email = Email(
+            sender=Contact(settings.welcome_from, "Lokole"),
+            to=(person.contact,),
+            subject=subject,
+            body=body,
+            sent_at=now,
+        )
+    id_ = identity.next_email_id(tx, parts().ports.origin)
+    letters.store_email(tx, tenant, email, id=id_, received_at=now, deliver_to=[person.no])

@@ -1,0 +1,51 @@
+"""A one-time password for somebody who forgot theirs, for the hands of one person.
+
+It stands on one answer to one form, covered until it is uncovered: in no address, message, cookie or log,
+and not in the browser's memory. Loading the answer again makes another one, which makes the first worthless.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, make_response, url_for
+
+from lokole.mail.model import Account, AccountNo
+from lokole.mailbox import accounts, audit, passwords, slips
+from lokole.mailbox.database import Connection
+from lokole.webmail import access
+from lokole.webmail.pages import page
+from lokole.webmail.parts import parts
+
+blueprint = Blueprint("slip", __name__)
+
+
+@blueprint.post("/admin/people/<int:no>/password")
+def make(no: int) -> Response:
+    """Make one; older ways in and sessions of the person end."""
+    ports = parts().ports
+    secret = slips.one_time_password(ports.entropy)
+    hashed = passwords.hash_password(secret, parts().settings.bcrypt_cost)
+    with ports.database.write() as tx:
+        person = _other(tx, no)
+        slips.issue_slip(tx, person, hashed)
+        audit.note_act(tx, access.account(), "slip", ports.clock(), subject=person.name)
+    with ports.database.read() as tx:
+        answer = make_response(
+            page(
+                "slip.html",
+                tx,
+                place="more",
+                person=person,
+                slip=secret,
+                days=slips.VALID_DAYS,
+                address=url_for("account.login", _external=True),
+            )
+        )
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _other(tx: Connection, no: int) -> Account:
+    found = accounts.get_account(tx, access.account().tenant, AccountNo(no))
+    if found.no == access.account().no:
+        abort(403)
+    return found

@@ -1,0 +1,261 @@
+"""Signing up and in by pictures in real Chromium, with scripts and without, on a telephone of 360 px; and the page out of reach.
+
+Screenshots lie in ``build/screenshots`` afterwards.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from lokole.mailbox import accounts
+from lokole.mailbox.migrate import migrate
+from tests.corpus import REPOSITORY
+from tests.e2e.test_browser import NARROW, Tab, tab
+from tests.servers_mail import chromium
+from tests.unit.webmail.conftest import PASSWORD, Box, make_box
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.e2e
+
+__all__ = ["make_box"]
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("schema") / "empty.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+class Served:
+    """The pages of a box on a port of this machine, until they are taken out of reach."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, box.app, threaded=True, request_handler=_Quiet)
+        self.base = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def served(make_box: Callable[..., Box]) -> Iterator[Served]:
+    made = Served(make_box())
+    yield made
+    made.stop()
+
+
+def touch(made: Tab, *words: str) -> None:
+    for word in words:
+        made.page.get_by_role("button", name=word, exact=True).click()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without-scripts"])
+def test_a_child_signs_up_and_enters_with_pictures(browser: Browser, served: Served, scripts: bool) -> None:
+    served.box.person("ruth")
+    with tab(browser, f"pictures-{'js' if scripts else 'plain'}", scripts=scripts, width=NARROW) as made:
+        page = made.page
+        made.go(served.base + "/user/register")
+        page.get_by_label("How are you called?").fill("Ruth Amba")
+        if scripts:
+            page.get_by_text("ruth.amba is free.").wait_for()
+            page.get_by_role("button", name="rutha").click()
+            page.get_by_text("rutha is free.").wait_for()
+        else:
+            page.get_by_role("button", name="Show free names").click()
+            page.get_by_role("button", name="rutha").click()
+        assert page.get_by_label("Name in Lokole").input_value() == "rutha"
+        made.look("free-name")
+        page.get_by_role("button", name="With pictures").click()
+        touch(made, "Sun", "Sun")
+        assert page.get_by_role("button", name="These are my pictures").is_disabled()
+        page.get_by_role("button", name="Begin again").click()
+        touch(made, "Bird", "House", "Moon")
+        made.look("chosen")
+        page.get_by_role("button", name="These are my pictures").click()
+        made.look("once-more")
+        touch(made, "Bird", "House", "Moon")
+        page.get_by_role("button", name="These are my pictures").click()
+        page.wait_for_url("**/email/inbox")
+        made.look("inbox")
+        page.get_by_role("button", name="Leave").click()
+        page.get_by_label("Name in Lokole").fill("rutha")
+        page.get_by_role("button", name="With my pictures").click()
+        before = page.get_by_role("button", name="Fish").bounding_box()
+        touch(made, "Bird", "House", "Moon")
+        assert page.get_by_role("button", name="Fish").bounding_box() == before
+        made.look("touched")
+        page.get_by_role("button", name="Enter", exact=True).click()
+        page.wait_for_url("**/email/inbox")
+        if scripts:
+            with served.box.ports.database.read() as tx:
+                person = accounts.find_account(tx, served.box.tenant, "rutha")
+            assert person is not None
+            assert person.time_zone == "Africa/Kinshasa"
+
+
+def test_a_password_can_be_seen_and_is_never_left_as_words(browser: Browser, served: Served) -> None:
+    with tab(browser, "see", scripts=True, width=NARROW) as made:
+        made.go(served.base + "/user/login")
+        field = made.page.get_by_label("Password or PIN")
+        field.fill("three small words")
+        made.page.get_by_role("button", name="Show").click()
+        assert field.get_attribute("type") == "text"
+        made.look("seen")
+        made.page.get_by_role("button", name="Cover").click()
+        assert field.get_attribute("type") == "password"
+
+
+def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: Browser, served: Served) -> None:
+    box = served.box
+    for name in ("mireille", "joseph"):
+        box.person(name)
+        box.letter(name, f"For {name} alone", read=True)
+    context = browser.new_context(viewport={"width": NARROW, "height": 740}, locale="en-GB")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    made = Tab(page, "reach", NARROW)
+
+    def enter(name: str, *, own: bool) -> None:
+        made.go(served.base + "/user/login")
+        page.get_by_label("Name in Lokole").fill(name)
+        page.get_by_label("Password or PIN").fill(PASSWORD)
+        if own:
+            page.get_by_label("This is my own telephone").check()
+        page.get_by_role("button", name="Enter", exact=True).click()
+        page.wait_for_url("**/email/inbox")
+
+    def kept() -> list[str]:
+        found: list[str] = page.evaluate(
+            "async () => { const all = []; for (const name of await caches.keys()) for (const one of await (await caches.open(name)).keys())"
+            " all.push(name + ' ' + new URL(one.url).pathname); return all.sort(); }"
+        )
+        return [one.split()[1] for one in found if one.startswith("lokole-pages")]
+
+    try:
+        enter("mireille", own=True)
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        made.go(served.base + "/email/inbox")
+        made.go(served.base + "/more")
+        page.wait_for_function("caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
+        assert "/more" not in kept()
+
+        context.set_offline(True)
+        made.go(served.base + "/email/inbox")
+        assert "For mireille alone" in page.content()
+        assert "The box is out of reach. You see this page as it was on" in page.content()
+        made.look("seen-before")
+        made.go(served.base + "/email/sent")
+        assert "The box is out of reach" in page.content()
+        made.look("never-seen")
+        context.set_offline(False)
+
+        # another person in the same browser: nothing of the first is there
+        enter_again = served.base + "/email/inbox"
+        made.go(enter_again)
+        page.get_by_role("button", name="Leave").click()
+        page.wait_for_url("**/user/login")
+        assert kept() == []
+        enter("joseph", own=True)
+        made.go(served.base + "/email/inbox")
+        page.wait_for_function("caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
+        # the session ends by itself: the next page is the door, and what was kept goes
+        box.later(days=30)
+        made.go(served.base + "/email/inbox")
+        page.wait_for_url("**/user/login**")
+        page.wait_for_function("caches.has('lokole-pages').then(there => !there)")
+        # a shared telephone keeps nothing
+        enter("mireille", own=False)
+        made.go(served.base + "/email/inbox")
+        made.go(served.base + "/email/sent")
+        assert kept() == []
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_of_people_has_a_fault_that_axe_sees(browser: Browser, served: Served, scheme: str) -> None:
+    script = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.skip("axe-core is not installed: run `make setup-test`")
+    axe = script.read_text()
+    served.box.person("chief", is_admin=True)
+    other = served.box.person("ruth")
+    context = browser.new_context(viewport={"width": NARROW, "height": 740}, color_scheme=scheme)  # type: ignore[arg-type]
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    faults: list[str] = []
+
+    def look(what: str) -> None:
+        page.evaluate(axe)
+        found = page.evaluate(
+            "axe.run().then(found => found.violations.map(v => v.id + ' ' + v.nodes.map(n => n.html).join(' | ')))"
+        )
+        faults.extend(f"{what}: {one}" for one in found)
+
+    try:
+        for path in ("/user/register", "/user/login", "/who", "/offline", "/"):
+            page.goto(served.base + path)
+            look(path)
+        page.goto(served.base + "/user/register")
+        page.get_by_label("Name in Lokole").fill("ruth")
+        page.get_by_role("button", name="Show free names").click()
+        look("names")
+        page.goto(served.base + "/user/register")
+        page.get_by_label("Name in Lokole").fill("zoe")
+        page.get_by_role("button", name="With pictures").click()
+        look("choose pictures")
+        page.goto(served.base + "/user/login")
+        page.get_by_label("Name in Lokole").fill("chief")
+        page.get_by_label("Password or PIN").fill("wrong")
+        page.get_by_role("button", name="Enter", exact=True).click()
+        page.get_by_text("That is not right.").wait_for()
+        look("wrong")
+        page.get_by_role("button", name="With my pictures").click()
+        look("pictures")
+        page.goto(served.base + "/user/login")
+        page.get_by_label("Name in Lokole").fill("chief")
+        page.get_by_label("Password or PIN").fill(PASSWORD)
+        page.get_by_role("button", name="Enter", exact=True).click()
+        page.wait_for_url("**/email/inbox")
+        for path in (
+            "/more",
+            "/user/profile",
+            "/user/sessions",
+            "/user/pin",
+            "/user/pictures",
+            "/user/password/change",
+            "/user/leave",
+            "/admin/doors",
+            f"/admin/people/{other.no}",
+        ):
+            page.goto(served.base + path)
+            look(path)
+        page.get_by_role("button", name="Make a one-time password").click()
+        page.locator("summary").click()
+        look("slip")
+    finally:
+        context.close()
+    assert faults == []

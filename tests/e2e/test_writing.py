@@ -1,0 +1,396 @@
+"""Writing in real Chromium on a telephone of 360 px: drafts, addresses, editor, photos, a spoken message; with scripts and without.
+
+The box runs in this process, with an injected clock. Screenshots lie in ``build/screenshots`` afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from werkzeug.serving import make_server
+
+from lokole.mail.slim import shrink_image
+from lokole.mailbox import accounts, drafts, letters
+from lokole.mailbox.options import set_option
+from tests.corpus import REPOSITORY
+from tests.servers_mail import chromium, free_port
+from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, empty_database, make_box
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, FilePayload, Page
+
+__all__ = ["empty_database", "make_box"]
+
+pytestmark = pytest.mark.e2e
+
+SCREENSHOTS = REPOSITORY / "build" / "screenshots"
+WIDTH = 360
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as started:
+        yield started
+
+
+@pytest.fixture
+def served(make_box: Callable[..., Box]) -> Iterator[tuple[Box, str]]:
+    box = make_box(shrink=shrink_image)
+    for name in ("mireille", "jeanne"):
+        box.person(name)
+    port = free_port()
+    server = make_server("127.0.0.1", port, box.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield box, f"http://127.0.0.1:{port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Tab:
+    """A telephone in somebody's hand, signed in as ``name``."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.wrong: list[str] = []
+        page.on("console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+
+    def write(self, path: str = "/email/new") -> Page:
+        self.page.goto(self.url + path, wait_until="load")
+        return self.page
+
+    def look(self, what: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"writing-{what}.png", full_page=True)
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= WIDTH, f"{what} is {wide} px wide"
+
+
+@contextmanager
+def tab(browser: Browser, url: str, *, scripts: bool) -> Iterator[Tab]:
+    context = browser.new_context(
+        java_script_enabled=scripts,
+        viewport={"width": WIDTH, "height": 740},
+        locale="en-GB",
+        permissions=["microphone", "clipboard-read", "clipboard-write"],
+    )
+    context.set_default_timeout(15_000)
+    try:
+        made = Tab(context.new_page(), url)
+        page = made.page
+        page.goto(f"{url}/user/login")
+        page.get_by_label("Name in Lokole").fill("mireille")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Enter").click()
+        page.wait_for_url("**/email/inbox")
+        yield made
+        assert [one for one in made.wrong if "400 (BAD REQUEST)" not in one and "409 (CONFLICT)" not in one] == []
+    finally:
+        context.close()
+
+
+def kept(box: Box) -> list[drafts.StoredDraft]:
+    with box.ports.database.read() as tx:
+        person = accounts.find_account(tx, box.tenant, "mireille")
+        assert person is not None
+        return drafts.list_drafts(tx, person)
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def sent_body(box: Box, no: int = 1) -> str:
+    with box.ports.database.read() as tx:
+        return letters.read_email(tx, box.tenant, no).email.body
+
+
+def photo(width: int = 3000, height: int = 2000) -> bytes:
+    image = Image.effect_noise((width, height), 60).convert("RGB")
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_a_letter_is_kept_and_gone_on_with(browser: Browser, served: tuple[Box, str], scripts: bool) -> None:
+    box, url = served
+    with tab(browser, url, scripts=scripts) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        letter = page.get_by_role("textbox", name="Letter")
+        if scripts:
+            letter.click()
+            page.keyboard.type("Dear Ruth")
+            until(lambda: bool(kept(box)))
+            page.get_by_text("Kept at 10:00.").wait_for()
+            page.keyboard.type(", the roof is ready")
+            page.goto(f"{url}/email/inbox")  # away without a word: the last seconds are kept as well
+            until(lambda: "the roof is ready" in kept(box)[0].typed.body)
+        else:
+            letter.fill("Dear Ruth, the roof is ready")
+            page.get_by_role("button", name="Keep for later").click()
+        made.write("/email/drafts")
+        made.look(f"drafts-{scripts}")
+        page.get_by_role("link", name="Go on writing to ruth@example.com").click()
+        assert "the roof is ready" in (letter.inner_text() if scripts else letter.input_value())
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+    assert kept(box) == []
+    assert "the roof is ready" in sent_body(box)
+
+
+def test_a_draft_of_the_editor_is_plain_text_without_scripts(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_role("textbox", name="Letter").click()
+        page.get_by_role("button", name="Bold").click()
+        page.keyboard.type("Dear Ruth")
+        page.get_by_role("button", name="Keep for later").click()
+        page.get_by_role("link", name="Go on", exact=False).first.click()
+        assert page.locator(".edit b").inner_text() == "Dear Ruth"
+    with tab(browser, url, scripts=False) as plain:
+        page = plain.write(f"/email/new?draft={kept(box)[0].no}")
+        assert page.get_by_role("textbox", name="Letter").input_value().strip() == "Dear Ruth"
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_a_mistake_in_an_address_is_mended_by_a_touch(browser: Browser, served: tuple[Box, str], scripts: bool) -> None:
+    box, url = served
+    with tab(browser, url, scripts=scripts) as made:
+        page = made.write()
+        to = page.get_by_label("To", exact=True)
+        to.fill("ruth@gmial.com, jeane, joe@")
+        if scripts:
+            page.get_by_label("Subject").click()  # leaving the field is enough
+        else:
+            page.get_by_role("button", name="Put it into the bag").click()
+        page.get_by_text("Nobody here is called “jeane”").wait_for()
+        made.look(f"addresses-{scripts}")
+        page.get_by_role("button", name="ruth@gmail.com?").click()
+        page.get_by_role("button", name=f"jeanne@{DOMAIN}?").click()
+        page.wait_for_function("document.getElementById('to').value.indexOf('jeanne@') > 0") if scripts else None
+        assert to.input_value() == f"ruth@gmail.com, jeanne@{DOMAIN}, joe@"
+        to.fill(f"ruth@gmail.com, jeanne@{DOMAIN}")
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+    with box.ports.database.read() as tx:
+        assert letters.count_letters(tx, box.tenant) == 1
+
+
+def test_the_editor_by_keyboard(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        page.get_by_label("Subject").focus()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Bold"
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("End")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Link"
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Bold"
+        page.keyboard.press("Enter")
+        page.keyboard.type("bold")
+        page.keyboard.press("Control+b")
+        page.keyboard.type(" plain ")
+        assert page.get_by_role("button", name="Bold").get_attribute("aria-pressed") == "false"
+        page.keyboard.press("Control+k")
+        page.keyboard.type("example.org/roof")
+        made.look("link")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Quotation").click()
+        page.keyboard.type("said")
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+    body = sent_body(box)
+    assert "<b>bold</b>" in body
+    assert re.search(r'<a href="https://example.org/roof"[^>]*>example.org/roof</a>', body)
+    assert re.search(r"<blockquote>.*said.*</blockquote>", body)
+
+
+def test_what_is_pasted_loses_its_looks_and_everything_that_runs(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        page.get_by_role("textbox", name="Letter").click()
+        page.evaluate(
+            """() => {
+              var data = new DataTransfer();
+              data.setData('text/html', '<style>b{}</style><p style="color:red" onclick="x()">One <strong>two</strong></p>'
+                + '<img src="/email/unread" onerror="x()"><ul><li>three</li></ul><a href="javascript:x()">four</a><script>x()</scr' + 'ipt>');
+              data.setData('text/plain', 'no');
+              document.querySelector('.edit').dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
+            }"""
+        )
+        inside = page.locator(".edit").inner_html()
+        for word in ("style", "onclick", "<img", "javascript", "<script"):
+            assert word not in inside
+        for word in ("<b>two</b>", "<li>three</li>", "four"):
+            assert word in inside
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+    assert "<b>two</b>" in sent_body(box)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_several_photos_go_out_small(browser: Browser, served: tuple[Box, str], scripts: bool) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 90)
+    large = photo()
+    with tab(browser, url, scripts=scripts) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        files: list[FilePayload] = [{"name": f"well{n}.jpg", "mimeType": "image/jpeg", "buffer": large} for n in (1, 2)]
+        page.get_by_label("Choose files").set_input_files(files)
+        if scripts:
+            page.get_by_text(re.compile(r"well1\.webp .* MB, now .* kB, about \d+ FC")).wait_for()
+            made.look("photos")
+            kept_bytes = page.evaluate("document.querySelector('input[name=files]').files[0].size")
+            assert kept_bytes < len(large) / 5
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+    with box.ports.database.read() as tx:
+        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+    assert [one.type for one in whole.attachments] == ["image/webp"] * 2
+    for one in whole.attachments:
+        assert max(Image.open(io.BytesIO(one.content)).size) == 640
+
+
+def test_too_many_bytes_are_said_before_anything_is_sent(
+    browser: Browser, make_box: Callable[..., Box], served: tuple[Box, str]
+) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        page.get_by_label("Choose files").set_input_files(
+            {"name": "film.mp4", "mimeType": "video/mp4", "buffer": b"x" * (11 * 2**20)}
+        )
+        page.get_by_text("These files are too large together.").wait_for()
+        page.get_by_role("button", name="Put it into the bag").click()
+        assert page.url.endswith("/email/new")
+        made.look("too-large")
+    with box.ports.database.read() as tx:
+        assert letters.count_letters(tx, box.tenant) == 0
+
+
+def test_a_spoken_message_is_recorded_sent_and_played(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_text("A spoken message").click()
+        page.get_by_role("button", name="Record", exact=True).click()
+        page.get_by_text(re.compile("2 seconds, ")).wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("Voice-1.webm").wait_for()
+        made.look("voice")
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/1")
+        page.locator("audio").evaluate(
+            "sound => new Promise((ok, no) => { sound.onloadeddata = ok; sound.onerror = no; sound.load(); sound.preload = 'auto'; })"
+        )
+        made.look("voice-letter")
+    with box.ports.database.read() as tx:
+        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+    (sound,) = whole.attachments
+    assert sound.type == "audio/webm"
+    assert sound.content.startswith(b"\x1aE\xdf\xa3")
+
+
+def test_without_a_microphone_a_recording_is_chosen(browser: Browser, served: tuple[Box, str]) -> None:
+    _box, url = served
+    with tab(browser, url, scripts=False) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_text("A spoken message").click()
+        field = page.get_by_label("Record or choose a recording")
+        assert field.get_attribute("accept") == "audio/*"
+        field.set_input_files({"name": "said.ogg", "mimeType": "audio/ogg", "buffer": b"OggS sound"})
+        made.look("voice-plain")
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/1")
+        assert page.locator("audio").count() == 1
+
+
+def test_the_pages_of_the_address_book_and_of_letters_fit_a_telephone(
+    browser: Browser, served: tuple[Box, str]
+) -> None:
+    _box, url = served
+    with tab(browser, url, scripts=False) as made:
+        page = made.write("/contacts")
+        page.get_by_label("Name", exact=True).fill("Ruth Namatovu")
+        page.get_by_label("Address", exact=True).fill("ruth@example.com")
+        page.get_by_role("button", name="Put into the book").click()
+        made.look("contacts")
+        page.get_by_role("link", name="Make a group").click()
+        page.get_by_label("Name of the group").fill("Choir")
+        page.get_by_label("People").fill("jeanne, ruth@example.com")
+        made.look("group")
+        page.get_by_role("button", name="Keep the group").click()
+        made.write("/user/letters")
+        page.get_by_label("contains").fill("news")
+        page.get_by_role("button", name="Make the rule").click()
+        made.look("letters")
+        assert page.get_by_text("When the sender contains “news”: put it into “Archive”").count() == 1
+
+
+def test_no_page_of_writing_keeps_anybody_out(browser: Browser, served: tuple[Box, str]) -> None:
+    """What axe-core finds against WCAG 2.2 AA, with the form in its worst state too; colours both ways."""
+    box, url = served
+    axe = (REPOSITORY / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("ruth@gmial.com, jeane, joe@")
+        page.get_by_label("Choose files").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"x"})
+        page.get_by_role("button", name="Attach, then choose more").click()
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.get_by_text("Nobody here is called").wait_for()
+        page.get_by_text("A spoken message").click()
+        page.get_by_role("button", name="Link").click()
+        found = _axe(page, axe)
+        no = box.letter("mireille")
+        for path in (
+            f"/email/new?action=reply_all&uid={no}",
+            f"/email/new?action=forward&uid={no}",
+            "/email/drafts",
+            f"/email/drafts/{kept(box)[0].no}/delete",
+            "/contacts",
+            "/contacts/groups",
+            "/user/letters",
+        ):
+            made.write(path)
+            found += [f"{path} {one}" for one in _axe(page, axe)]
+    assert found == []
+
+
+def _axe(page: Page, source: str) -> list[str]:
+    page.evaluate(source)
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        told = page.evaluate(
+            "axe.run(document, {resultTypes: ['violations']}).then(all => JSON.stringify(all.violations))"
+        )
+        found += [f"{scheme} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in json.loads(told)]
+    return found

@@ -1,0 +1,56 @@
+"""What a package brings is treated as the person has set it, once."""
+
+from __future__ import annotations
+
+from lokole.device.box import Box
+from lokole.device.importing import import_package
+from lokole.mail.model import Account, Contact, Email
+from lokole.mailbox import letter_options, lists, packages, rules
+from lokole.mailbox.letter_options import LetterOptions
+from lokole.mailbox.tenants import get_tenant
+from lokole.sync.records import EmailRecord
+from tests.unit.device.people import person
+
+
+def letter_to(people: list[Account], uid: str, **values: object) -> EmailRecord:
+    email = Email(
+        Contact("ruth@example.org", "Ruth"),
+        tuple(Contact(str(one.address)) for one in people),
+        **values,  # type: ignore[arg-type]
+    )
+    return EmailRecord(uid, email)
+
+
+def take(box: Box, *records: EmailRecord) -> None:
+    with box.ports.database.read() as tx:
+        row = get_tenant(tx, box.tenant)
+    import_package(
+        enumerate(records, start=1),
+        name="ab" * 32,
+        database=box.ports.database,
+        blobs=box.ports.blobs,
+        tenant=row,
+        clock=box.ports.clock,
+        entropy=box.ports.entropy,
+    )
+
+
+def test_a_letter_that_a_package_brings_follows_the_rules_of_each_and_is_answered_once(box: Box) -> None:
+    ann, bob = person(box, "ann"), person(box, "bob")
+    with box.ports.database.write() as tx:
+        rules.add_rule(tx, ann, "subject", "news", "move", "archive")
+        rules.add_rule(tx, ann, "subject", "news", "forward", "sister@town.org")
+        rules.add_rule(tx, bob, "from", "ruth", "star", "")
+        letter_options.set_options(tx, bob, LetterOptions(answer=True, answer_text="Back in May"))
+    news = letter_to([ann, bob], "ab" * 16, subject="News")
+    for _ in range(3):
+        take(box, news, letter_to([bob], "cd" * 16, subject="A list", automatic=True))
+    with box.ports.database.read() as tx:
+        assert [row.subject for row in lists.list_folder(tx, ann, "archive").rows] == ["News"]
+        assert [(row.subject, row.starred) for row in lists.list_folder(tx, bob, "inbox").rows] == [
+            ("A list", True),
+            ("News", True),
+        ]
+        assert [row.subject for row in lists.list_folder(tx, bob, "sent").rows] == ["Auto: News"]
+        assert [row.subject for row in lists.list_folder(tx, ann, "sent").rows] == ["Fwd: News"]
+        assert packages.count_waiting(tx, box.tenant, "up") == 2

@@ -1,0 +1,70 @@
+"""The line that a box says of itself: small, and the same while nothing is wrong."""
+
+from __future__ import annotations
+
+from lokole import __version__
+from lokole.adapters.sync_peer.in_process import InProcessExchange
+from lokole.device import health
+from lokole.device.box import Box
+from lokole.mailbox import outbound, quarantine, schema, visits
+from lokole.mailbox.options import set_option
+from lokole.sync import jsontext
+from lokole.sync.records import MAX_HEALTH_BYTES, HealthRecord
+from lokole.testing import FrozenClock
+from tests.unit.device.people import write
+
+QUIET = {"version": __version__, "reads": [0, 1, 2], "waiting": 0, "apart": 0, "missing": 0}
+
+
+def line(box: Box, free: int | None = None) -> dict[str, object]:
+    with box.ports.database.read() as tx:
+        return health.line(tx, box.row(), box.ports.clock(), free)
+
+
+def test_a_box_that_is_well_says_the_same_every_night(box: Box, clock: FrozenClock) -> None:
+    assert line(box) == QUIET
+    for _ in range(3):
+        write(box, "ann", "bob@example.org")
+        clock.advance(hours=24)
+        assert box.sync().result == "ok"
+        assert line(box) == QUIET
+    assert [line(box, free << 20)["free"] for free in (0, 1, 900, 1023, 1024, 3000)] == [0, 1, 512, 512, 1024, 2048]
+
+
+def test_what_is_wrong_stands_in_the_line(box: Box, clock: FrozenClock, peer: InProcessExchange) -> None:
+    write(box, "ann", "bob@example.org")
+    clock.advance(days=3)
+    with box.ports.database.write() as tx:
+        no = visits.start_visit(tx, box.tenant, clock())
+        visits.end_visit(tx, box.tenant, no, clock(), result="no-connection" * 9)
+        quarantine.quarantine(
+            tx, tenant=box.tenant, kind="record", source="", reason="", raw_ref=None, key="k", now=clock()
+        )
+        set_option(tx, box.tenant, "held_together", {"missing": 3, "letters": 1284, "at": 0})
+    clock.advance(hours=-1)
+    found = line(box, 2**50)
+    assert found == QUIET | {
+        "waiting": 1,
+        "apart": 1,
+        "missing": 3,
+        "free": 2**30,
+        "failed": "no-connectionno-connectionno-c",
+        "clock": True,
+    }
+    assert len(jsontext.write(found)) <= MAX_HEALTH_BYTES
+
+
+def test_a_line_is_sent_when_it_is_another_one_than_the_server_knows(box: Box) -> None:
+    def note(free: int) -> list[object]:
+        with box.ports.database.write() as tx:
+            health.note_health(tx, box.row(), box.ports.clock(), free << 20)
+            rows = outbound.waiting_records(tx, box.tenant, "up")
+            assert all(isinstance(row.record, HealthRecord) for row in rows)
+            return [row.record.body["free"] for row in rows if isinstance(row.record, HealthRecord)]
+
+    assert note(600) == [512]
+    with box.ports.database.write() as tx:
+        tx.execute(schema.outbound.update().values(state="delivered"))
+    assert note(700) == []
+    assert note(400) == [256]
+    assert note(700) == [512]

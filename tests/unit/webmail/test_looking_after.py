@@ -1,0 +1,280 @@
+"""An administrator looks after people: new ones, a list of them, what they may, one out of two, leaving, and the log of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from lokole.mailbox import accounts, audit, standing
+from tests.unit.webmail.conftest import PASSWORD, Box
+
+SLIP = re.compile(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b")
+
+
+def number(box: Box, name: str) -> int:
+    with box.ports.database.read() as tx:
+        found = accounts.find_account(tx, box.tenant, name)
+        assert found is not None
+        return found.no
+
+
+def acts(box: Box) -> list[tuple[str, str, str]]:
+    with box.ports.database.read() as tx:
+        return [(one.actor, one.act, one.subject) for one in audit.last_acts(tx, box.tenant)]
+
+
+def test_a_new_person_gets_a_slip_and_chooses_their_own_password(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people").follow("A new person")
+    browser.press("Make this person", name="Mireille@bolenge.lokole.ca", display_name="Mireille Ilunga", language="fr")
+    slip = SLIP.search(browser.text)
+    assert slip is not None
+    assert "mireille@bolenge.lokole.ca" in browser.text
+    assert browser.response.headers["Cache-Control"] == "no-store"
+    entered = box.browser().open("/user/login").press("Enter", name="mireille", password=slip[0])
+    assert entered.address == "/user/password/change"
+    assert acts(box) == [("chief", "made", "mireille")]
+    assert "Mireille Ilunga" in browser.open("/admin/people").text
+
+
+def test_a_wrong_new_name_is_said_and_what_was_typed_stays(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True)
+    for name, sentence in (
+        ("chief", "Somebody here has this name already."),
+        ("news", "This name is kept for Lokole itself."),
+        ("é à", "A name has letters without accents"),
+        ("", "A name has letters without accents"),
+    ):
+        browser.open("/admin/people/new").press("Make this person", name=name, display_name="Full Name")
+        assert browser.status == 400
+        assert sentence in browser.text
+        assert ("display_name", "Full Name") in browser.fields("/admin/people/new").fields
+    assert acts(box) == []
+
+
+def test_every_line_of_a_list_is_answered(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people/list")
+    browser.press(
+        "Make these people",
+        lines="name,full name,language\nmireille, Mireille Ilunga, fr\nchief\nà côté\n\njoseph;Joseph;xx\neve\na,b,c,d",
+    )
+    assert "Made: 2. Here already: 1. Wrong: 3." in browser.text
+    assert "Line 3: chief Somebody here has this name already." in browser.text
+    assert "Line 4: à côté A name has letters without accents" in browser.text
+    assert "Line 6: joseph;Joseph;xx This language is not spoken here." in browser.text
+    assert "Line 8: a,b,c,d A line has a name, a full name and a language." in browser.text
+    assert len(set(SLIP.findall(browser.text))) == 2
+    # the same list once more makes nobody
+    browser.open("/admin/people/list").press("Make these people", lines="mireille\neve")
+    assert "Made: 0. Here already: 2. Wrong: 0." in browser.text
+
+
+def test_a_list_may_be_a_file_of_a_spreadsheet(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people/list")
+    content = 'Name;Full name\r\nmireille;"Ilunga; Mireille"\r\njoseph;Joseph Nkéma\r\n'.encode("cp1252")
+    browser.press("Make these people", files=[("list.csv", content, "text/csv")])
+    assert "Made: 2." in browser.text
+    text = browser.open("/admin/people").text
+    assert "Ilunga; Mireille" in text
+    assert "Joseph Nkéma" in text
+
+
+def test_a_list_that_is_too_long_or_empty_is_not_begun(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people/list").press("Make these people", lines=" \n ")
+    assert (browser.status, "There is no line in the list." in browser.text) == (400, True)
+    browser.press("Make these people", lines="\n".join(f"p{n}" for n in range(101)))
+    assert (browser.status, "at most 100 people" in browser.text) == (413, True)
+    browser.press("Make these people", files=[("list.csv", b"x" * 200_001, "text/csv")])
+    assert (browser.status, "Take it in parts." in browser.text) == (413, True)
+    assert acts(box) == []
+
+
+def test_people_are_found_and_turned_over(make_box: Callable[..., Box]) -> None:
+    box = make_box(rows_per_page=2)
+    browser = box.signed_in("chief", is_admin=True)
+    for name in ("ada", "ben", "dora", "eve"):
+        box.person(name)
+    browser.open("/admin/people")
+    assert "1–2 of 5" in browser.text
+    assert "3–4 of 5" in browser.follow("Next").text
+    assert "5–5 of 5" in browser.follow("Next").text
+    assert "3–4 of 5" in browser.follow("Before").text
+    browser.press("Find", query="ev")
+    assert "eve@" in browser.text
+    assert "ada@" not in browser.text
+    assert "Nobody has this name" in browser.press("Find", query="nobody").text
+
+
+def test_after_the_paid_day_a_person_reads_and_writes_to_people_here(box: Box) -> None:
+    box.person("joseph")
+    writer = box.signed_in("mireille")
+    chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{number(box, 'mireille')}")
+    chief.press("Keep this", paid_until="2026-11-23")
+    assert "It is kept." in chief.text
+    assert dict(chief.fields(chief.address + "/standing").fields)["paid_until"] == "2026-11-23"
+    writer.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    assert "It is in the bag." in writer.text
+    assert "Letters into the world are paid until Tuesday 24 November, 00:00." in writer.open("/more").text
+    box.later(days=1)
+    assert "Your time for letters into the world ended." in writer.open("/more").text
+    writer.open("/email/new").press("send", to="ruth@example.com", body="My dear Ruth")
+    assert writer.status == 400
+    assert "Your time for letters into the world ended on 24 November 2026." in writer.text
+    assert dict(writer.fields("/email/new").fields)["body"] == "My dear Ruth"
+    writer.press("send", to="joseph", body="Hello")
+    assert "It was delivered." in writer.text
+    assert "Paid until 23 November 2026." in chief.open(f"/admin/people/{number(box, 'mireille')}").text
+    chief.press("Keep this", paid_until="")
+    writer.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    assert "It is in the bag." in writer.text
+
+
+def test_a_full_mailbox_is_said_with_what_to_do(box: Box) -> None:
+    writer = box.signed_in("mireille")
+    no = box.letter("mireille", body="<p>" + "x" * 120_000 + "</p>")
+    chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{number(box, 'mireille')}")
+    chief.press("Keep this", quota_mb="0,1")
+    assert "The letters take up all the room." in chief.text
+    writer.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    assert (writer.status, "Your letters take up all your room, 100 kB." in writer.text) == (400, True)
+    assert "Your letters take up 120 kB of 100 kB. Delete old ones" in writer.open("/more").text
+    box.letter("mireille", "Still arrives")
+    assert "Still arrives" in writer.open("/email/inbox").text
+    writer.open(f"/email/delete/{no}").press("Delete")
+    writer.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    assert "It is in the bag." in writer.text
+
+
+def test_wrong_days_and_numbers_are_named_beside_their_field(box: Box) -> None:
+    box.person("mireille")
+    no = number(box, "mireille")
+    chief = box.signed_in("chief", is_admin=True)
+    for field, value, sentence in (
+        ("paid_until", "tomorrow", "Write the day as year, month, day"),
+        ("paid_until", "9999-12-31", "Write the day as year, month, day"),
+        ("quota_mb", "much", "Write megabytes as a number"),
+        ("quota_mb", "nan", "Write megabytes as a number"),
+        ("quota_mb", "inf", "Write megabytes as a number"),
+        ("quota_mb", "-1", "Write megabytes as a number"),
+    ):
+        chief.open(f"/admin/people/{no}").press("Keep this", None, **{field: value})
+        assert (chief.status, sentence in chief.text) == (400, True), value
+        assert dict(chief.fields(f"/admin/people/{no}/standing").fields)[field] == value
+    assert acts(box) == []
+
+
+def test_who_writes_here_only_is_told_so(box: Box) -> None:
+    writer = box.signed_in("mireille")
+    no = number(box, "mireille")
+    chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{no}").press("Keep this", local_only="on")
+    writer.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    assert "You can write to people of this box." in writer.text
+    assert ("chief", "decided", "mireille") in acts(box)
+    # the tick is there, and taking it away counts
+    form = chief.open(f"/admin/people/{no}").fields(f"/admin/people/{no}/standing")
+    assert ("local_only", "on") in form.fields
+    chief.press("Keep this", local_only=[])
+    writer.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    assert "It is in the bag." in writer.text
+
+
+def test_deleting_somebody_is_asked_first_and_ends_their_session(box: Box) -> None:
+    mireille, joseph = box.signed_in("mireille"), box.signed_in("joseph")
+    joseph.open("/email/new").press("send", to="mireille", subject="To both", body="Hello")
+    no = number(box, "mireille")
+    chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{no}").follow("Delete this person")
+    before = box.fingerprint()
+    assert "Their letters are gone; whoever else has one of them keeps it." in chief.text
+    assert box.fingerprint() == before
+    chief.press("Delete")
+    assert "This person is no longer here." in chief.text
+    assert mireille.open("/email/inbox").address.startswith("/user/login")
+    assert box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD).status == 403
+    assert "To both" in joseph.open("/email/sent").text
+    assert "mireille@" not in chief.open("/admin/people").text
+    assert acts(box)[0] == ("chief", "deleted", "mireille")
+    assert chief.open(f"/admin/people/{no}").status == 404
+    chief.open("/admin/people/new").press("Make this person", name="mireille")
+    assert "Somebody here has this name already." in chief.text
+
+
+def test_two_addresses_of_one_person_become_one(box: Box) -> None:
+    box.person("mimi")
+    box.letter("mimi", "For Mimi")
+    mireille = box.signed_in("mireille")
+    chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{number(box, 'mimi')}")
+    chief.follow("Make one with somebody").press("Go on", into="nobody")
+    assert "Nobody else here has this name." in chief.text
+    chief.press("Go on", into="mireille")
+    assert "mimi@bolenge.lokole.ca becomes mireille@bolenge.lokole.ca." in chief.text
+    assert "For Mimi" not in mireille.open("/email/inbox").text
+    chief.press("Make them one")
+    assert "Letters to mimi arrive here, too." in chief.text
+    assert "For Mimi" in mireille.open("/email/inbox").text
+    mireille.open("/email/new").press("send", to="mimi", subject="To my old name", body="Hello")
+    assert "To my old name" in mireille.open("/email/inbox").text
+    # the old name opens the one mailbox, with the one password
+    box.browser().open("/user/login").press("Enter", name="mimi", password=PASSWORD)
+    assert acts(box)[0] == ("chief", "merged", "mimi")
+
+
+def test_an_administrator_is_first_no_longer_one(box: Box) -> None:
+    box.person("boss", is_admin=True)
+    no = number(box, "boss")
+    chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{no}")
+    assert "Delete this person" not in chief.text
+    token = chief.token()
+    for action in ("delete", "suspend"):
+        assert chief.post(f"/admin/people/{no}/{action}", {"csrf_token": token}).status == 403
+    assert chief.post(f"/admin/people/{no}/merge", {"csrf_token": token, "into": "chief"}).status == 403
+    own = number(box, "chief")
+    for action in ("delete", "merge"):
+        assert chief.post(f"/admin/people/{own}/{action}", {"csrf_token": token, "into": "boss"}).status == 403
+        assert chief.open(f"/admin/people/{own}/{action}").status == 403
+
+
+def test_the_log_says_who_did_what_and_no_secret(box: Box) -> None:
+    box.person("mireille")
+    chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{number(box, 'mireille')}")
+    chief.press("Make a one-time password")
+    slip = SLIP.search(chief.text)
+    assert slip is not None
+    chief.open(f"/admin/people/{number(box, 'mireille')}").press("Do not let mireille sign in")
+    chief.open("/admin").follow("Who did what")
+    assert "chief : may not sign in · mireille" in chief.text
+    assert "chief : one-time password · mireille" in chief.text
+    assert slip[0] not in chief.text
+    assert slip[0] not in box.fingerprint()
+
+
+def test_every_screen_of_administration_is_for_administrators(box: Box) -> None:
+    box.person("joseph")
+    other = box.signed_in("mireille").open("/more")
+    token, before = other.token(), box.fingerprint()
+    rules = [rule for rule in box.app.url_map.iter_rules() if rule.endpoint.startswith("admin.")]
+    assert len(rules) > 20
+    for rule in rules:
+        address = str(rule).replace("<int:no>", str(number(box, "joseph"))).replace("<action>", "suspend")
+        for method in ("GET", "POST"):
+            if method in (rule.methods or ()):
+                answer = other.open(address) if method == "GET" else other.post(address, {"csrf_token": token})
+                assert answer.status == 403, f"{method} {address}"
+                away = box.browser()
+                away.open(address) if method == "GET" else away.post(address, {"csrf_token": token})
+                assert away.status in (400, 401) or away.address.startswith("/user/login"), f"{method} {address}"
+    assert box.fingerprint() == before
+
+
+def test_the_list_of_people_shows_who_said_yes(box: Box) -> None:
+    mireille, joseph = box.signed_in("mireille"), box.signed_in("joseph")
+    assert "Nobody is in the list yet" in joseph.open("/users").text
+    mireille.open("/users").press("Put me in the list")
+    assert "You are in the list of people." in mireille.text
+    assert "mireille@bolenge.lokole.ca" in joseph.open("/users").text
+    joseph.follow("Write to mireille")
+    assert dict(joseph.fields("/email/new").fields)["to"] == "mireille@bolenge.lokole.ca"
+    mireille.open("/users").press("Take me out")
+    assert "mireille@" not in joseph.open("/users").text
+    with box.ports.database.read() as tx:
+        person = accounts.find_account(tx, box.tenant, "mireille")
+        assert person is not None
+        assert standing.get_standing(tx, person).listed is False

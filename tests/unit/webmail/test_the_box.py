@@ -1,0 +1,390 @@
+"""How the box is and how it works: health in one sentence each, limits and cost, the place, storage, its place at a server, the first visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import update
+
+from lokole.mail.errors import LokoleError, Refused, Temporary
+from lokole.mailbox import audit, options, quarantine, schema, visits
+from lokole.mailbox.allowances import BoxLimits, box_limits
+from lokole.webmail import setting_up
+from lokole.webmail.parts import Room
+from tests.unit.webmail.browser import Browser
+from tests.unit.webmail.conftest import DOMAIN, Box
+
+LARGE = Room(free=10**10, total=3 * 10**10, database=5_000_000, files=70_000_000)
+
+
+def visit(box: Box, result: str = "ok", **values: int) -> None:
+    with box.ports.database.write() as tx:
+        no = visits.start_visit(tx, box.tenant, box.clock[0])
+        visits.end_visit(tx, box.tenant, no, box.clock[0], result=result, **values)
+
+
+def state(box: Box, state: str) -> None:
+    with box.ports.database.write() as tx:
+        tx.execute(update(schema.tenant).where(schema.tenant.c.no == box.tenant).values(state=state))
+
+
+def chief(box: Box, address: str = "/admin") -> Browser:
+    return box.signed_in("chief", is_admin=True).open(address)
+
+
+# --- health --------------------------------------------------------------------------------------
+
+
+def test_nights_without_contact_are_counted_and_said_with_what_to_do(box: Box) -> None:
+    browser = chief(box)
+    visit(box)
+    box.later(hours=49)
+    visit(box, "no-link")
+    assert "No network." in browser.open("/admin").text
+    box.later(hours=24)
+    assert "No contact for 3 nights. Look whether the modem has power" in browser.open("/admin").text
+    visit(box)
+    assert "All good." in browser.open("/admin").text
+
+
+def test_a_box_that_never_got_through_says_no_contact_too(box: Box) -> None:
+    browser = chief(box)
+    visit(box, "no-link")
+    box.later(hours=51)
+    visit(box, "no-link")
+    assert "No contact for 2 nights." in browser.open("/admin").text
+
+
+def test_a_nearly_full_disk_is_said(make_box: Callable[..., Box]) -> None:
+    rooms = [Room(free=150_000_000, total=32 * 10**9)]
+    box = make_box(room=lambda _whole: rooms[0])
+    visit(box)
+    browser = chief(box)
+    assert "The disk is nearly full: 150 MB are free. Letters are still taken in." in browser.text
+    assert browser.follow("See what takes the room").address == "/admin/storage"
+    rooms[0] = Room(free=10**9, total=32 * 10**9)
+    assert "nearly full" in browser.open("/admin").text
+    rooms[0] = Room(free=90_000_000, total=120_000_000)  # a small disk, most of it free
+    assert "All good." in browser.open("/admin").text
+
+
+def test_a_clock_before_the_last_exchange_is_doubted(box: Box) -> None:
+    visit(box)
+    box.later(minutes=-4)
+    browser = chief(box)
+    assert "clock" not in browser.text
+    box.later(days=-30)
+    browser = box.enter("chief").open("/admin")
+    assert "The clock of the box may be wrong. It says Saturday 24 October" in browser.text
+
+
+def test_a_box_without_a_place_at_a_server_says_so(make_box: Callable[..., Box]) -> None:
+    box = make_box(register=lambda code, server: ("d", "x.example.org"))
+    state(box, "waiting")
+    browser = chief(box)
+    assert "This box is not registered yet. Letters to people here arrive." in browser.text
+    assert browser.follow("Register it").address == "/admin/registration"
+
+
+def test_the_worst_comes_first_and_everything_is_said(make_box: Callable[..., Box]) -> None:
+    box = make_box(room=lambda _whole: Room(free=1000, total=10**10))
+    visit(box, "no-link")
+    with box.ports.database.write() as tx:
+        quarantine.quarantine(tx, tenant=box.tenant, kind="record", source="s", reason="r", raw_ref=None, key="k",
+                              now=box.clock[0])  # fmt: skip
+    text = chief(box).text
+    places = [text.index(said) for said in ("No network.", "nearly full", "1 thing was kept apart.")]
+    assert places == sorted(places)
+    assert "All good." not in text
+
+
+# --- kept apart ----------------------------------------------------------------------------------
+
+
+def test_bytes_kept_apart_come_as_a_file_to_administrators_only(box: Box) -> None:
+    box.ports.blobs.put(f"{DOMAIN}/bad-1", iter([b"<script>x</script>"]))
+    box.ports.blobs.put("another.example.org/bad-2", iter([b"not yours"]))
+    with box.ports.database.write() as tx:
+        for key, ref in (("a", f"{DOMAIN}/bad-1"), ("b", "another.example.org/bad-2")):
+            quarantine.quarantine(tx, tenant=box.tenant, kind="record", source="s", reason="r", raw_ref=ref, key=key,
+                                  now=box.clock[0])  # fmt: skip
+    browser = chief(box, "/admin/quarantine")
+    addresses = [href for words, href in browser.links if "as a file" in words]
+    browser.open(addresses[1])
+    assert browser.response.get_data() == b"<script>x</script>"
+    headers = browser.response.headers
+    assert headers["Content-Type"].startswith("application/octet-stream")
+    assert headers["Content-Disposition"] == 'attachment; filename="kept-apart-record-1.bin"'
+    assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert browser.open(addresses[0]).status == 404
+    assert box.signed_in("mireille").open(addresses[1]).status == 403
+
+
+# --- limits and cost -----------------------------------------------------------------------------
+
+
+def test_limits_are_kept_shown_and_hold(box: Box) -> None:
+    browser = chief(box).follow("Limits and cost")
+    browser.press(
+        "Keep this", letter_mb="0,05", most_files="1", letters_a_day="1", night_mb="3", cost_per_mb="120", currency="FC"
+    )
+    assert "It is kept." in browser.text
+    with box.ports.database.read() as tx:
+        assert box_limits(tx, box.tenant) == BoxLimits(50_000, 1, 1, 3_000_000)
+        assert [one.act for one in audit.last_acts(tx, box.tenant)] == ["price", "limits"]
+        assert options.get_option(tx, box.tenant, "cost_per_mb") == 120
+    fields = dict(browser.fields("/admin/limits").fields)
+    assert (fields["letter_mb"], fields["cost_per_mb"]) == ("0.05", "120")
+    writer = box.signed_in("mireille").open("/email/new")
+    writer.press("send", to="a@example.com", body="x", files=[("f", b"x" * 60_000, "text/plain")])
+    assert "Letters into the world carry up to 50 kB here. Take fewer or smaller files." in writer.text
+    writer.open("/email/new").press(
+        "send", to="a@example.com", body="x", files=[("f", b"x", "text/plain"), ("g", b"y", "text/plain")]
+    )
+    assert "Letters into the world carry up to 1 files here." in writer.text
+    assert "It is in the bag." in writer.open("/email/new").press("send", to="a@example.com", body="x").text
+    writer.open("/email/new").press("send", to="a@example.com", body="x")
+    assert "You have sent 1 letters into the world today. Keep this one and send it tomorrow." in writer.text
+
+
+def test_wrong_limits_are_named_and_nothing_is_kept(box: Box) -> None:
+    browser = chief(box, "/admin/limits")
+    for field, value in (("letter_mb", "31"), ("most_files", "many"), ("letters_a_day", "0"), ("night_mb", "inf"),
+                         ("cost_per_mb", "nan")):  # fmt: skip
+        browser.press("Keep this", None, **{field: value})
+        assert (browser.status, "Write a number" in browser.text) == (400, True), field
+        assert dict(browser.fields("/admin/limits").fields)[field] == value
+        browser.open("/admin/limits")
+    with box.ports.database.read() as tx:
+        assert audit.last_acts(tx, box.tenant) == []
+
+
+def test_nights_are_shown_in_bytes_and_in_money(box: Box) -> None:
+    visit(box, bytes_up=2_000_000, bytes_down=750_000)
+    browser = chief(box)
+    assert "2.8 MB" in browser.text
+    browser.open("/admin/limits").press("Keep this", cost_per_mb="120", currency="FC")
+    assert "330 FC 2.8 MB" in browser.open("/admin").text
+    assert "dotted line" not in browser.text
+    assert "Will cost about" not in browser.text
+    box.signed_in("mireille").open("/email/new").press("send", to="a@example.com", body="x" * 500_000)
+    browser.open("/admin/limits").press("Keep this", night_mb="3")
+    browser.open("/admin")
+    assert "In the bag 1 letter Will cost about 60 FC" in browser.text
+    assert "The dotted line is the limit for what leaves in one night, 360 FC." in browser.text
+
+
+# --- the place -----------------------------------------------------------------------------------
+
+
+def test_the_place_is_named_and_says_whom_to_ask(box: Box) -> None:
+    browser = chief(box).follow("The place and its languages")
+    browser.press("Keep this", place=" Bolenge  <b> ", contact="Dieudonné\nat the school")
+    assert "It is kept." in browser.text
+    assert "This is the Lokole of Bolenge <b>." in box.browser().open("/").text
+    assert "Whom to ask Dieudonné at the school" in box.browser().open("/about").text
+
+
+def test_only_chosen_languages_are_offered(box: Box) -> None:
+    browser = chief(box, "/admin/place")
+    assert "Français" in box.browser().open("/").text
+    browser.press("Keep this", languages=[])
+    assert (browser.status, "At least one language, please." in browser.text) == (400, True)
+    browser.open("/admin/place").press("Keep this", languages=["fr"], language="fr")
+    fresh = box.browser("en").open("/")
+    assert "lang=fr" in fresh.html
+    assert "English" not in fresh.text
+
+
+def test_without_a_server_what_is_about_one_is_hidden(make_box: Callable[..., Box]) -> None:
+    box = make_box(sync_now=None, next_departure=None)
+    browser = chief(box)
+    assert browser.status == 200
+    assert "All good." in browser.text
+    for hidden in ("Send now", "Change the hours", "Last nights", "Place at the server", "Limits and cost"):
+        assert hidden not in browser.text
+    assert browser.open("/admin/schedule").status == 404
+    assert browser.open("/admin/registration").status == 404
+
+
+# --- storage -------------------------------------------------------------------------------------
+
+
+def test_storage_says_what_takes_the_room_and_lets_go(make_box: Callable[..., Box]) -> None:
+    asked: list[object] = []
+
+    def room(whole: bool) -> Room:
+        asked.append(whole)
+        return LARGE
+
+    def tidy() -> int:
+        asked.append("tidy")
+        return 3
+
+    box = make_box(room=room, tidy=tidy)
+    visit(box)
+    browser = chief(box)
+    assert asked == [False]  # the overview weighs nothing
+    browser.follow("What takes the room")
+    for said in ("5 MB", "70 MB", "10 GB", "0 letters"):
+        assert said in browser.text
+    browser.press("Let go of it now")
+    assert asked == [False, True, "tidy", True]
+    assert "What nobody needs is gone." in browser.text
+
+
+# --- a place at a server -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [
+        (Refused("no", code="not-found"), 400, "The server does not know this code, or another box has used it."),
+        (Refused("no", code="key"), 409, "The server knows this box under another name already."),
+        (Refused("no", code="registered"), 409, "This box is registered already."),
+        (Refused("no", code="url"), 400, "Type the address of the server, which begins with https://."),
+        (Refused("no", code="http-400"), 400, "The server did not take this code."),
+        (Temporary("the server did not answer in time"), 503, "The server could not be reached."),
+        (
+            Temporary("the server's certificate is not valid at this time; is the clock of the box wrong?"),
+            503,
+            "The clock of the box may be wrong: it says Monday 23 November",
+        ),
+        (
+            Temporary("the server's certificate is not the one of its name"),
+            400,
+            "Another machine answers at this address.",
+        ),
+    ],
+)
+def test_a_registration_that_fails_says_what_to_do_and_keeps_the_code(
+    make_box: Callable[..., Box], error: LokoleError, status: int, sentence: str
+) -> None:
+    def fails(_code: str, _server: str | None) -> tuple[str, str]:
+        raise error
+
+    box = make_box(register=fails)
+    state(box, "waiting")
+    browser = chief(box, "/admin/registration").press("Register this box", code="ab-cd", server="https://x.example")
+    assert (browser.status, sentence in browser.text) == (status, True), browser.text
+    fields = dict(browser.fields("/admin/registration").fields)
+    assert (fields["code"], fields["server"]) == ("ab-cd", "https://x.example")
+    browser.press("Register this box", code=" ")
+    assert (browser.status, "Type the code that you were given." in browser.text) == (400, True)
+
+
+def test_a_registered_box_goes_on_under_its_new_domain_at_once(make_box: Callable[..., Box]) -> None:
+    given: list[tuple[str, str | None]] = []
+    boxes: list[Box] = []
+
+    def register(code: str, server: str | None) -> tuple[str, str]:
+        given.append((code, server))
+        with boxes[0].ports.database.write() as tx:
+            values = {"state": "claimed", "domain": "new.example.org", "device_id": "device-2"}
+            tx.execute(update(schema.tenant).where(schema.tenant.c.no == boxes[0].tenant).values(values))
+        return "device-2", "new.example.org"
+
+    boxes.append(make_box(register=register, server_url=lambda: "https://mail.example.org"))
+    box = boxes[0]
+    state(box, "waiting")
+    browser = chief(box, "/admin/registration")
+    assert "Server: https://mail.example.org" in browser.text
+    browser.press("Register this box", code=" ab cd ")
+    assert given == [("abcd", None)]
+    assert "This box is registered: its addresses end in @new.example.org." in browser.text
+    assert "name@new.example.org" in browser.open("/admin/people/new").text
+    writer = (
+        box.browser().open("/user/login").press("Enter", name="chief@new.example.org", password="three small words")
+    )
+    assert writer.address == "/email/inbox"
+    with box.ports.database.read() as tx:
+        assert [(one.act, one.subject) for one in audit.last_acts(tx, box.tenant)] == [
+            ("registered", "new.example.org")
+        ]
+
+
+# --- the first visit -----------------------------------------------------------------------------
+
+
+def new_box(make_box: Callable[..., Box], **ports: object) -> Box:
+    box = make_box(register=lambda code, server: ("device-1", DOMAIN), **ports)
+    state(box, "waiting")
+    with box.ports.database.write() as tx:
+        options.set_option(tx, box.tenant, setting_up.OPTION, setting_up.STEPS[0])
+    return box
+
+
+def test_the_first_administrator_is_led_through_and_never_again(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", is_admin=True)
+    assert browser.address == "/admin/first"
+    assert "Setting up the box, step 1 of 4" in browser.text
+    browser.press("Keep this", place="Bolenge")
+    assert "step 2 of 4" in browser.text
+    browser.press("Keep these hours", hours="99")
+    assert (browser.status, "Write hours from 0 to 23" in browser.text) == (400, True)
+    browser.press("Keep these hours", hours="3")
+    assert "step 3 of 4" in browser.text
+    # the power is gone: it goes on where it was
+    again = box.enter("chief")
+    assert "step 3 of 4" in again.text
+    again.press("Later")
+    assert "step 4 of 4" in again.text
+    again.press("Keep this", most_files="0")
+    assert again.status == 400
+    again.press("Keep this", most_files="3")
+    assert (again.address, "The box is ready." in again.text) == ("/admin", True)
+    assert "This box is not registered yet." in again.text
+    assert "This is the Lokole of Bolenge." in box.browser().open("/").text
+    with box.ports.database.read() as tx:
+        assert options.get_option(tx, box.tenant, "schedule") == {"hours": [3], "days": None}
+        assert box_limits(tx, box.tenant).files == 3
+    assert again.open("/admin/first").status == 404
+    assert (
+        again.post("/admin/first", {"csrf_token": again.open("/admin/limits").token(), "step": "place"}).status == 404
+    )
+    assert box.enter("chief").address == "/email/inbox"
+
+
+def test_an_old_form_of_the_first_visit_changes_nothing(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", is_admin=True)
+    form = dict(browser.fields("/admin/first").fields)
+    browser.press("Keep this", place="Bolenge")
+    browser.post("/admin/first", form | {"place": "Elsewhere"})
+    assert "step 2 of 4" in browser.text
+    browser.post("/admin/first", form | {"later": "yes"})
+    assert "step 2 of 4" in browser.text
+    assert "Bolenge" in box.browser().open("/").text
+
+
+def test_the_code_is_typed_during_the_first_visit(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", is_admin=True)
+    for _ in range(2):
+        browser.press("Later")
+    browser.press("Register this box", code="")
+    assert "Type the code that you were given." in browser.text
+    browser.press("Register this box", code="abcd")
+    assert "step 4 of 4" in browser.text
+
+
+def test_a_box_without_a_server_has_two_steps_to_set_up(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box, sync_now=None)
+    box.app.extensions["lokole"] = replace(
+        box.app.extensions["lokole"], ports=replace(box.app.extensions["lokole"].ports, register=None)
+    )
+    browser = box.signed_in("chief", is_admin=True).press("Later")
+    assert "step 4 of 4" in browser.text
+    browser.press("Later")
+    assert "The box is ready." in browser.text
+
+
+def test_others_are_not_led_through_the_set_up(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("mireille")
+    assert browser.address == "/email/inbox"
+    assert browser.open("/admin/first").status == 403
