@@ -123,6 +123,7 @@ def test_a_letter_on_its_way_is_not_emptied(world: World) -> None:
 
 def test_a_deletion_that_the_other_end_does_not_know_yet_is_not_emptied(world: World) -> None:
     with world.database.write() as tx:
+        accounts.set_password(tx, world.ann, "hash")
         accounts.set_roaming(tx, world.ann, True)
         ann = accounts.get_account(tx, world.tenant, world.ann.no)
         no = world.incoming(tx, [ann])

@@ -63,6 +63,7 @@ def test_renaming_moves_no_letter(world: World) -> None:
 
 def test_the_letters_of_a_folder_that_goes_are_in_the_archive(world: World) -> None:
     with world.database.write() as tx:
+        accounts.set_password(tx, world.ann, "hash")
         accounts.set_roaming(tx, world.ann, True)
         ann = accounts.get_account(tx, world.tenant, world.ann.no)
         made = folders.create_folder(tx, ann, "Water", world.entropy, "device-1")
@@ -89,6 +90,7 @@ def test_what_a_roaming_person_does_to_a_folder_is_known_at_the_other_end(world:
     with world.database.write() as tx:
         folders.create_folder(tx, world.bob, "Nobody's business", world.entropy, "device-1")
         assert _told(tx, world) == []
+        accounts.set_password(tx, world.ann, "hash")
         accounts.set_roaming(tx, world.ann, True)
         ann = accounts.get_account(tx, world.tenant, world.ann.no)
         made = folders.create_folder(tx, ann, "Water", world.entropy, "device-1")

@@ -26,7 +26,7 @@ ARGUMENTS = {
     "no": LETTER,
     "n": FILE,
     "number": NOBODYS,  # of a page of a list, or of an uncounted picture of the page
-    "code": NOBODYS,  # a language, or one of one's own folders: nobody else's is found (test_folder_pages.py)
+    "code": NOBODYS,  # a language, or one of one's own folders: nobody else's is found (test_folders.py)
     "kind": NOBODYS,  # one of one's own ways of signing in
     "name": NOBODYS,  # a file of the pages themselves
     "action": NOBODYS,
