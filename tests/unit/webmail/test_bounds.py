@@ -127,14 +127,14 @@ def test_a_large_picture_is_offered_and_a_small_one_shown(box: Box) -> None:
 
 def test_the_way_of_a_written_letter_is_told_for_each_of_its_people(box: Box) -> None:
     browser = box.signed_in("mireille")
-    people = "ruth@example.com, jeanne@gmial.com, joseph@example.com"
+    people = "ruth@example.com, jeanne@example.net, joseph@example.com"
     browser.open("/email/new").press("send", to=people, subject="News", body="Hello")
     browser.open("/email/1")
     assert "It is in the bag. Leaves tonight at 02:00." in browser.text
     with box.ports.database.write() as tx:
         for address, state, reason in (
             ("ruth@example.com", DeliveryState.AT_SERVER, ""),
-            ("jeanne@gmial.com", DeliveryState.REFUSED, "nobody"),
+            ("jeanne@example.net", DeliveryState.REFUSED, "nobody"),
         ):
             recipients.set_recipient_state(tx, box.tenant, 1, address, state, reason, 1)
     browser.open("/email/1")
