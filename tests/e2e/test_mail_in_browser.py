@@ -228,13 +228,13 @@ def test_letters_are_found_by_filters(browser: Browser, site: str, scripts: bool
 def test_the_way_of_a_letter_and_the_sheets_to_print(browser: Browser, site: str, box: Box) -> None:
     with tab(browser, site, "way", scripts=False) as mine:
         mine.go("/email/new")
-        mine.page.get_by_label("To", exact=True).fill("ruth@example.com, jeanne@gmial.com")
+        mine.page.get_by_label("To", exact=True).fill("ruth@example.com, jeanne@example.net")
         mine.page.get_by_label("Subject").fill("Bonjour de Bolenge")
         mine.page.locator("textarea").fill("Bonjour Ruth")
         mine.press("Put it into the bag")
         (no,) = _numbers(mine, "Bonjour de Bolenge")
         with box.ports.database.write() as tx:
-            recipients.set_recipient_state(tx, box.tenant, no, "jeanne@gmial.com", DeliveryState.REFUSED, "nobody", 1)
+            recipients.set_recipient_state(tx, box.tenant, no, "jeanne@example.net", DeliveryState.REFUSED, "nobody", 1)
         mine.go(f"/email/{no}", "way")
         assert "Nobody there has this name." in mine.page.inner_text("article")
         assert mine.page.locator("ol.way").count() == 2
