@@ -262,7 +262,7 @@ def read(ada: Tab, village: Village, subject: str) -> None:
     assert row.count() == 1
     row.get_by_text(f"Re: {subject}").click()
     page.wait_for_url(re.compile(r"/email/\d+$"))
-    shown = page.frame_locator("iframe").locator("body")
+    shown = page.frame_locator(".paper > iframe").locator("body")
     assert "I come on Sunday." in shown.inner_text()
     ada.look("answer")
     ada.go(f"{village.device}/email/inbox")

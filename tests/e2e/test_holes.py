@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,18 @@ from sqlalchemy import delete, update
 
 from lokole import __version__
 from lokole.mail.model import Contact, DeliveryState, Email, EmailNo
-from lokole.mailbox import accounts, letters, lists, packages, quarantine, recipients, schema, tenants
+from lokole.mailbox import (
+    accounts,
+    deleted,
+    folders,
+    letters,
+    lists,
+    packages,
+    quarantine,
+    recipients,
+    schema,
+    tenants,
+)
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.options import get_option
 from lokole.ports.identity import Caller
@@ -184,6 +196,48 @@ def test_what_somebody_with_roaming_on_does_is_seen_at_both_ends(place: Village)
         (row,) = lists.list_folder(tx, ann, "inbox").rows
     assert row.read
     assert row.starred
+
+
+def test_the_own_folders_of_somebody_with_roaming_on_and_what_lies_in_them_are_known_at_both_ends(
+    place: Village,
+) -> None:
+    ann = person(place.box, "ann")
+    with place.box.ports.database.write() as tx:
+        accounts.set_password(tx, ann, "$2b$12$" + "a" * 53)
+        accounts.set_roaming(tx, ann, True)
+    letter_for_ann(place, 1)
+    place.box.sync()
+    ann, origin = person(place.box, "ann"), place.box.row().device_id
+    with place.box.ports.database.write() as tx:
+        made = folders.create_folder(tx, ann, "Santé", place.box.ports.entropy, origin)
+        (row,) = lists.list_folder(tx, ann, "inbox").rows
+        lists.set_flag(tx, ann, row.no, "folder", made.id, origin)
+    place.box.sync()
+    with place.server.ports.database.write() as tx:
+        tenant = tenants.find_tenant(tx, domain="village.lokole.test")
+        assert tenant is not None
+        there = accounts.find_account(tx, tenant.no, "ann")
+        assert there is not None
+        assert folders.list_folders(tx, there) == [made]
+        assert [one.subject for one in lists.list_folder(tx, there, made.id).rows] == ["Letter 1"]
+        folders.rename_folder(tx, there, made.id, "Hôpital", "server")
+    place.box.sync()
+    with place.box.ports.database.write() as tx:
+        assert [one.name for one in folders.list_folders(tx, ann)] == ["Hôpital"]
+        folders.delete_folder(tx, ann, made.id, origin)
+        lists.set_flag(tx, ann, row.no, "deleted", True, origin)
+    # thirty days without an exchange: the other end does not know of the deletion, so the letter stays
+    now = place.box.ports.clock()
+    for days in (0, 31):
+        assert deleted.empty_deleted(place.box.ports.database, place.box.tenant, now + timedelta(days=days)) == 0
+    place.box.sync()
+    with place.server.ports.database.read() as tx:
+        assert folders.list_folders(tx, there) == []
+        assert [one.no for one in deleted.list_deleted(tx, there).rows] != []
+    assert deleted.empty_deleted(place.box.ports.database, place.box.tenant, now + timedelta(days=32)) == 1
+    assert place.box.sync().result == "ok"
+    assert [missing for missing, _ in held(place)] == [0, 0]
+    assert inbox(place) == []
 
 
 def test_a_letter_written_in_town_leaves_from_there_and_stands_among_the_sent_on_the_box(place: Village) -> None:

@@ -478,8 +478,8 @@ MUTANTS = (
     Mutant(
         "a body is shown as it is stored",
         "webmail/views/letter.py",
-        "    safe = rewrite_cids(make_safe(email.body), (pictures or {}).get)\n",
-        "    safe = rewrite_cids(email.body, (pictures or {}).get)\n",
+        "    safe = rewrite_cids(make_safe(written[:most]), (pictures or {}).get)\n",
+        "    safe = rewrite_cids(written[:most], (pictures or {}).get)\n",
         ("tests/unit/webmail/test_reading.py",),
         "P15",
     ),
@@ -575,8 +575,8 @@ MUTANTS = (
     Mutant(
         "one person's flag is everybody's",
         "mailbox/entries.py",
-        "        .where(entry.c.account == account_no, entry.c.email == email_no)\n",
-        "        .where(entry.c.email == email_no)\n",
+        "update(entry).where(entry.c.account == account_no, entry.c.email == email_no)",
+        "update(entry).where(entry.c.email == email_no)",
         LISTS,
         "P17",
     ),

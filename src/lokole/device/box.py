@@ -19,6 +19,7 @@ from lokole.device.signer import RequestCounter, device_seed
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import DeviceId, SyncReport, TenantNo
 from lokole.mailbox.database import Connection, Database
+from lokole.mailbox.deleted import empty_deleted
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.tenants import TenantRow, add_tenant, get_tenant, list_tenants
@@ -141,8 +142,9 @@ class Box:
             note_health(tx, get_tenant(tx, self.tenant), self.ports.clock(), self.ports.free_bytes())
 
     def tidy(self) -> int:
-        """Let files go that no letter has named for weeks; returns how many."""
+        """Empty what was deleted long ago, and let files go that no letter has named for weeks; returns how many files."""
         row = self.row()
+        empty_deleted(self.ports.database, row.no, self.ports.clock())
         return sweep_unnamed(self.ports.database, self.ports.blobs, row.no, row.domain, self.ports.clock())
 
     def _leave(self) -> None:

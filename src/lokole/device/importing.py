@@ -19,7 +19,7 @@ from lokole.device import answers
 from lokole.mail.errors import BadPackage, Refused, Temporary
 from lokole.mail.html import make_safe
 from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
-from lokole.mailbox import accounts, letters, outbound, roaming
+from lokole.mailbox import accounts, folders, letters, outbound, roaming
 from lokole.mailbox.board import is_news
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.entries import deliver
@@ -127,6 +127,9 @@ class _Importer:
                     self.keep_apart("record", where, record.reason, key, record.raw, frame=frame)
                 case UnknownRecord():
                     self.keep_apart("unknown", source, f"kind {record.kind}", key, record.raw, frame=None)
+                case RequestRecord(kind=folders.REQUEST):
+                    with self._database.write() as tx:
+                        folders.take_folder(tx, self._tenant.no, record)
                 case RequestRecord():
                     reason = f"a request of a kind that is not known here: {record.kind[:40]}"
                     self.keep_apart("unknown", source, reason, key, b"", frame=None)

@@ -183,12 +183,12 @@ def recount(tx: Connection, tenant_no: int) -> None:
 def _change(tx: Connection, known: dict[str, Any], flag: str, value: bool | str, lamport: int, origin: str) -> None:
     assert flag in FLAGS
     tenant_no, account_no, email_no = known["tenant"], known["account"], known["email"]
-    tx.execute(
-        update(entry)
-        .where(entry.c.account == account_no, entry.c.email == email_no)
-        .values({flag: value, f"{flag}_lamport": lamport, f"{flag}_origin": origin})
-    )
-    after = known | {flag: value}
+    changed: dict[str, Any] = {flag: value, f"{flag}_lamport": lamport, f"{flag}_origin": origin}
+    if flag == "deleted" and not value and not known["folder"]:
+        # emptied here (deleted.py), put back at the other end: it needs a place where it is seen
+        changed["folder"] = FolderName.ARCHIVE.value
+    tx.execute(update(entry).where(entry.c.account == account_no, entry.c.email == email_no).values(changed))
+    after = known | changed
     if flag != "starred":
         for state, sign in ((known, -1), (after, 1)):
             if not state["deleted"]:

@@ -33,7 +33,8 @@ from lokole.mailbox.schema import (
     waiting,
 )
 
-_ON_ITS_WAY = (DeliveryState.WAITING.value, DeliveryState.AT_SERVER.value)
+#: states of a recipient that the letter has not reached yet
+ON_ITS_WAY = (DeliveryState.WAITING.value, DeliveryState.AT_SERVER.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def forgettable(tx: Connection, tenant_no: int, before: datetime, *, limit: int 
     kept = or_(
         exists().where(of_it, waiting.c.state != "delivered"),
         exists().where(of_it, waiting.c.package == package.c.no, package.c.changed_at >= moment),
-        exists().where(recipient.c.email == email.c.order_no, recipient.c.state.in_(_ON_ITS_WAY)),
+        exists().where(recipient.c.email == email.c.order_no, recipient.c.state.in_(ON_ITS_WAY)),
         exists().where(envelope.c.email == email.c.order_no, envelope.c.state == "unknown"),
         exists().where(quarantine.c.raw_ref == email.c.raw_ref, quarantine.c.resolved_at.is_(None)),
         exists().where(
@@ -77,8 +78,11 @@ def forgettable(tx: Connection, tenant_no: int, before: datetime, *, limit: int 
     return [Forgettable(one.no, None if one.raw_ref in shared else one.raw_ref) for one in letters]
 
 
-def forget_content(tx: Connection, tenant_no: int, numbers: Sequence[int]) -> None:
-    """Empty these letters: nobody has them any more, and they never wait again. May be repeated. What hangs on the board stays."""
+def forget_content(tx: Connection, tenant_no: int, numbers: Sequence[int], *, keep_entries: bool = False) -> None:
+    """Empty these letters: nobody has them any more, and they never wait again. May be repeated. What hangs on the board stays.
+
+    ``keep_entries`` leaves the rows that say who had them (``deleted.py``).
+    """
     hanging = select(post.c.email).where(
         post.c.tenant == tenant_no, post.c.email.in_(numbers), post.c.removed.is_(False)
     )
@@ -87,7 +91,7 @@ def forget_content(tx: Connection, tenant_no: int, numbers: Sequence[int]) -> No
     if not numbers:
         return
     forget_letters(tx, numbers)
-    for table in (entry, address, attachment, waiting):
+    for table in (address, attachment, waiting) if keep_entries else (entry, address, attachment, waiting):
         tx.execute(delete(table).where(table.c.tenant == tenant_no, table.c.email.in_(numbers)))
     tx.execute(
         update(email)

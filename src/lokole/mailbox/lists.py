@@ -27,7 +27,10 @@ OUTBOX_CAP = 1000
 
 @dataclass(frozen=True, slots=True)
 class LetterRow:
-    """One line of a list. ``state`` stands in lists of written letters only: that of the recipient who is worst off."""
+    """One line of a list. ``state`` stands in lists of written letters only: that of the recipient who is worst off.
+
+    ``count`` is more than 1 where the line stands for a whole conversation (``conversations.py``).
+    """
 
     no: EmailNo
     id: EmailId
@@ -43,7 +46,9 @@ class LetterRow:
     read: bool
     starred: bool
     attachment_count: int
+    conversation: str
     state: DeliveryState | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class StoredEntry:
     deliveries: tuple[Delivery, ...]
 
 
-_COLUMNS = (
+COLUMNS = (
     email.c.order_no,
     email.c.id,
     entry.c.folder,
@@ -99,21 +104,22 @@ _COLUMNS = (
     entry.c.read,
     entry.c.starred,
     email.c.attachment_count,
+    email.c.conversation,
 )
-_ROWS: Select[Any] = (
-    select(*_COLUMNS)
+ROWS: Select[Any] = (
+    select(*COLUMNS)
     .select_from(entry)
     .join(email, email.c.order_no == entry.c.email)
     .where(entry.c.account == bindparam("account"), entry.c.deleted == false())
 )
-_SOME = _ROWS.where(entry.c.email.in_(bindparam("emails", expanding=True))).order_by(entry.c.email.desc())
-_IN_FOLDER = _ROWS.where(entry.c.folder == bindparam("folder"))
+_SOME = ROWS.where(entry.c.email.in_(bindparam("emails", expanding=True))).order_by(entry.c.email.desc())
+_IN_FOLDER = ROWS.where(entry.c.folder == bindparam("folder"))
 # "folder || ''" keeps SQLite from walking the whole inbox for it: the index of written letters is the short one
-_AMONG_SENT = and_(
+AMONG_SENT = and_(
     entry.c.written == true(),
     or_(*(entry.c.folder.concat("") == name.value for name in (FolderName.SENT, FolderName.INBOX))),
 )
-_WRITTEN = _ROWS.where(_AMONG_SENT)
+_WRITTEN = ROWS.where(AMONG_SENT)
 # the next columns of the same index, so that no row is looked at
 _NEWER: Select[Any] = (
     select(func.count())
@@ -121,7 +127,7 @@ _NEWER: Select[Any] = (
     .where(entry.c.account == bindparam("account"), entry.c.deleted == false(), entry.c.email > bindparam("first"))
 )
 _NEWER_IN_FOLDER = _NEWER.where(entry.c.folder == bindparam("folder"))
-_NEWER_WRITTEN = _NEWER.where(_AMONG_SENT)
+_NEWER_WRITTEN = _NEWER.where(AMONG_SENT)
 _TOTAL = select(folder_count.c.total).where(
     folder_count.c.account == bindparam("account"), folder_count.c.folder == bindparam("folder")
 )
@@ -163,15 +169,16 @@ _WORST_FIRST = (
 )
 
 
-def _paged(query: Select[Any]) -> tuple[Select[Any], Select[Any], Select[Any]]:
+def paged(query: Select[Any]) -> tuple[Select[Any], Select[Any], Select[Any]]:
+    """``query`` as :func:`turn` wants it: newest first, below ``before``, above ``after``."""
     newest_first = query.order_by(entry.c.email.desc()).limit(bindparam("limit"))
     before = query.where(entry.c.email < bindparam("before")).order_by(entry.c.email.desc()).limit(bindparam("limit"))
     after = query.where(entry.c.email > bindparam("after")).order_by(entry.c.email).limit(bindparam("limit"))
     return newest_first, before, after
 
 
-_FOLDER_PAGES = _paged(_IN_FOLDER)
-_WRITTEN_PAGES = _paged(_WRITTEN)
+_FOLDER_PAGES = paged(_IN_FOLDER)
+_WRITTEN_PAGES = paged(_WRITTEN)
 _OUTBOX_PAGES = tuple(
     query.limit(bindparam("limit"))
     for query in (
@@ -199,9 +206,9 @@ def list_folder(
     asked: dict[str, Any] = {"account": person.no, "limit": limit + 1}
     if not sent:
         asked["folder"] = str(folder)
-    found, older, newer = _turn(tx, _WRITTEN_PAGES if sent else _FOLDER_PAGES, asked, before, after, limit)
+    found, older, newer = turn(tx, _WRITTEN_PAGES if sent else _FOLDER_PAGES, asked, before, after, limit)
     total = tx.execute(_TOTAL, {"account": person.no, "folder": str(folder)}).scalar() or 0
-    rows = [_letter_row(row) for row in found]
+    rows = [letter_row(row) for row in found]
     start = _start(tx, rows, newer, _NEWER_WRITTEN if sent else _NEWER_IN_FOLDER, person, folder)
     if sent:
         rows = _with_states(tx, person, rows)
@@ -212,7 +219,7 @@ def list_outbox(
     tx: Connection, person: Account, *, before: int | None = None, after: int | None = None, limit: int = 20
 ) -> Page:
     """The person's letters that have not left the box for at least one recipient."""
-    found, older, newer = _turn(tx, _OUTBOX_PAGES, {"account": person.no, "limit": limit + 1}, before, after, limit)
+    found, older, newer = turn(tx, _OUTBOX_PAGES, {"account": person.no, "limit": limit + 1}, before, after, limit)
     rows = _with_states(tx, person, rows_of(tx, person, [row.email for row in found]))
     total = counts(tx, person).waiting
     start = None if newer is not None else (1 if rows else 0)
@@ -266,10 +273,10 @@ def rows_of(tx: Connection, person: Account, emails: Sequence[int]) -> list[Lett
     """The lines of these letters, as far as the person has them, newest first."""
     if not emails:
         return []
-    return [_letter_row(row) for row in tx.execute(_SOME, {"account": person.no, "emails": list(emails)})]
+    return [letter_row(row) for row in tx.execute(_SOME, {"account": person.no, "emails": list(emails)})]
 
 
-def _turn(
+def turn(
     tx: Connection,
     pages: Sequence[Select[Any]],
     asked: dict[str, Any],
@@ -292,6 +299,17 @@ def _turn(
     found = found[:limit]
     newer = EmailNo(found[0][0]) if before is not None and found else None
     return found, EmailNo(found[-1][0]) if further else None, newer
+
+
+def neighbours(tx: Connection, person: Account, folder: str, no: int) -> tuple[LetterRow | None, LetterRow | None]:
+    """The letters just newer and just older than ``no`` in a list."""
+    pages = _WRITTEN_PAGES if folder == FolderName.SENT else _FOLDER_PAGES
+    asked: dict[str, Any] = {"account": person.no, "limit": 1}
+    if folder != FolderName.SENT:
+        asked["folder"] = str(folder)
+    newer = tx.execute(pages[2], asked | {"after": no}).first()
+    older = tx.execute(pages[1], asked | {"before": no}).first()
+    return letter_row(newer) if newer else None, letter_row(older) if older else None
 
 
 def _start(
@@ -319,7 +337,7 @@ def _with_states(tx: Connection, person: Account, rows: list[LetterRow]) -> list
     ]
 
 
-def _letter_row(row: Row[Any]) -> LetterRow:
+def letter_row(row: Row[Any]) -> LetterRow:
     return LetterRow(
         no=EmailNo(row.order_no),
         id=EmailId(bytes(row.id)),
@@ -335,11 +353,15 @@ def _letter_row(row: Row[Any]) -> LetterRow:
         read=row.read,
         starred=row.starred,
         attachment_count=row.attachment_count,
+        conversation=row.conversation,
     )
 
 
 __all__ = [
+    "AMONG_SENT",
+    "COLUMNS",
     "OUTBOX_CAP",
+    "ROWS",
     "Counts",
     "LetterRow",
     "Page",
@@ -347,9 +369,13 @@ __all__ = [
     "attachment_of",
     "counts",
     "get_entry",
+    "letter_row",
     "list_folder",
     "list_in_state",
     "list_outbox",
+    "neighbours",
+    "paged",
     "rows_of",
     "set_flag",
+    "turn",
 ]

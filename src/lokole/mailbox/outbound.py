@@ -157,6 +157,19 @@ def count_outbound(tx: Connection, tenant_no: int, direction: str, kind: str) ->
     return int(tx.execute(query).scalar_one())
 
 
+def is_on_its_way(tx: Connection, tenant_no: int, record: OutboundRecord) -> bool:
+    """Whether the other end has not acknowledged a record of this kind and key yet, whichever way it goes."""
+    kind, key, _version = _place(record)
+    query = select(outbound.c.no).where(
+        outbound.c.tenant == tenant_no,
+        outbound.c.direction.in_(("up", "down")),
+        outbound.c.kind == kind,
+        outbound.c.key == key,
+        outbound.c.state != "delivered",
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def told_of(tx: Connection, tenant_no: int, direction: str, package: str) -> set[int]:
     """The numbers of the records of the package with this digest that the other end was, or will be, told about."""
     query = select(outbound.c.key).where(

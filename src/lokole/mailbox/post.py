@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.html import text_to_html
 from lokole.mail.model import Account, AccountNo, Address, Contact, Email, EmailNo
-from lokole.mailbox import contacts, letter_options, rules
+from lokole.mailbox import contacts, folders, letter_options, rules
 from lokole.mailbox.accounts import find_account_no, get_account
 from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.database import Connection
@@ -105,7 +105,7 @@ def _take_in(
             set_flag(tx, person, letter.no, "starred", True, origin)
         elif one.action == "move":
             # a folder that is gone meanwhile: the letter stays where it is seen
-            if one.target in {id for id, _name in rules.folders_to_move_to(tx, person)}:
+            if folders.is_folder(tx, person, one.target):
                 set_flag(tx, person, letter.no, "folder", one.target, origin)
         elif not email.automatic:
             passed_on[one.target] = None

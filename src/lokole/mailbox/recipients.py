@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Address, Delivery, DeliveryState
-from lokole.mailbox.database import Connection
-from lokole.mailbox.schema import envelope, recipient
+from lokole.mailbox.database import Connection, from_micros
+from lokole.mailbox.schema import envelope, package, recipient, waiting
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import storable
 from lokole.sync.records import ReceiptRecord
@@ -212,6 +213,22 @@ def move_waiting(tx: Connection, tenant_no: int, email_nos: Iterable[int], state
     rows = [{"letter": no} for no in email_nos]
     if rows:
         tx.execute(statement, rows)
+
+
+def left_at(tx: Connection, tenant_no: int, email_no: int) -> datetime | None:
+    """When the other end had the letter for good, as far as this end knows; None while it has not left."""
+    moment = tx.execute(
+        select(func.min(package.c.changed_at))
+        .join(waiting, waiting.c.package == package.c.no)
+        .where(
+            waiting.c.tenant == tenant_no,
+            waiting.c.email == email_no,
+            waiting.c.direction == "up",
+            waiting.c.state == "delivered",
+            package.c.state.in_(["held", "unpacked", "acknowledged"]),
+        )
+    ).scalar()
+    return None if moment is None else from_micros(moment)
 
 
 def deliveries(tx: Connection, tenant_no: int, email_no: int) -> list[Delivery]:

@@ -70,7 +70,7 @@ def set_flag(tx: Connection, person: Account, email_no: int, flag: str, value: b
     if person.roaming:
         column = entry.c[f"{flag}_lamport"]
         lamport = tx.execute(select(column).where(entry.c.account == person.no, entry.c.email == email_no)).scalar_one()
-        record = FlagRecord(wire_id(tx, person, email_no), person.name, flag, value, int(lamport), origin)
+        record = FlagRecord(wire_id(tx, person.tenant, email_no), person.name, flag, value, int(lamport), origin)
         outbound.put(tx, person.tenant, "down" if origin == SERVER_ORIGIN else "up", record)
     return True
 
@@ -86,11 +86,11 @@ def written_entries(tx: Connection, tenant_no: int, email_no: int) -> tuple[Entr
     return tuple(EntryState(row.name, row.folder, row.read, row.starred, written=True) for row in rows)
 
 
-def wire_id(tx: Connection, person: Account, email_no: int) -> EmailId:
-    """The name by which both ends know this letter of this person."""
+def wire_id(tx: Connection, tenant_no: int, email_no: int) -> EmailId:
+    """The name by which both ends know this letter."""
     row = tx.execute(select(email.c.id, email.c.uid).where(email.c.order_no == email_no)).one()
     travelled = tx.execute(
-        select(carried.c.id).where(carried.c.tenant == person.tenant, carried.c.email == email_no).limit(1)
+        select(carried.c.id).where(carried.c.tenant == tenant_no, carried.c.email == email_no).limit(1)
     ).scalar()
     if travelled is not None:
         return EmailId(bytes(travelled))

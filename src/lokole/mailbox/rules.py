@@ -10,7 +10,8 @@ from sqlalchemy import delete, func, insert, select
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, Address, Contact, Email, FolderName
 from lokole.mailbox.database import Connection
-from lokole.mailbox.schema import folder, rule
+from lokole.mailbox.folders import list_folders
+from lokole.mailbox.schema import rule
 from lokole.mailbox.words import fold, storable
 
 FIELDS = ("from", "to", "subject")
@@ -43,8 +44,7 @@ class Rule:
 
 def folders_to_move_to(tx: Connection, person: Account) -> list[tuple[str, str]]:
     """Ids and names of the folders a rule may put letters into: the archive, whose name the pages know, and the person's own."""
-    own = select(folder.c.id, folder.c.name).where(folder.c.tenant == person.tenant, folder.c.account == person.no)
-    return [(FolderName.ARCHIVE.value, ""), *((row.id, row.name) for row in tx.execute(own.order_by(folder.c.name)))]
+    return [(FolderName.ARCHIVE.value, ""), *((one.id, one.name) for one in list_folders(tx, person))]
 
 
 def list_rules(tx: Connection, person: Account) -> list[Rule]:

@@ -256,7 +256,9 @@ folder = Table(
     _tenant(),
     Column("account", Number, ForeignKey("account.no"), nullable=False),
     Column("id", String(32), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Text, nullable=False),  # empty: taken away, kept so that an older word of it brings nothing back
+    Column("lamport", BigInteger, nullable=False, server_default="0"),
+    Column("origin", String(64), nullable=False, server_default=""),
     UniqueConstraint("account", "id"),
 )
 

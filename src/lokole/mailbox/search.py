@@ -79,6 +79,24 @@ def search(
     return Page(tuple(rows_of(tx, person, found)), total, start, older, newer, more=len(first) > TOTAL_CAP)
 
 
+def word_candidates(
+    tx: Connection, person: Account, query: str, place: int | None, *, upwards: bool, limit: int
+) -> list[EmailNo]:
+    """Numbers of the person's letters with all words of ``query``: newest first below ``place``, or upwards from above it."""
+    asked = words(query)[:_MAX_WORDS]
+    if not asked:
+        return []
+    engine = tx.dialect.name
+    condition = (_fts_query if engine == "sqlite" else _ts_query)(person.no, asked)
+    newest, before_page, after_page = _PAGES[engine]
+    parameters: dict[str, Any] = {"account": person.no, "query": condition, "limit": limit}
+    if place is None:
+        return _numbers(tx, newest, parameters)
+    if upwards:
+        return _numbers(tx, after_page, parameters | {"after": place})
+    return _numbers(tx, before_page, parameters | {"before": place})
+
+
 def _numbers(tx: Connection, statement: TextClause, parameters: dict[str, Any]) -> list[EmailNo]:
     return [EmailNo(no) for no in tx.execute(statement, parameters).scalars()]
 
@@ -96,4 +114,4 @@ def _ts_query(account_no: int, asked: list[str]) -> str:
     return " & ".join([*parts, f"'{last}':*" if len(last) >= _MIN_PREFIX_CHARS else f"'{last}'"])
 
 
-__all__ = ["TOTAL_CAP", "fold", "search"]
+__all__ = ["TOTAL_CAP", "fold", "search", "word_candidates"]

@@ -28,6 +28,17 @@ def remember(tx: Connection, tenant_no: int, kind: str, key: str, now: datetime,
     return _INSERT.run(tx, values) == 1
 
 
+def noted(tx: Connection, tenant_no: int, kind: str) -> dict[str, int]:
+    """Every key that was noted under ``kind``, with when that was in microseconds."""
+    rows = tx.execute(select(seen.c.key, seen.c.at).where(seen.c.tenant == tenant_no, seen.c.kind == kind))
+    return {row.key: row.at for row in rows}
+
+
+def forget(tx: Connection, tenant_no: int, kind: str, key: str) -> None:
+    """As if (``kind``, ``key``) had never been noted."""
+    tx.execute(delete(seen).where(seen.c.tenant == tenant_no, seen.c.kind == kind, seen.c.key == _short(key)))
+
+
 def attach_email(tx: Connection, tenant_no: int, kind: str, key: str, email: int) -> None:
     """Say which letter a noted key stands for."""
     tx.execute(

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from lokole.mail.errors import NotFound
 from lokole.mailbox.attachments import aside_key, blob_key
-from lokole.mailbox.database import Connection, Database, to_micros
-from lokole.mailbox.schema import attachment, draft_file, seen
-from lokole.mailbox.seen import remember
+from lokole.mailbox.database import Database, to_micros
+from lokole.mailbox.schema import attachment, draft_file
+from lokole.mailbox.seen import forget, noted, remember
 from lokole.ports.blobs import BlobStore
 
 #: A form that is left open lives as long as a session at most; a file laid aside is found for as long again.
@@ -40,7 +40,7 @@ def sweep_unnamed(
             for table in (attachment, draft_file)
             for sha256 in tx.execute(select(table.c.sha256).where(table.c.tenant == tenant_no).distinct()).scalars()
         }
-        since = {kind: _noted(tx, tenant_no, kind) for kind in (_UNNAMED, _ASIDE)}
+        since = {kind: noted(tx, tenant_no, kind) for kind in (_UNNAMED, _ASIDE)}
     files = set(_below(blobs, f"{domain}/"))
     aside = set(_below(blobs, f"{domain}/{_ASIDE}/"))
     long_ago = to_micros(now - age)
@@ -71,17 +71,12 @@ def _below(blobs: BlobStore, prefix: str) -> Iterator[str]:
             yield name
 
 
-def _noted(tx: Connection, tenant_no: int, kind: str) -> dict[str, int]:
-    rows = tx.execute(select(seen.c.key, seen.c.at).where(seen.c.tenant == tenant_no, seen.c.kind == kind))
-    return {row.key: row.at for row in rows}
-
-
 def _note(database: Database, tenant_no: int, kind: str, new: set[str], over: set[str], now: datetime) -> None:
     if not new and not over:
         return
     with database.write() as tx:
         for sha256 in over:
-            tx.execute(delete(seen).where(seen.c.tenant == tenant_no, seen.c.kind == kind, seen.c.key == sha256))
+            forget(tx, tenant_no, kind, sha256)
         for sha256 in new:
             remember(tx, tenant_no, kind, sha256, now)
 

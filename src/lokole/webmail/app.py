@@ -30,11 +30,15 @@ from lokole.webmail.views import (
     doors,
     drafts,
     failures,
+    finding,
+    folders,
     home,
     letter,
     mailbox,
+    marking,
     portal,
     preferences,
+    printing,
     profile,
     signup,
     slip,
@@ -87,7 +91,8 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     failures.install(app)
     for view in (
         *(home, design, portal, account, signup, ways, profile),
-        *(mailbox, letter, compose, drafts, contacts, preferences, board, directory),
+        *(mailbox, marking, folders, finding, letter, printing),
+        *(compose, drafts, contacts, preferences, board, directory),
         *(admin, slip, doors),
     ):
         app.register_blueprint(view.blueprint)

@@ -14,7 +14,7 @@ from lokole.webmail import access
 from lokole.webmail.parts import parts
 
 HEADER = "Lokole-Keep"
-_BLUEPRINTS = frozenset({"mailbox", "letter"})
+_BLUEPRINTS = frozenset({"mailbox", "finding", "letter", "printing"})
 
 
 def install(app: Flask) -> None:

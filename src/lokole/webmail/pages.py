@@ -1,7 +1,8 @@
 """Turning what a view has fetched into a page.
 
 Every signed-in page shows two counts in its menu; :func:`page` fetches them in the view's own transaction.
-Messages that survive a redirect are words from :data:`NOTES`, translated when they are shown, so that no cookie holds a sentence or a secret.
+Messages that survive a redirect are words from :data:`NOTES`, with numbers of letters behind a colon where they can be taken back;
+they are translated when they are shown, so that no cookie holds a sentence or a secret.
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ NOTES = {
     "draft-deleted": ("good", lazy_gettext("The letter that you had begun is deleted.")),
     "removed": ("good", lazy_gettext("It is taken out.")),
     "deleted": ("good", lazy_gettext("The letter is deleted.")),
+    "deleted-many": ("good", lazy_gettext("The letters are deleted.")),
+    "put-back": ("good", lazy_gettext("It is back in its place.")),
+    "archived": ("good", lazy_gettext("It is in the archive.")),
+    "moved": ("good", lazy_gettext("It is in its new place.")),
+    "folder-gone": ("good", lazy_gettext("The folder is gone. Its letters are here, in the archive.")),
+    "none-ticked": ("warn", lazy_gettext("No letter was ticked. Tick one first.")),
     "password-changed": ("good", lazy_gettext("Your new password is set. Other telephones are signed out.")),
     "way-set": ("good", lazy_gettext("Your new way in is set. Other telephones are signed out.")),
     "way-forgotten": ("good", lazy_gettext("This way in is gone.")),
@@ -103,6 +110,7 @@ def install(app: Flask) -> None:
         tile=tile,
         csrf=_csrf,
         notes=_notes,
+        undo=_undo,
         short_when=language.short_when,
         long_when=language.long_when,
         clock_time=language.clock_time,
@@ -148,11 +156,25 @@ def _csrf() -> Markup:
 
 def _notes() -> list[tuple[str, str]]:
     found = []
-    for word in get_flashed_messages():
-        if word in NOTES:
-            look, sentence = NOTES[word]
+    for word in _flashed():
+        name = word.partition(":")[0]
+        if name in NOTES:
+            look, sentence = NOTES[name]
             found.append((look, str(sentence)))
     return found
+
+
+def _flashed() -> list[str]:
+    return [word for word in get_flashed_messages() if isinstance(word, str)]
+
+
+def _undo() -> list[str]:
+    """The numbers of letters that were deleted just now and can be put back with one button."""
+    for word in _flashed():
+        name, _colon, numbers = word.partition(":")
+        if name in ("deleted", "deleted-many") and numbers:
+            return list(numbers.split(","))
+    return []
 
 
 def sentence(word: str) -> str:

@@ -2,8 +2,12 @@
 
 from tests.unit.mailbox.test_accounts import *  # noqa: F403
 from tests.unit.mailbox.test_administration import *  # noqa: F403
+from tests.unit.mailbox.test_conversations import *  # noqa: F403
+from tests.unit.mailbox.test_deleted import *  # noqa: F403
 from tests.unit.mailbox.test_drafts import *  # noqa: F403
 from tests.unit.mailbox.test_entries import *  # noqa: F403
+from tests.unit.mailbox.test_filters import *  # noqa: F403
+from tests.unit.mailbox.test_folders import *  # noqa: F403
 from tests.unit.mailbox.test_held import *  # noqa: F403
 from tests.unit.mailbox.test_jobs import *  # noqa: F403
 from tests.unit.mailbox.test_letters import *  # noqa: F403

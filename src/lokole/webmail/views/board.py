@@ -74,7 +74,7 @@ def body(no: int) -> Response:
     """Its text alone, for the frame."""
     with parts().ports.database.read() as tx:
         _found, stored = _post(tx, no)
-    return letter_views.framed(stored.email, "letter_body.html")
+    return letter_views.framed("letter_body.html", email=stored.email, **letter_views.safe_body(stored.email))
 
 
 @blueprint.get("/board/post/<int:no>/<int:n>")

@@ -1,19 +1,19 @@
-"""The lists: inbox, sent, waiting, search; and the one form that the buttons of a list belong to.
+"""The lists: inbox, sent, archive, a person's own folders, deleted, waiting; and how one of them is filled.
 
 Reading is a link; opening an *unread* letter from a list is a button, because it changes something: the letter is read from then on.
 So it works for everybody, with scripts or without, and no address that can be followed ever marks a letter.
+What the buttons do is ``marking.py``, looking for letters is ``finding.py``, the folders themselves are ``folders.py``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from lokole.mail.model import Account, Delivery, DeliveryState, EmailNo, FolderName
-from lokole.mailbox import lists, recipients, visits
-from lokole.mailbox import search as full_text
+from lokole.mail.model import Account, Delivery, DeliveryState, FolderName
+from lokole.mailbox import conversations, deleted, folders, lists, recipients, visits
 from lokole.mailbox.database import Connection
 from lokole.webmail import access
 from lokole.webmail.numbers import row_number
@@ -23,6 +23,9 @@ from lokole.webmail.reasons import their_words, why
 from lokole.webmail.words import gettext
 
 blueprint = Blueprint("mailbox", __name__)
+
+#: of the recipients of a letter so many are named, the others counted
+NAMED = 20
 
 
 @blueprint.get("/email")
@@ -35,34 +38,38 @@ def first_page(number: int = 1) -> AnyResponse:
 @blueprint.get("/email/inbox")
 def inbox() -> str:
     """What came, newest first."""
-    with parts().ports.database.read() as tx:
-        values = folder_values(tx, access.account(), FolderName.INBOX)
-        return page("inbox.html", tx, place="inbox", **values, **tonight(tx))
+    return _folder_page(FolderName.INBOX, "inbox")
 
 
 @blueprint.get("/email/sent")
 def sent() -> str:
     """What this person wrote, newest first."""
-    with parts().ports.database.read() as tx:
-        values = folder_values(tx, access.account(), FolderName.SENT)
-        return page("inbox.html", tx, place="more", **values, **tonight(tx))
+    return _folder_page(FolderName.SENT)
 
 
-@blueprint.get("/email/search")
-def search() -> str:
-    """Letters with all the words of ``query`` in subject, text, or the names and addresses in it."""
-    settings, person = parts().settings, access.account()
-    if not settings.search:
-        abort(404)
-    query = request.args.get("query", "")[:200].strip()
+@blueprint.get("/email/archive")
+def archive() -> str:
+    """What this person put aside."""
+    return _folder_page(FolderName.ARCHIVE)
+
+
+@blueprint.get("/email/folder/<code>")
+def folder(code: str) -> str:
+    """One of this person's own folders; 404 for anybody else's."""
     with parts().ports.database.read() as tx:
-        values: dict[str, Any] = {"rows": []}
-        if query:
-            found = full_text.search(
-                tx, person, query, limit=settings.rows_per_page, before=_cursor("before"), after=_cursor("after")
-            )
-            values = _list_values(found, "mailbox.search", query=query)
-        return page("search.html", tx, place="more", query=query, **values)
+        folders.find_folder(tx, access.account(), code)
+    return _folder_page(code)
+
+
+@blueprint.get("/email/deleted")
+def thrown_away() -> str:
+    """What this person deleted in the last thirty days, to be put back."""
+    person = access.account()
+    with parts().ports.database.read() as tx:
+        found = deleted.list_deleted(
+            tx, person, before=_cursor("before"), after=_cursor("after"), limit=parts().settings.rows_per_page
+        )
+        return page("deleted.html", tx, place="more", **list_values(found, "mailbox.thrown_away"))
 
 
 @blueprint.get("/email/outbox")
@@ -81,9 +88,18 @@ def outbox() -> str:
                 for state in (DeliveryState.REFUSED, DeliveryState.AT_SERVER)
             )
             rows = refused + rows + at_server
-        waiting = [(row, _ways(tx, person, row.no)) for row in {row.no: row for row in rows}.values()]
+        waiting = [
+            (row, ways(recipients.deliveries(tx, person.tenant, row.no)))
+            for row in {row.no: row for row in rows}.values()
+        ]
         return page(
-            "waiting.html", tx, place="waiting", letters=waiting, **_links(found, "mailbox.outbox"), **tonight(tx)
+            "waiting.html",
+            tx,
+            place="waiting",
+            letters=waiting,
+            named=NAMED,
+            **_links(found, "mailbox.outbox"),
+            **tonight(tx),
         )
 
 
@@ -95,52 +111,45 @@ def unread() -> Response:
     return jsonify(unread=count > 0, count=count)
 
 
-@blueprint.post("/email/mark")
-def mark() -> AnyResponse:
-    """A button of a list: ``open`` marks a letter as read and shows it, ``star`` and ``unstar`` do what they say."""
-    for word, flag, value in (("open", "read", True), ("star", "starred", True), ("unstar", "starred", False)):
-        no = request.form.get(word, type=row_number)
-        if no is None:
-            continue
-        _flag(no, flag, value)
-        if word == "open":
-            return redirect(url_for("letter.show", no=no), 303)
-        return redirect(access.own_path(request.form.get("back")) or url_for("letter.show", no=no), 303)
-    abort(400)
-
-
-@blueprint.post("/email/read/<int:no>")
-def mark_read(no: int) -> AnyResponse:
-    """For a letter that was opened by its address: from now on it is read."""
-    _flag(no, "read", True)
-    return redirect(url_for("letter.show", no=no), 303)
-
-
-def _flag(no: int, flag: str, value: bool) -> None:
-    ports = parts().ports
-    with ports.database.write() as tx:
-        access.own_entry(tx, no)
-        lists.set_flag(tx, access.account(), EmailNo(no), flag, value, ports.origin)
-
-
-def folder_values(tx: Connection, person: Account, folder: FolderName, chosen: int | None = None) -> dict[str, Any]:
+def folder_values(tx: Connection, person: Account, folder: str, chosen: int | None = None) -> dict[str, Any]:
     """What ``list.html`` needs to show ``folder``; with ``chosen``, a letter beside it."""
     before, after = (None, None) if chosen else (_cursor("before"), _cursor("after"))
-    found = lists.list_folder(tx, person, folder, before=before, after=after, limit=parts().settings.rows_per_page)
-    if folder is FolderName.SENT:
-        title, endpoint = gettext("Sent letters"), "mailbox.sent"
-        empty = ("pen", gettext("No letter sent yet"), gettext("What you write is kept here."))
-    else:
-        title, endpoint = gettext("Letters received"), "mailbox.inbox"
-        empty = ("in", gettext("No letter yet"), gettext("Letters come at night. Look again tomorrow morning."))
-    values = _list_values(found, endpoint)
-    return {
-        **values,
+    together = conversations.wants_conversations(tx, person)
+    read = conversations.list_conversations if together else lists.list_folder
+    found = read(tx, person, folder, before=before, after=after, limit=parts().settings.rows_per_page)
+    title, empty = _words_of(tx, person, folder)
+    picking = request.args.get("pick", "") if chosen is None else ""
+    return list_values(found, *place_of(folder)) | {
         "list_title": title,
+        "list_address": _address(folder),
         "empty": empty,
-        "shows_recipients": folder is FolderName.SENT,
+        "shows_recipients": folder == FolderName.SENT,
         "chosen": chosen,
+        "together": together,
+        "pick": picking if picking in ("some", "all") else "",
+        "targets": targets(tx, person, folder) if picking else [],
     }
+
+
+def list_values(found: lists.Page, endpoint: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The rows of a page, the words and links of its pager, and where its forms lead back to."""
+    values = _links(found, endpoint, query)
+    first, last = found.start, (found.start or 0) + len(found.rows) - 1
+    values["range_line"] = ""
+    if first is not None and found.total:
+        total = gettext("more than %(n)s", n=found.total) if found.more else found.total
+        values["range_line"] = gettext("%(first)s–%(last)s of %(total)s", first=first, last=last, total=total)
+    values["rows"] = found.rows
+    values["back"] = _here()
+    values["pick_some"], values["pick_all"] = _here(pick="some"), _here(pick="all")
+    return values
+
+
+def targets(tx: Connection, person: Account, but: str = "") -> list[tuple[str, str]]:
+    """Where a letter may be moved to: (id, name)."""
+    found = [(FolderName.INBOX.value, gettext("Inbox")), (FolderName.ARCHIVE.value, gettext("Archive"))]
+    found += [(one.id, one.name) for one in folders.list_folders(tx, person)]
+    return [one for one in found if one[0] != but]
 
 
 def tonight(tx: Connection) -> dict[str, Any]:
@@ -157,30 +166,7 @@ def tonight(tx: Connection) -> dict[str, Any]:
     }
 
 
-def _list_values(found: lists.Page, endpoint: str, **query: Any) -> dict[str, Any]:
-    values = _links(found, endpoint, **query)
-    first, last = found.start, (found.start or 0) + len(found.rows) - 1
-    values["range_line"] = ""
-    if first is not None:
-        total = gettext("more than %(n)s", n=found.total) if found.more else found.total
-        values["range_line"] = gettext("%(first)s–%(last)s of %(total)s", first=first, last=last, total=total)
-    values["rows"] = found.rows
-    values["back"] = (
-        request.full_path.rstrip("?")
-        if not request.script_root
-        else request.script_root + request.full_path.rstrip("?")
-    )
-    return values
-
-
-def _links(found: lists.Page, endpoint: str, **query: Any) -> dict[str, Any]:
-    return {
-        "older": url_for(endpoint, before=found.older, **query) if found.older else None,
-        "newer": url_for(endpoint, after=found.newer, **query) if found.newer else None,
-    }
-
-
-def _ways(tx: Connection, person: Account, no: EmailNo) -> list[tuple[DeliveryState, list[Delivery]]]:
+def ways(each: list[Delivery] | tuple[Delivery, ...]) -> list[tuple[DeliveryState, list[Delivery]]]:
     """The recipients of a letter, together where they are equally far; those who need attention first."""
     order = (
         DeliveryState.REFUSED,
@@ -189,7 +175,6 @@ def _ways(tx: Connection, person: Account, no: EmailNo) -> list[tuple[DeliverySt
         DeliveryState.ACCEPTED,
         DeliveryState.LOCAL,
     )
-    each = recipients.deliveries(tx, person.tenant, no)
     return [
         (state, [one for one in each if one.state is state])
         for state in order
@@ -197,5 +182,64 @@ def _ways(tx: Connection, person: Account, no: EmailNo) -> list[tuple[DeliverySt
     ]
 
 
+def _folder_page(name: str, place: str = "more") -> str:
+    with parts().ports.database.read() as tx:
+        values = folder_values(tx, access.account(), name)
+        return page("inbox.html", tx, place=place, **values, **tonight(tx))
+
+
+def _words_of(tx: Connection, person: Account, folder: str) -> tuple[str, tuple[str, str, str]]:
+    """The title of a list, and what it says when it is empty: picture, title, sentence."""
+    if folder == FolderName.INBOX:
+        says = gettext("Letters come at night. Look again tomorrow morning.")
+        return gettext("Letters received"), ("in", gettext("No letter yet"), says)
+    if folder == FolderName.SENT:
+        return gettext("Sent letters"), ("pen", gettext("No letter sent yet"), gettext("What you write is kept here."))
+    if folder == FolderName.ARCHIVE:
+        says = gettext("Put letters here that you want to keep out of the inbox.")
+        return gettext("Archive"), ("box", gettext("The archive is empty"), says)
+    names = {one.id: one.name for one in folders.list_folders(tx, person)}
+    says = gettext("Choose letters in a list, then move them here.")
+    return names.get(folder, gettext("Folder")), ("box", gettext("This folder is empty"), says)
+
+
+def place_of(folder: str) -> tuple[str, dict[str, Any]]:
+    """The endpoint that shows a folder, and what it is asked with."""
+    known = {
+        FolderName.INBOX.value: "mailbox.inbox",
+        FolderName.SENT.value: "mailbox.sent",
+        FolderName.ARCHIVE.value: "mailbox.archive",
+    }
+    endpoint = known.get(str(folder))
+    return (endpoint, {}) if endpoint else ("mailbox.folder", {"code": folder})
+
+
+def _address(folder: str) -> str:
+    endpoint, values = place_of(folder)
+    return url_for(endpoint, **values)
+
+
+def _links(found: lists.Page, endpoint: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+    query = query or {}
+    return {
+        "older": url_for(endpoint, before=found.older, **query) if found.older else None,
+        "newer": url_for(endpoint, after=found.newer, **query) if found.newer else None,
+    }
+
+
+def _here(**changed: str) -> str:
+    """The address of this page, for coming back to it; what was chosen is over then."""
+    values: dict[str, Any] = {name: value for name, value in request.args.items() if name != "pick"} | changed
+    return url_for(request.endpoint or "mailbox.inbox", **(request.view_args or {}), **values)
+
+
 def _cursor(name: str) -> int | None:
     return request.args.get(name, type=row_number)
+
+
+def cursors() -> dict[str, int | None]:
+    """``before`` and ``after`` as the pager of this page asks."""
+    return {"before": _cursor("before"), "after": _cursor("after")}
+
+
+__all__ = ["NAMED", "blueprint", "cursors", "folder_values", "list_values", "place_of", "targets", "tonight", "ways"]
