@@ -10,6 +10,7 @@ import gzip
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; "
@@ -19,8 +20,17 @@ _WORTH_BYTES = 600
 _TEXTS = ("text/html", "application/json")
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """What may be kept by everybody has nothing to do with a session: else a browser fetches each file anew whenever the cookie changes."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not response.cache_control.public:
+            super().save_session(app, session, response)
+
+
 def install(app: Flask) -> None:
     """Have ``app`` send them."""
+    app.session_interface = _Sessions()
     app.after_request(_finish)
 
 
