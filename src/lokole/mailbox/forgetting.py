@@ -45,8 +45,8 @@ class Forgettable:
     raw_ref: str | None
 
 
-def forgettable(tx: Connection, tenant_no: int, before: datetime, *, limit: int = 200) -> list[Forgettable]:
-    """The oldest letters whose content nothing needs any more, when ``before`` is where the retention time begins."""
+def forgettable(tx: Connection, tenant_no: int, before: datetime, *, upto: int, limit: int = 200) -> list[Forgettable]:
+    """The oldest letters whose content nothing needs any more, when ``before`` is where the retention time begins; ``upto`` as ``ageing`` says."""
     moment = to_micros(before)
     of_it = waiting.c.email == email.c.order_no
     kept = or_(
@@ -63,7 +63,12 @@ def forgettable(tx: Connection, tenant_no: int, before: datetime, *, limit: int 
         ),
     )
     whole = or_(email.c.sender_address != "", email.c.subject != "", email.c.body != "", email.c.attachment_count > 0)
-    old = and_(email.c.tenant == tenant_no, email.c.received_at < moment, or_(whole, email.c.raw_ref.is_not(None)))
+    old = and_(
+        email.c.tenant == tenant_no,
+        email.c.order_no <= upto,
+        email.c.received_at < moment,
+        or_(whole, email.c.raw_ref.is_not(None)),
+    )
     found = tx.execute(
         select(email.c.order_no, email.c.raw_ref).where(old, ~kept).order_by(email.c.order_no).limit(limit)
     )

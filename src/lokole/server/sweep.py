@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, select, update
 
-from lokole.mailbox import jobs, limits, tenants, uploads
+from lokole.mailbox import ageing, jobs, limits, tenants, uploads
+from lokole.mailbox.ageing import Old
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.forgetting import forget_content, forgettable
 from lokole.mailbox.schema import job, package, quarantine, waiting
@@ -52,16 +53,21 @@ class Sweeper:
             uploads.forget_before(tx, now - KEEP_PARTS)
         with ports.database.read() as tx:
             rows = tenants.list_tenants(tx)
-        blobs = sum(self._sweep_packages(row) + self._sweep_letters(row) for row in rows)
+        blobs = 0
+        for row in rows:
+            with ports.database.write() as tx:
+                old = ageing.note_day(tx, row.no, now, ports.settings.retention)
+            blobs += self._sweep_packages(row, old) + self._sweep_letters(row, old)
         blobs += self._sweep_files(rows)
         self._sweep_forms(rows)
         log.info("swept: %d rows of work, %d blobs", done, blobs)
 
-    def _sweep_packages(self, row: TenantRow) -> int:
+    def _sweep_packages(self, row: TenantRow, age: Old) -> int:
         """Packages that were acknowledged, or read, longer ago than the retention; their rows stay, for the numbers."""
         limit = to_micros(self._ports.clock() - self._ports.settings.retention)
         old = and_(
             package.c.tenant == row.no,
+            package.c.no <= age.package,
             package.c.state.in_(("acknowledged", "unpacked", "fetched")),
             package.c.changed_at < limit,
             package.c.blob != "",
@@ -87,12 +93,12 @@ class Sweeper:
                 tx.execute(update(package).where(package.c.no.in_([no for no, _ in found]), going).values(blob=""))
         return len(found)
 
-    def _sweep_letters(self, row: TenantRow) -> int:
+    def _sweep_letters(self, row: TenantRow, age: Old) -> int:
         """Letters whose retention time is over, with their raw mail; returns how many blobs went by that."""
         ports, count = self._ports, 0
         for _ in range(_MOST_BATCHES):
             with ports.database.read() as tx:
-                found = forgettable(tx, row.no, ports.clock() - ports.settings.retention)
+                found = forgettable(tx, row.no, ports.clock() - ports.settings.retention, upto=age.email)
                 queued = _queued(tx, row)
             for ref in [one.raw_ref for one in found if one.raw_ref is not None]:
                 if ref.rpartition("/")[2] not in queued:

@@ -44,14 +44,11 @@ def keys(place: Place) -> set[str]:
 def test_raw_mail_and_packages_go_a_month_after_the_box_has_them(place: Place, box: BoxAtPlace) -> None:
     arrive(place)
     box.fetch()
-    sweeper = Sweeper(place.ports)
-    place.clock.pass_by(days=29)
-    sweeper.sweep()
+    sweep_for(place, 29)
     assert keys(place) == {"raw", "packages"}
-    place.clock.pass_by(days=2)
-    sweeper.sweep()
+    sweep_for(place, 2)
     assert keys(place) == set()
-    sweeper.sweep()
+    sweep_for(place, 1)
     arrive(place, "next")
     assert [one["seq"] for one in box.offers()] == [2]
 
@@ -59,8 +56,7 @@ def test_raw_mail_and_packages_go_a_month_after_the_box_has_them(place: Place, b
 def test_what_a_box_has_not_taken_stays_for_ever(place: Place, box: BoxAtPlace) -> None:
     arrive(place)
     (offered,) = box.offers()
-    place.clock.pass_by(days=400)
-    Sweeper(place.ports).sweep()
+    sweep_for(place, 100)
     assert box.offers() == [offered]
     assert len(box.fetch()) == 1
     assert "raw" in keys(place)
@@ -68,8 +64,7 @@ def test_what_a_box_has_not_taken_stays_for_ever(place: Place, box: BoxAtPlace) 
 
 def test_what_is_kept_apart_keeps_its_bytes(place: Place, box: BoxAtPlace) -> None:
     box.put_bytes(b"no package at all", seq=9)
-    place.clock.pass_by(days=400)
-    Sweeper(place.ports).sweep()
+    sweep_for(place, 100)
     (apart,) = place.quarantined()
     assert apart.raw_ref is not None
     assert place.ports.blobs.read(apart.raw_ref) == b"no package at all"
@@ -93,7 +88,8 @@ class BusyStore(MemoryBlobStore):
 def test_a_package_that_is_to_be_read_again_while_its_bytes_go_is_asked_for(place: Place, box: BoxAtPlace) -> None:
     sender, to = Contact("ann@a.lokole.test"), (Contact("bob@example.org"),)
     box.put_sealed([EmailRecord("0" * 32, Email(sender=sender, to=to))])
-    place.clock.pass_by(days=31)
+    sweep_for(place, 30)
+    place.clock.pass_by(days=1)
     place.ports.bell.work_inline(lambda: None)
     row = place.row("a.lokole.test")
     more = [PackageDigest("up", box.epoch, box.seq, 2, b"x" * 16)]
@@ -178,8 +174,7 @@ def test_a_letter_that_is_still_being_sent_keeps_its_content(place: Place, box: 
     place.world.troubles = [Temporary("busy")] * 3
     letter = Email(Contact("ann@a.lokole.test"), to=(Contact("bob@example.org"),), subject="out", body="<p>x</p>")
     box.put([EmailRecord("1", letter)])
-    place.clock.pass_by(days=40)
-    Sweeper(place.ports).sweep()
+    sweep_for(place, 40)
     assert list(content(place)) == ["out"]
     for _ in range(3):
         place.work()
@@ -195,9 +190,30 @@ def test_a_name_that_two_letters_give_to_one_raw_message_keeps_it_for_the_younge
     box.put([AccountRecord("eve@a.lokole.test", language="en", version=1)])
     receive.accept(place.ports, "b@example.org", ["ann@a.lokole.test"], message(subject="two"))
     box.fetch()
-    place.clock.pass_by(days=29)
+    sweep_for(place, 29)
     receive.accept(place.ports, "b@example.org", ["eve@a.lokole.test"], message(subject="two"))
     box.fetch()
     sweep_for(place, 3)
     assert sorted(content(place)) == ["", "two"]
     assert "raw" in keys(place)
+
+
+def test_a_clock_that_jumps_makes_nothing_old(place: Place, box: BoxAtPlace) -> None:
+    arrive(place)
+    box.fetch()
+    for years in (12, -50, 40, -2, 0, 12):
+        place.clock.pass_by(days=365 * years)
+        sweep_for(place, 3)
+    assert keys(place) == {"raw", "packages"}
+    assert list(content(place)) == ["x"]
+
+
+def test_a_server_that_was_off_for_weeks_keeps_everything_so_much_longer(place: Place, box: BoxAtPlace) -> None:
+    arrive(place)
+    box.fetch()
+    sweep_for(place, 20)
+    place.clock.pass_by(days=60)
+    sweep_for(place, 10)
+    assert keys(place) == {"raw", "packages"}
+    sweep_for(place, 5)
+    assert keys(place) == set()
