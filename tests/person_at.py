@@ -263,8 +263,9 @@ def _multipart(values: Mapping[str, str], file_fields: list[str], files: list[Fi
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
         for name, value in values.items()
     ]
-    for name in file_fields:
-        for file in files or [File("", b"")]:
+    for n, name in enumerate(file_fields):
+        # who has files puts them into the first place for some
+        for file in (files if n == 0 else []) or [File("", b"")]:
             head = f'Content-Disposition: form-data; name="{name}"; filename="{file.name}"\r\nContent-Type: {file.type}'
             parts.append(f"--{boundary}\r\n{head}\r\n\r\n".encode() + file.content + b"\r\n")
     return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"

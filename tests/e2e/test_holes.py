@@ -350,6 +350,7 @@ def test_who_reads_in_town_sees_what_neighbours_wrote(place: Village) -> None:
     assert in_town("inbox") == []
     ann = person(place.box, "ann")
     with place.box.ports.database.write() as tx:
+        accounts.set_password(tx, ann, "$2b$12$" + "a" * 53)
         accounts.set_roaming(tx, ann, True)
     write(place.box, "bob", "ann@village.lokole.test", "While she is away")
     write(place.box, "ann", "bob@village.lokole.test", "Her answer")

@@ -47,6 +47,16 @@ def count_guess(meant: Meant) -> int:
     return left
 
 
+def was_right(tx: Connection, meant: Meant) -> None:
+    """Who knows the way in does not guess: the place is given back, so that nobody is kept out by coming in often."""
+    key, now = "guess:" + _digest(meant), parts().ports.clock()
+    if _is_known(meant):
+        table.give_place(tx, f"{key}:known", KNOWN, MINUTE, now)
+    else:
+        table.give_place(tx, f"{key}:at:{request.remote_addr}", ONE_PLACE, MINUTE, now)
+        table.give_place(tx, f"{key}:others", STRANGERS, MINUTE, now)
+
+
 def note_wrong(meant: Meant) -> None:
     """It was not right; whoever it is will be told how often when they come in."""
     ports = parts().ports

@@ -544,3 +544,12 @@ def test_all_of_it_works_below_a_prefix(make_box: Callable[..., Box]) -> None:
     assert told(browser.open("/lokole/manifest.webmanifest").response)["start_url"] == "/lokole/email/inbox"
     for _label, href in browser.open("/lokole/user/profile").links:
         assert href.startswith(("/lokole/", "#")), href
+
+
+def test_coming_in_often_keeps_nobody_out(box: Box) -> None:
+    box.person("mireille")
+    for _ in range(12):
+        assert "Letters received" in box.enter("mireille").open("/email/inbox").text
+    guesser = box.browser().open("/user/login")
+    statuses = [guesser.open("/user/login").press("Enter", name="mireille", password="wrong").status for _ in range(5)]
+    assert statuses[-1] == 429, "a wrong one still counts"

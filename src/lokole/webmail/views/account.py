@@ -168,6 +168,7 @@ def _come_in(guess: Guess, typed: str, form: SignInForm, back: str | None) -> st
         if renewed is not None:
             accounts.rehash_password(tx, person, renewed)
         days.note_day(tx, person.tenant, language.now().date())
+        guessing.was_right(tx, guess.meant)
         wrong = guessing.take_wrong(tx, guess.meant)
         access.sign_in(tx, person, own=own, way=guess.way, wrong_tries=wrong)
         accounts.record_login(tx, person, ports.clock())
