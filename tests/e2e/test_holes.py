@@ -366,7 +366,10 @@ def test_who_reads_in_town_sees_what_neighbours_wrote(place: Village) -> None:
     assert [missing for missing, _ in held(place)] == [0, 0]
 
 
-def test_a_writer_hears_of_a_refusal_though_their_box_lost_the_letter(place: Village, tmp_path: Path) -> None:
+@pytest.mark.parametrize("another", [False, True], ids=["nothing-else", "another-letter-under-its-id"])
+def test_a_writer_hears_of_a_refusal_though_their_box_lost_the_letter(
+    place: Village, tmp_path: Path, another: bool
+) -> None:
     place.box.sync()
     place.box.ports.database.close()
     backup = tmp_path / "backup.db"
@@ -377,7 +380,10 @@ def test_a_writer_hears_of_a_refusal_though_their_box_lost_the_letter(place: Vil
     for beside in ("", "-wal", "-shm"):
         (tmp_path / "box" / f"lokole.db{beside}").unlink(missing_ok=True)
     shutil.copy(backup, tmp_path / "box" / "lokole.db")
+    if another:
+        # an older copy counts its letters from where it was: two of them have one id (protocol 8.8)
+        write(place.box, "ann", "dora@example.org", "Written later")
     for _ in range(5):
         place.box.sync()
     assert inbox(place) == ["Your letter did not arrive: Lost with the card"]
-    assert [one.recipient for one in place.outside.sent] == ["carl@example.org"]
+    assert [one.recipient for one in place.outside.sent] == ["carl@example.org", *["dora@example.org"] * another]

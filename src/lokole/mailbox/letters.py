@@ -226,6 +226,12 @@ def write_letter(
     return no
 
 
+def known_as(tx: Connection, tenant_no: int, uid: str) -> list[EmailNo]:
+    """The letters that the other end calls ``uid``, the oldest first: several after it was restored (protocol 8.8)."""
+    query = select(email.c.order_no).where(email.c.tenant == tenant_no, email.c.uid == uid).order_by(email.c.order_no)
+    return [EmailNo(no) for no in tx.execute(query).scalars()]
+
+
 def read_email(tx: Connection, tenant_no: int, email_no: int, *, private: bool = False) -> StoredEmail:
     """The letter ``email_no`` of this tenant; raises NotFound.
 

@@ -109,6 +109,14 @@ def set_recipient_state(
     return tx.execute(statement).rowcount == 1
 
 
+def goes_to(tx: Connection, tenant_no: int, email_no: int, address: str) -> bool:
+    """Whether a letter written here is to ``address``, as far as case goes."""
+    query = select(recipient.c.email).where(
+        recipient.c.tenant == tenant_no, recipient.c.email == email_no, recipient.c.address == address.casefold()
+    )
+    return tx.execute(query).first() is not None
+
+
 def take_receipt(tx: Connection, tenant_no: int, email_no: int, receipt: ReceiptRecord) -> bool:
     """What the other end says became of a letter for one recipient; forward only, and never an older version of the same state.
 

@@ -13,7 +13,7 @@ from lokole.mailbox.held import not_held
 from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine
-from lokole.mailbox.seen import find_by_uid, remember
+from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import READS_OPTION
 from lokole.server.notices import write_home
@@ -74,12 +74,15 @@ def _hear_health(tx: Connection, row: TenantRow, package: PackageRow, record: He
 def _tell_writer(tx: Connection, row: TenantRow, record: RequestRecord, now: datetime) -> None:
     """The box has lost a letter that was refused: its writer gets a letter home, once for each recipient."""
     uid, address = str(record.body.get("email")), str(record.body.get("address"))
-    no = find_by_uid(tx, row.no, uid)
-    if no is None:
+    refused = [
+        (no, one)
+        for no in letters.known_as(tx, row.no, uid)
+        for one in recipients.deliveries(tx, row.no, no)
+        if one.address == address and one.state is DeliveryState.REFUSED
+    ]
+    if not refused:
         return
-    found = next((one for one in recipients.deliveries(tx, row.no, no) if one.address == address), None)
-    if found is None or found.state is not DeliveryState.REFUSED:
-        return
+    no, found = refused[0]
     if not remember(tx, row.no, TELL_WRITER, f"{uid}:{address}", now):
         return
     letter = letters.read_email(tx, row.no, no).email
