@@ -224,7 +224,7 @@ class _Importer:
                 remember_letter(tx, tenant.no, record.uid, print_, now, no)
                 entries_of(tx, tenant, no, record, people)
                 new = people if created else []
-            take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now)
+            take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now, email=email)
             set_envelope(tx, tenant.no, no, envelope)
             if news:
                 make_post(tx, tenant.no, no, now, account=None, public=True)

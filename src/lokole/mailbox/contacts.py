@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, Address, Contact
@@ -40,6 +40,9 @@ _MET = insert_or_update(
     "name = CASE WHEN contact.name = '' THEN excluded.name ELSE contact.name END",
     _COLUMNS,
 )
+_KNOWN = select(contact.c.name).where(
+    contact.c.account == bindparam("account"), contact.c.address == bindparam("address")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,17 @@ class Group:
 def wrote_to(tx: Connection, person: Account, people: Iterable[Contact]) -> None:
     """The person has written to these."""
     for key, name in _readable(people).items():
-        _USED.run(tx, _values(person, key, name, uses=1) | {"no": False})
+        _USED.run(tx, _values(person.tenant, person.no, key, name, uses=1) | {"no": False})
 
 
-def met(tx: Connection, person: Account, people: Iterable[Contact]) -> None:
-    """These have written to the person."""
-    found = _readable(people)
-    if found and _count(tx, person) < MAX_LEARNED:
-        for key, name in found.items():
-            _MET.run(tx, _values(person, key, name, uses=0))
+def met(tx: Connection, tenant_no: int, account_no: int, people: Iterable[Contact]) -> None:
+    """These have written to the person; asked with every letter that comes, so what is known already costs one look."""
+    for key, name in _readable(people).items():
+        known = tx.execute(_KNOWN, {"account": account_no, "address": key}).first()
+        if known is not None and (known.name or not name):
+            continue
+        if known is not None or _count(tx, tenant_no, account_no) < MAX_LEARNED:
+            _MET.run(tx, _values(tenant_no, account_no, key, name, uses=0))
 
 
 def list_contacts(tx: Connection, person: Account, *, limit: int | None = None) -> list[Known]:
@@ -100,7 +105,7 @@ def put_contact(tx: Connection, person: Account, address: str, name: str, no: in
         if known is not None and known.address != key:
             tx.execute(update(contact).where(*_mine(person), contact.c.no == no).values(removed=True))
     tidy = _tidy(name)
-    values = _values(person, key, tidy, uses=0) | {"by_hand": True}
+    values = _values(person.tenant, person.no, key, tidy, uses=0) | {"by_hand": True}
     there = tx.execute(select(contact.c.no).where(*_mine(person), contact.c.address == key)).scalar()
     if there is None:
         tx.execute(insert(contact).values(**values))
@@ -181,10 +186,10 @@ def _tidy(name: str) -> str:
     return storable(" ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:_MAX_NAME])
 
 
-def _values(person: Account, address: str, name: str, *, uses: int) -> dict[str, Any]:
+def _values(tenant_no: int, account_no: int, address: str, name: str, *, uses: int) -> dict[str, Any]:
     return {
-        "tenant": int(person.tenant),
-        "account": int(person.no),
+        "tenant": int(tenant_no),
+        "account": int(account_no),
         "address": address,
         "name": name,
         "uses": uses,
@@ -193,8 +198,9 @@ def _values(person: Account, address: str, name: str, *, uses: int) -> dict[str,
     }
 
 
-def _count(tx: Connection, person: Account) -> int:
-    return int(tx.execute(select(func.count()).select_from(contact).where(*_mine(person))).scalar_one())
+def _count(tx: Connection, tenant_no: int, account_no: int) -> int:
+    mine = (contact.c.tenant == tenant_no, contact.c.account == account_no)
+    return int(tx.execute(select(func.count()).select_from(contact).where(*mine)).scalar_one())
 
 
 def _mine(person: Account) -> tuple[Any, ...]:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sqlalchemy import bindparam, select, union_all
+
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.html import text_to_html
 from lokole.mail.model import Account, AccountNo, Address, Contact, Email, EmailNo
@@ -27,6 +29,7 @@ from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.letters import StoredEmail, read_email, write_letter
 from lokole.mailbox.limits import add_count
 from lokole.mailbox.roaming import set_flag
+from lokole.mailbox.schema import letter_option, rule, tenant
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,13 @@ log = logging.getLogger(__name__)
 Written = Callable[[Connection, int, int], None]
 
 MAX_BY_ITSELF = 50
+_BUSY = union_all(
+    select(rule.c.account).where(rule.c.account.in_(bindparam("people", expanding=True))),
+    select(letter_option.c.account).where(
+        letter_option.c.account.in_(bindparam("people", expanding=True)), letter_option.c.answer.is_(True)
+    ),
+)
+_DOMAIN = select(tenant.c.domain).where(tenant.c.no == bindparam("tenant"))
 #: who never reads an answer (RFC 3834 section 2)
 _NOBODY = re.compile(
     r"(?:mailer-daemon|postmaster|root|daemon|bounces?|no-?reply|do-?not-?reply|listserv|majordomo|owner-.*|.*-request|.*-owner|.*-bounces?)"
@@ -77,11 +87,20 @@ def take_in(
     origin: str,
     now: datetime,
     written: Written | None = None,
+    email: Email | None = None,
 ) -> None:
-    """A new letter lies in the inboxes of ``people``: do with it what each of them has set. Call it once per letter and person."""
-    letter: StoredEmail | None = None
-    for account_no in people:
+    """A new letter lies in the inboxes of ``people``: do with it what each of them has set. Call it once per letter and person.
+
+    Who has the ``email`` at hand saves reading it for those who have set nothing: their address books learn, and that is all.
+    """
+    everybody, letter = list(people), None
+    plain = _plain(tx, tenant_no, everybody, email) if email is not None else set()
+    for account_no in everybody:
         try:
+            if account_no in plain:
+                if email is not None and _is_learned(email):
+                    contacts.met(tx, tenant_no, account_no, [email.sender])
+                continue
             with tx.begin_nested():
                 letter = letter or read_email(tx, tenant_no, email_no)
                 _take_in(tx, get_account(tx, tenant_no, account_no), letter, origin, now, written)
@@ -95,8 +114,8 @@ def _take_in(
     email = letter.email
     if _key(email.sender.address) == person.address.key:
         return
-    if not email.automatic and not _is_nobody(email):
-        contacts.met(tx, person, [email.sender])
+    if _is_learned(email):
+        contacts.met(tx, person.tenant, person.no, [email.sender])
     passed_on: dict[str, None] = {}
     for one in rules.list_rules(tx, person):
         if not one.applies(email):
@@ -116,6 +135,21 @@ def _take_in(
         sender = _key(email.sender.address)
         if letter_options.may_answer(tx, person, sender, now):
             _by_itself(tx, person, _answer(email, person, options.answer_text), origin, now, (), written)
+
+
+def _plain(tx: Connection, tenant_no: int, people: Sequence[AccountNo], email: Email) -> set[AccountNo]:
+    """Those for whom nothing happens by itself; nobody where a neighbour wrote, who may be one of them."""
+    if not people or _key(email.sender.address).endswith(f"@{_domain_of(tx, tenant_no)}"):
+        return set()
+    return set(people) - {AccountNo(no) for no in tx.execute(_BUSY, {"people": list(people)}).scalars()}
+
+
+def _domain_of(tx: Connection, tenant_no: int) -> str:
+    return str(tx.execute(_DOMAIN, {"tenant": tenant_no}).scalar())
+
+
+def _is_learned(email: Email) -> bool:
+    return not email.automatic and not _is_nobody(email)
 
 
 def _by_itself(

@@ -275,8 +275,10 @@ def test_who_writes_gets_into_the_address_book_and_strangers_rename_nobody(world
 
 def test_an_address_book_is_not_filled_by_strangers_without_end(world: World) -> None:
     with world.database.write() as tx:
-        contacts.met(tx, world.ann, [Contact(f"p{n}@example.org") for n in range(contacts.MAX_LEARNED)])
-        contacts.met(tx, world.ann, [Contact("one-more@example.org")])
+        contacts.met(
+            tx, world.tenant, world.ann.no, [Contact(f"p{n}@example.org") for n in range(contacts.MAX_LEARNED)]
+        )
+        contacts.met(tx, world.tenant, world.ann.no, [Contact("one-more@example.org")])
         assert len(contacts.list_contacts(tx, world.ann)) == contacts.MAX_LEARNED
         contacts.wrote_to(tx, world.ann, [Contact("friend@example.org")])
         assert contacts.list_contacts(tx, world.ann, limit=1)[0].address == "friend@example.org"
