@@ -32,7 +32,7 @@ class Line:
 def read(text: str) -> list[Line]:
     """Every line that is not empty, in order; a first line of headings is left out."""
     found: list[Line] = []
-    for n, line in enumerate(text.replace("\r", "\n").replace("\0", "").splitlines(), start=1):
+    for n, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").splitlines(), start=1):
         if not line.strip():
             continue
         cells = _cells(line)

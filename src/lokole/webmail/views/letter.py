@@ -164,7 +164,8 @@ def delete(no: int) -> str | AnyResponse:
     if request.method == "GET":
         with ports.database.read() as tx:
             entry = access.own_entry(tx, no)
-            return page("delete.html", tx, place="inbox", entry=entry, email=entry.letter.email)
+            leaves = any(one.state is DeliveryState.WAITING for one in entry.deliveries)
+            return page("delete.html", tx, place="inbox", entry=entry, email=entry.letter.email, leaves=leaves)
     with ports.database.write() as tx:
         entry = access.own_entry(tx, no)
         lists.set_flag(tx, person, entry.letter.no, "deleted", True, ports.origin)
