@@ -26,7 +26,7 @@ from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.letters import StoredAttachment
-from lokole.mailbox.post import take_in
+from lokole.mailbox.post import Arriving, take_in
 from lokole.mailbox.posting import BOARD_NAME, make_post
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope, set_recipients
@@ -106,6 +106,7 @@ class _Importer:
         self._database = database
         self._blobs = blobs
         self._tenant = tenant
+        self._arriving = Arriving(tenant.no, tenant.domain)
         self._clock = clock
         self._entropy = entropy
         self._package_no = package_no
@@ -224,7 +225,7 @@ class _Importer:
                 remember_letter(tx, tenant.no, record.uid, print_, now, no)
                 entries_of(tx, tenant, no, record, people)
                 new = people if created else []
-            take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now, email=email)
+            take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now, arriving=self._arriving, email=email)
             set_envelope(tx, tenant.no, no, envelope)
             if news:
                 make_post(tx, tenant.no, no, now, account=None, public=True)

@@ -40,6 +40,11 @@ _MET = insert_or_update(
     "name = CASE WHEN contact.name = '' THEN excluded.name ELSE contact.name END",
     _COLUMNS,
 )
+_COUNT = (
+    select(func.count())
+    .select_from(contact)
+    .where(contact.c.tenant == bindparam("tenant"), contact.c.account == bindparam("account"))
+)
 _KNOWN = select(contact.c.name).where(
     contact.c.account == bindparam("account"), contact.c.address == bindparam("address")
 )
@@ -199,8 +204,7 @@ def _values(tenant_no: int, account_no: int, address: str, name: str, *, uses: i
 
 
 def _count(tx: Connection, tenant_no: int, account_no: int) -> int:
-    mine = (contact.c.tenant == tenant_no, contact.c.account == account_no)
-    return int(tx.execute(select(func.count()).select_from(contact).where(*mine)).scalar_one())
+    return int(tx.execute(_COUNT, {"tenant": tenant_no, "account": account_no}).scalar_one())
 
 
 def _mine(person: Account) -> tuple[Any, ...]:

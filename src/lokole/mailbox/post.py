@@ -29,7 +29,7 @@ from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.letters import StoredEmail, read_email, write_letter
 from lokole.mailbox.limits import add_count
 from lokole.mailbox.roaming import set_flag
-from lokole.mailbox.schema import letter_option, rule, tenant
+from lokole.mailbox.schema import letter_option, rule
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,13 @@ Written = Callable[[Connection, int, int], None]
 
 MAX_BY_ITSELF = 50
 _BUSY = union_all(
-    select(rule.c.account).where(rule.c.account.in_(bindparam("people", expanding=True))),
+    select(rule.c.account).where(rule.c.tenant == bindparam("tenant")),
     select(letter_option.c.account).where(
-        letter_option.c.account.in_(bindparam("people", expanding=True)), letter_option.c.answer.is_(True)
+        letter_option.c.tenant == bindparam("tenant"), letter_option.c.answer.is_(True)
     ),
 )
-_DOMAIN = select(tenant.c.domain).where(tenant.c.no == bindparam("tenant"))
+#: so many letters are taken in before it is looked again who has rules
+_LOOK_AGAIN = 100
 #: who never reads an answer (RFC 3834 section 2)
 _NOBODY = re.compile(
     r"(?:mailer-daemon|postmaster|root|daemon|bounces?|no-?reply|do-?not-?reply|listserv|majordomo|owner-.*|.*-request|.*-owner|.*-bounces?)"
@@ -51,6 +52,30 @@ _NOBODY = re.compile(
     re.IGNORECASE,
 )
 _KNOWN_PREFIXES = ("fwd:", "fw:", "tr:")
+
+
+class Arriving:
+    """What many letters that arrive one after the other need to know: who has set something, and whom everybody has met already."""
+
+    def __init__(self, tenant_no: int, domain: str) -> None:
+        self._tenant_no, self._ending = tenant_no, f"@{domain}"
+        self._busy: set[int] = set()
+        self._met: set[tuple[int, str]] = set()
+        self._count = 0
+
+    def is_plain(self, tx: Connection, account_no: AccountNo, email: Email) -> bool:
+        """Whether nothing happens by itself for this person; never where a neighbour wrote, who may be the same person."""
+        if self._count % _LOOK_AGAIN == 0:
+            self._busy = set(tx.execute(_BUSY, {"tenant": self._tenant_no}).scalars())
+        self._count += 1
+        return account_no not in self._busy and not _key(email.sender.address).endswith(self._ending)
+
+    def meet(self, tx: Connection, account_no: AccountNo, sender: Contact) -> None:
+        """The address book of the person learns ``sender``."""
+        known = (account_no, _key(sender.address))
+        if known not in self._met:
+            contacts.met(tx, self._tenant_no, account_no, [sender])
+            self._met.add(known)
 
 
 def send_letter(
@@ -87,19 +112,20 @@ def take_in(
     origin: str,
     now: datetime,
     written: Written | None = None,
+    arriving: Arriving | None = None,
     email: Email | None = None,
 ) -> None:
     """A new letter lies in the inboxes of ``people``: do with it what each of them has set. Call it once per letter and person.
 
-    Who has the ``email`` at hand saves reading it for those who have set nothing: their address books learn, and that is all.
+    Who takes in many letters has ``arriving`` and each ``email`` at hand, and saves reading it again for those who have set nothing:
+    their address books learn, and that is all.
     """
-    everybody, letter = list(people), None
-    plain = _plain(tx, tenant_no, everybody, email) if email is not None else set()
-    for account_no in everybody:
+    letter: StoredEmail | None = None
+    for account_no in people:
         try:
-            if account_no in plain:
-                if email is not None and _is_learned(email):
-                    contacts.met(tx, tenant_no, account_no, [email.sender])
+            if arriving is not None and email is not None and arriving.is_plain(tx, account_no, email):
+                if _is_learned(email):
+                    arriving.meet(tx, account_no, email.sender)
                 continue
             with tx.begin_nested():
                 letter = letter or read_email(tx, tenant_no, email_no)
@@ -135,17 +161,6 @@ def _take_in(
         sender = _key(email.sender.address)
         if letter_options.may_answer(tx, person, sender, now):
             _by_itself(tx, person, _answer(email, person, options.answer_text), origin, now, (), written)
-
-
-def _plain(tx: Connection, tenant_no: int, people: Sequence[AccountNo], email: Email) -> set[AccountNo]:
-    """Those for whom nothing happens by itself; nobody where a neighbour wrote, who may be one of them."""
-    if not people or _key(email.sender.address).endswith(f"@{_domain_of(tx, tenant_no)}"):
-        return set()
-    return set(people) - {AccountNo(no) for no in tx.execute(_BUSY, {"people": list(people)}).scalars()}
-
-
-def _domain_of(tx: Connection, tenant_no: int) -> str:
-    return str(tx.execute(_DOMAIN, {"tenant": tenant_no}).scalar())
 
 
 def _is_learned(email: Email) -> bool:
