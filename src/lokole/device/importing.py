@@ -199,7 +199,7 @@ class _Importer:
             envelope: dict[str, str] = {}
             news = False
             for address in _envelope(email, tenant.domain):
-                account = accounts.find_account_no(tx, tenant.no, address.local)
+                account = self._arriving.account(tx, address.local)
                 if address.local.casefold() == BOARD_NAME:
                     # only the server's mark counts, never what the letter says of itself; without it nobody has this name
                     news = is_news(tx, tenant.no, email.sender.address, proven=record.proven)

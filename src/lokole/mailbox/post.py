@@ -61,12 +61,21 @@ class Arriving:
         self._tenant_no, self._ending = tenant_no, f"@{domain}"
         self._busy: set[int] = set()
         self._met: set[tuple[int, str]] = set()
+        self._people: dict[str, AccountNo] = {}
         self._count = 0
+
+    def account(self, tx: Connection, name: str) -> AccountNo | None:
+        """The person of this name; who is not there yet is looked for each time."""
+        found = self._people.get(name) or find_account_no(tx, self._tenant_no, name)
+        if found is not None:
+            self._people[name] = found
+        return found
 
     def is_plain(self, tx: Connection, account_no: AccountNo, email: Email) -> bool:
         """Whether nothing happens by itself for this person; never where a neighbour wrote, who may be the same person."""
         if self._count % _LOOK_AGAIN == 0:
             self._busy = set(tx.execute(_BUSY, {"tenant": self._tenant_no}).scalars())
+            self._people.clear()
         self._count += 1
         return account_no not in self._busy and not _key(email.sender.address).endswith(self._ending)
 

@@ -16,6 +16,15 @@ _INSERT = insert_new(seen)
 _EMAIL = select(seen.c.email).where(
     seen.c.tenant == bindparam("tenant"), seen.c.kind == bindparam("kind"), seen.c.key == bindparam("key")
 )
+_LETTER = (
+    select(seen.c.kind, seen.c.email)
+    .where(seen.c.tenant == bindparam("tenant"), seen.c.kind == "print", seen.c.key == bindparam("print"))
+    .union_all(
+        select(seen.c.kind, seen.c.email).where(
+            seen.c.tenant == bindparam("tenant"), seen.c.kind == "uid", seen.c.key == bindparam("uid")
+        )
+    )
+)
 _MAX_KEY = 200
 
 
@@ -69,10 +78,11 @@ def find_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes) -> tupl
 
     The second is True when another letter is known by that name: then this one must be taken under a name of ours.
     """
-    found = seen_email(tx, tenant_no, "print", _print_key(uid, print_))
-    if found is not None:
-        return found, False
-    known = find_by_uid(tx, tenant_no, uid)
+    keys = {"tenant": tenant_no, "print": _print_key(uid, print_), "uid": _short(uid)}
+    named = {row.kind: EmailNo(row.email) for row in tx.execute(_LETTER, keys) if row.email is not None}
+    if "print" in named:
+        return named["print"], False
+    known = named.get("uid")
     if known is None:
         return None, False
     others = select(seen.c.key).where(
@@ -85,8 +95,11 @@ def find_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes) -> tupl
 
 def remember_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes, now: datetime, email: int) -> None:
     """``email`` is the letter that the other end calls ``uid`` and that has this print; the first one keeps the name."""
-    remember(tx, tenant_no, "uid", uid, now, email)
-    remember(tx, tenant_no, "print", _print_key(uid, print_), now, email)
+    at = to_micros(now)
+    names = (("uid", _short(uid)), ("print", _print_key(uid, print_)))
+    _INSERT.run_many(
+        tx, [{"tenant": tenant_no, "kind": kind, "key": key, "at": at, "email": email} for kind, key in names]
+    )
 
 
 def _print_key(uid: str, print_: bytes) -> str:
