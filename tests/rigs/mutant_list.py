@@ -264,8 +264,8 @@ MUTANTS = (
     Mutant(
         "a box's letter is stored at every reading",
         "mailbox/seen.py",
-        "    if found is not None:\n        return found, False\n    known =",
-        "    if found is not None:\n        return None, True\n    known =",
+        '    if "print" in named:\n        return named["print"], False\n',
+        '    if "print" in named:\n        return None, True\n',
         UNPACK,
         "P1",
     ),
