@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api._generated import LocatorAssertions
 
 #: Chromium as root in a container needs the first two; the rest keeps it from calling home.
 CHROMIUM_FLAGS = (
@@ -373,6 +374,13 @@ def chromium(*flags: str) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def expect(what: Locator) -> LocatorAssertions:
+    """Playwright's assertions, which wait: a click returns before the page that it leads to is there."""
+    from playwright.sync_api import expect as of_playwright
+
+    return of_playwright(what)
 
 
 @contextmanager

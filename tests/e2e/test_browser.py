@@ -22,7 +22,7 @@ from PIL import Image
 
 from tests.corpus import REPOSITORY
 from tests.e2e.processes import process, run
-from tests.servers_mail import chromium, free_port
+from tests.servers_mail import chromium, expect, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -215,8 +215,8 @@ def write(ada: Tab, village: Village, subject: str, *, scripts: bool) -> None:
     page.get_by_role("button", name="Put it into the bag").click()
     page.wait_for_url("**/email/outbox")
     ada.look("waiting")
-    assert page.get_by_text(subject).count() == 1
-    assert page.get_by_text("It is in the bag.").count() >= 1
+    expect(page.get_by_text(subject)).to_have_count(1)
+    expect(page.get_by_text("It is in the bag.").first).to_be_attached()
 
 
 def in_the_world(ada: Tab, village: Village, subject: str) -> dict[str, object]:
@@ -236,7 +236,7 @@ def answer_from_the_world(ada: Tab, village: Village, subject: str) -> None:
     page = ada.page
     ada.go(village.world)
     page.get_by_role("link", name=subject).click()
-    assert page.get_by_role("link", name=re.compile(r"well\.")).count() == 1
+    expect(page.get_by_role("link", name=re.compile(r"well\."))).to_have_count(1)
     ada.look("world-letter")
     page.get_by_role("link", name="Answer", exact=True).click()
     page.get_by_label("Text").fill("Dear Ada, I am glad. I come on Sunday.\n\nKofi")
@@ -259,13 +259,13 @@ def read(ada: Tab, village: Village, subject: str) -> None:
     ada.go(f"{village.device}/email/inbox")
     ada.look("inbox-with-answer")
     row = page.locator("li.row.new", has_text=f"Re: {subject}")
-    assert row.count() == 1
+    expect(row).to_have_count(1)
     row.get_by_text(f"Re: {subject}").click()
     page.wait_for_url(re.compile(r"/email/\d+$"))
     shown = page.frame_locator(".paper > iframe").locator("body")
     assert "I come on Sunday." in shown.inner_text()
     ada.look("answer")
     ada.go(f"{village.device}/email/inbox")
-    assert page.locator("li.row.new", has_text=f"Re: {subject}").count() == 0
+    expect(page.locator("li.row.new", has_text=f"Re: {subject}")).to_have_count(0)
     page.get_by_role("link", name="Waiting").first.click()
     ada.look("delivered")

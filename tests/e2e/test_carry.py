@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.processes import Device, Server, device, server
 from tests.e2e.test_browser import NARROW, Tab, Village, photo, sign_up, tab, write
-from tests.servers_mail import chromium
+from tests.servers_mail import chromium, expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -70,7 +70,7 @@ class PasserBy:
         self.tab.go(self._land.box.url)
         page.get_by_role("link", name="Carry the mail").click()
         self.tab.look("carry-the-mail")
-        assert page.get_by_text(f"{self._land.town.url}/carry").count() == 1
+        expect(page.get_by_text(f"{self._land.town.url}/carry")).to_have_count(1)
         return self._download("Get the file")
 
     def to_town(self, file: Path) -> Path:
@@ -89,6 +89,7 @@ class PasserBy:
         page.get_by_label("The file from town").set_input_files(file)
         page.get_by_role("button", name="Hand it in").click()
         self.tab.look("handed-in")
+        page.locator(".say").first.wait_for()
         return " ".join(page.locator(".say").all_inner_texts())
 
     def refused_in_town(self, file: Path) -> str:
@@ -96,6 +97,7 @@ class PasserBy:
         self.tab.go(f"{self._land.town.url}/carry")
         page.get_by_label("The file from the box").set_input_files(file)
         page.get_by_role("button", name="Hand it in").click()
+        page.locator(".say").first.wait_for()
         return " ".join(page.locator(".say").all_inner_texts())
 
     def _download(self, button: str) -> Path:
@@ -129,7 +131,7 @@ def test_a_letter_and_its_answer_go_by_a_telephone(land: Land, browser: Browser,
         assert ada.page.get_by_text("It is in the bag.").count() == 0, "the return file says that it has left"
         ada.go(f"{land.box.url}/email/inbox")
         ada.page.get_by_role("button", name=f"Re: {subject}").click()
-        assert ada.page.frame_locator("iframe").get_by_text("I am glad.").count() == 1
+        expect(ada.page.frame_locator("iframe").get_by_text("I am glad.")).to_have_count(1)
         ada.look("carried-home")
 
         # twice, late, and of others

@@ -17,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from lokole.mail.model import Attachment, Contact, DeliveryState
 from lokole.mailbox import recipients
 from tests.corpus import REPOSITORY
-from tests.servers_mail import chromium
+from tests.servers_mail import chromium, expect
 from tests.unit.webmail.conftest import PASSWORD, Box, empty_database, make_box
 from tests.unit.webmail.test_reading import PNG
 
@@ -153,10 +153,10 @@ def test_letters_are_chosen_archived_deleted_and_put_back(browser: Browser, site
         mine.follow("Choose letters")
         mine.page.get_by_label("Le toit de la maison").check()
         mine.page.locator("label", has_text="Réunion des parents samedi").click()
-        assert mine.page.locator("input[name=n]:checked").count() == 2
+        expect(mine.page.locator("input[name=n]:checked")).to_have_count(2)
         mine.look("chosen")
         mine.press("Archive")
-        assert mine.page.get_by_text("Le toit de la maison").count() == 0
+        expect(mine.page.get_by_text("Le toit de la maison")).to_have_count(0)
         mine.look("archived")
         mine.go("/email/archive", "archive")
         mine.follow("Choose letters")
@@ -165,7 +165,7 @@ def test_letters_are_chosen_archived_deleted_and_put_back(browser: Browser, site
         assert "The archive is empty" in mine.page.inner_text("main")
         mine.look("deleted")
         mine.press("Put back")
-        assert mine.page.get_by_text("Le toit de la maison").count() == 1
+        expect(mine.page.get_by_text("Le toit de la maison")).to_have_count(1)
         mine.go("/email/deleted", "nothing-deleted")
 
 
@@ -201,11 +201,11 @@ def test_a_conversation_is_one_line_and_its_letters_unfold(browser: Browser, sit
         mine.go("/email/folders")
         mine.press("Show conversations on one line")
         mine.go("/email/inbox", "inbox-of-conversations")
-        assert mine.page.locator("li.row").count() == 5
+        expect(mine.page.locator("li.row")).to_have_count(5)
         mine.page.get_by_text("Re: Thank you for the photos").click()
         mine.page.wait_for_url(re.compile(r"/email/\d+$"))
         mine.look("conversation")
-        assert mine.page.locator("details.fold").count() == 3
+        expect(mine.page.locator("details.fold")).to_have_count(3)
         first = mine.page.locator("details.fold").first
         first.locator("summary").click()
         inside = first.frame_locator("iframe").locator("body")
@@ -223,7 +223,7 @@ def test_letters_are_found_by_filters(browser: Browser, site: str, scripts: bool
         mine.look("filters")
         mine.page.locator("main").get_by_role("button", name="Search").click()
         mine.look("found")
-        assert mine.page.locator("li.row").count() == 1
+        expect(mine.page.locator("li.row")).to_have_count(1)
         assert mine.page.get_by_label("With a file").is_checked()
 
 
@@ -239,7 +239,7 @@ def test_the_way_of_a_letter_and_the_sheets_to_print(browser: Browser, site: str
             recipients.set_recipient_state(tx, box.tenant, no, "jeanne@example.net", DeliveryState.REFUSED, "nobody", 1)
         mine.go(f"/email/{no}", "way")
         assert "Nobody there has this name." in mine.page.inner_text("article")
-        assert mine.page.locator("ol.way").count() == 2
+        expect(mine.page.locator("ol.way")).to_have_count(2)
         mine.go("/email/print", "sheets")
         mine.page.emulate_media(media="print")
         mine.look("sheets-on-paper")

@@ -22,7 +22,7 @@ from lokole.mail.slim import shrink_image
 from lokole.mailbox import accounts, drafts, letters
 from lokole.mailbox.options import set_option
 from tests.corpus import REPOSITORY
-from tests.servers_mail import chromium, free_port
+from tests.servers_mail import chromium, expect, free_port
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, empty_database, make_box
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ def test_without_a_microphone_a_recording_is_chosen(browser: Browser, served: tu
         made.look("voice-plain")
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("**/email/1")
-        assert page.locator("audio").count() == 1
+        expect(page.locator("audio")).to_have_count(1)
 
 
 def test_the_pages_of_the_address_book_and_of_letters_fit_a_telephone(
@@ -352,7 +352,7 @@ def test_the_pages_of_the_address_book_and_of_letters_fit_a_telephone(
         page.get_by_label("contains").fill("news")
         page.get_by_role("button", name="Make the rule").click()
         made.look("letters")
-        assert page.get_by_text("When the sender contains “news”: put it into “Archive”").count() == 1
+        expect(page.get_by_text("When the sender contains “news”: put it into “Archive”")).to_have_count(1)
 
 
 def test_no_page_of_writing_keeps_anybody_out(browser: Browser, served: tuple[Box, str]) -> None:

@@ -31,20 +31,31 @@ class Old:
     email: int = 0
 
 
-def note_day(tx: Connection, tenant_no: int, now: datetime, age: timedelta) -> Old:
-    """Note the date of ``now``; returns which rows of the tenant have been here for ``age`` as noted days tell."""
-    wanted = math.ceil(age / timedelta(days=1))
-    found = get_option(tx, tenant_no, _OPTION, [])
-    days: list[list[int]] = found if isinstance(found, list) else []
+def note_day(tx: Connection, tenant_no: int, now: datetime, longest: timedelta) -> None:
+    """Note the date of ``now``; days are kept as long as nothing asks for an age beyond ``longest``."""
+    days = _days(tx, tenant_no)
     date = now.date().toordinal()
     if not days or 1 <= date - days[-1][0] <= _MOST_BETWEEN:
         newest = [
             int(tx.execute(select(func.max(column)).where(of == tenant_no)).scalar() or 0)
             for column, of in ((package.c.no, package.c.tenant), (email.c.order_no, email.c.tenant))
         ]
-        days = [*days, [date, *newest]][-(wanted + 1) :]
-        set_option(tx, tenant_no, _OPTION, days)
+        set_option(tx, tenant_no, _OPTION, [*days, [date, *newest]][-(_count(longest) + 1) :])
     elif date != days[-1][0]:
         days[-1][0] = date
         set_option(tx, tenant_no, _OPTION, days)
-    return Old(days[0][1], days[0][2]) if len(days) > wanted else Old()
+
+
+def old_rows(tx: Connection, tenant_no: int, age: timedelta) -> Old:
+    """Which rows of the tenant have been here for ``age``, as noted days tell."""
+    days, wanted = _days(tx, tenant_no), _count(age)
+    return Old(*days[-(wanted + 1)][1:]) if len(days) > wanted else Old()
+
+
+def _days(tx: Connection, tenant_no: int) -> list[list[int]]:
+    found = get_option(tx, tenant_no, _OPTION, [])
+    return found if isinstance(found, list) else []
+
+
+def _count(age: timedelta) -> int:
+    return math.ceil(age / timedelta(days=1))

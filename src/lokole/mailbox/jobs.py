@@ -8,7 +8,7 @@ The row is the truth; whatever rings a bell for it is somewhere else.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -113,10 +113,12 @@ def lease(
     entropy: Entropy,
     kinds: Sequence[str] | None = None,
     no: int | None = None,
+    busy: Collection[int] = (),
 ) -> Job | None:
     """Take the row that is due for longest (of ``kinds``; or just the row ``no``), or None when nothing is.
 
     A row whose lease ran out is due, and one whose times lie days ahead: the clock was wrong when they were written.
+    Never one of ``busy``, which the caller knows to be at work, whatever the clock makes of their leases.
     Commit at once, so that others see the lease.
     """
     moment, beyond = to_micros(now), to_micros(now + _BEYOND)
@@ -128,6 +130,8 @@ def lease(
         .limit(1)
         .with_for_update(skip_locked=True)
     )
+    if busy:
+        due = due.where(job.c.no.not_in(list(busy)))
     if kinds is not None:
         due = due.where(job.c.kind.in_(list(kinds)))
     if no is not None:
@@ -150,11 +154,6 @@ def renew(tx: Connection, mine: Job, *, now: datetime, lease_seconds: float) -> 
     """Keep the lease for ``lease_seconds`` from ``now``; raises :class:`LeaseLost`."""
     until = to_micros(now) + round(lease_seconds * 1_000_000)
     _mine(tx, mine, lease_until=until)
-
-
-def change_ids(tx: Connection, mine: Job, ids: Mapping[str, Any]) -> None:
-    """Say anew what the job works on. Raises :class:`LeaseLost` when it is not mine any more."""
-    _mine(tx, mine, ids=_ids_text(ids))
 
 
 def finish(tx: Connection, mine: Job) -> None:
@@ -183,11 +182,18 @@ def revive(tx: Connection, no: int, now: datetime) -> None:
         raise NotFound("no such job")
 
 
-def next_due(tx: Connection, now: datetime, kinds: Sequence[str] | None = None) -> datetime | None:
-    """When the next row is due, which may be in the past; None when nothing is queued. Leased rows are due when their lease ends."""
+def next_due(
+    tx: Connection, now: datetime, kinds: Sequence[str] | None = None, busy: Collection[int] = ()
+) -> datetime | None:
+    """When the next row but those of ``busy`` is due, which may be in the past; None when nothing is queued.
+
+    Leased rows are due when their lease ends.
+    """
     due: ColumnElement[int] = func.coalesce(job.c.lease_until, job.c.run_after)
     due = case((due > to_micros(now + _BEYOND), to_micros(now)), else_=due)  # as lease() sees it
     query = select(func.min(due)).where(job.c.state == "ready")
+    if busy:
+        query = query.where(job.c.no.not_in(list(busy)))
     if kinds is not None:
         query = query.where(job.c.kind.in_(list(kinds)))
     found = tx.execute(query).scalar()

@@ -64,8 +64,10 @@ tenant = Table(
     Column("v1", Boolean, nullable=False),
     Column("v1_container", String(63)),
     Column("webhook_secret", String(64), nullable=False, unique=True),
-    Column("peer_epoch", BigInteger),  # the epoch of the other end, as last seen
     Column("last_visit_at", BigInteger),
+    # visits at which the box had nothing more to tell, and how many of them had been read to their end; no clock counts here
+    Column("visits", BigInteger, nullable=False, server_default="0"),
+    Column("heard_visits", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
 )
 

@@ -43,6 +43,15 @@ def noted(tx: Connection, tenant_no: int, kind: str) -> dict[str, int]:
     return {row.key: row.at for row in rows}
 
 
+def find_noted(tx: Connection, tenant_no: int, kind: str, start: str) -> str | None:
+    """One key noted under ``kind`` that begins with ``start``, or None."""
+    query = select(seen.c.key).where(
+        seen.c.tenant == tenant_no, seen.c.kind == kind, seen.c.key.startswith(start, autoescape=True)
+    )
+    found: str | None = tx.execute(query.limit(1)).scalar()
+    return found
+
+
 def forget(tx: Connection, tenant_no: int, kind: str, key: str) -> None:
     """As if (``kind``, ``key``) had never been noted."""
     tx.execute(delete(seen).where(seen.c.tenant == tenant_no, seen.c.kind == kind, seen.c.key == _short(key)))

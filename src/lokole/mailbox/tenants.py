@@ -31,8 +31,9 @@ class TenantRow:
     v1: bool
     v1_container: str | None
     webhook_secret: str
-    peer_epoch: int | None
     last_visit_at: datetime | None
+    visits: int
+    heard_visits: int
     created_at: datetime
 
     @property
@@ -89,8 +90,9 @@ def add_tenant(
         "v1": v1,
         "v1_container": v1_container,
         "webhook_secret": webhook_secret,
-        "peer_epoch": None,
         "last_visit_at": None,
+        "visits": 0,
+        "heard_visits": 0,
         "created_at": to_micros(now),
     }
     no = _INSERT.first(tx, values)
@@ -277,12 +279,18 @@ def revoke(tx: Connection, tenant_no: int, now: datetime) -> None:
     )
 
 
-def visited(tx: Connection, tenant_no: int, now: datetime, *, peer_epoch: int | None = None) -> None:
-    """The device was here at ``now``; ``peer_epoch`` is the epoch that it named."""
-    values: dict[str, Any] = {"last_visit_at": to_micros(now)}
-    if peer_epoch is not None:
-        values["peer_epoch"] = peer_epoch
-    tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(**values))
+def count_visit(tx: Connection, tenant_no: int) -> None:
+    """The device was here and had nothing more to tell than what is held now."""
+    tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(visits=tenant.c.visits + 1))
+
+
+def hear_visits(tx: Connection, tenant_no: int, now: datetime) -> None:
+    """All that the device told at its visits so far has been read."""
+    tx.execute(
+        update(tenant)
+        .where(tenant.c.no == tenant_no)
+        .values(heard_visits=tenant.c.visits, last_visit_at=to_micros(now))
+    )
 
 
 def forget_versions(tx: Connection, tenant_no: int) -> None:
@@ -329,7 +337,8 @@ def _tenant_row(row: Row[Any]) -> TenantRow:
         v1=row.v1,
         v1_container=row.v1_container,
         webhook_secret=row.webhook_secret,
-        peer_epoch=row.peer_epoch,
         last_visit_at=_moment(row.last_visit_at),
+        visits=row.visits,
+        heard_visits=row.heard_visits,
         created_at=from_micros(row.created_at),
     )

@@ -113,6 +113,8 @@ def take(
             state="held",
             now=now,
         )
+        if carried:
+            tenants.count_visit(tx, row.no)  # its box cannot come to say that this is all
         jobs.enqueue(tx, "unpack", f"{row.no}:{no}", {"package": no}, tenant=row.no, now=now, again=known is not None)
     ports.bell.ring()
     return True
@@ -129,7 +131,7 @@ def offered(ports: ServerPorts, row: TenantRow, after: int, *, news: bool = True
         epoch = ensure_identity(tx, ports.entropy)
         heard = packages.packages_after(tx, row.no, "down", 0, epoch=epoch, states=("acknowledged",))
         waiting = packages.packages_after(tx, row.no, "down", 0, states=(BUILT,))
-        rings = news and note_visit(tx, row.no, ports.clock(), ports.clock())
+        rings = news and note_visit(tx, row.no, ports.clock())
     if rings:
         ports.bell.ring()
     return [one for one in waiting if one.epoch != epoch or not heard or one.seq > after]

@@ -45,7 +45,7 @@ KINDS: Mapping[str, Kind] = {
     "prepare": Kind(devices.prepare, _SOON, 2 * _DAY),
     "remove": Kind(devices.remove, _SOON, 30 * _DAY),
     "receive": Kind(receive.run, _SOON, 14 * _DAY, receive.given_up),
-    "stranger": Kind(strangers.run, _SOON, 36500 * _DAY),  # it knows itself when a letter has waited long enough
+    "stranger": Kind(strangers.run, _SOON, timedelta.max),  # it knows itself when a letter has waited long enough
     "unpack": Kind(unpack.run, _SOON, 14 * _DAY, unpack.given_up),
     "send": Kind(send.run, _POST, 5 * _DAY, send.given_up),
     "notice": Kind(notices.run, _POST, 2 * _DAY),

@@ -363,7 +363,7 @@ def _let_wait(tx: Connection, row: TenantRow, arrival: Arrival, no: EmailNo, add
         {
             "email": no,
             "address": address,
-            "since": to_micros(now),
+            "visits": row.visits,
             "sender": arrival.sender,
             "notify": may_be_answered(arrival),
         },

@@ -8,23 +8,20 @@ Afterwards it goes to the person, or back to the sender as a notice when SPF or 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
-
-from sqlalchemy import delete, select
 
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import Address
-from lokole.mailbox import jobs, letters, tenants
+from lokole.mailbox import ageing, jobs, letters, tenants
 from lokole.mailbox.accounts import find_account_no
-from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope_state
-from lokole.mailbox.schema import seen
-from lokole.mailbox.seen import remember
+from lokole.mailbox.seen import find_noted, forget, remember
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import PREPARING, REMOVED, serves_v1
 from lokole.server.ports import ServerPorts
@@ -35,8 +32,6 @@ OPERATOR_NAMES = frozenset(("postmaster", "abuse"))
 #: After this a letter for a stranger waits no longer, whether its box came or not.
 LONGEST_WAIT = timedelta(days=30)
 _LOOK_AGAIN = 86400.0
-#: and never before so many looks: the clock may have jumped
-_LOOKS = LONGEST_WAIT.days * 2 // 3
 ASKED = "asked"
 
 
@@ -56,7 +51,6 @@ def decide(ports: ServerPorts, sender: str, recipient: str) -> Verdict:
         address = Address.parse(recipient)
     except Refused:
         return Verdict.MALFORMED
-    now = ports.clock()
     key = hashlib.sha256(f"{sender.casefold()}\n{address.key}".encode("utf-8", "replace")).hexdigest()
     with ports.database.read() as tx:
         row = tenants.find_tenant(tx, domain=address.domain)
@@ -68,17 +62,16 @@ def decide(ports: ServerPorts, sender: str, recipient: str) -> Verdict:
             return Verdict.HERE if is_known_bounce(tx, row, address) else Verdict.NOBODY
         if is_known(tx, row, address):
             return Verdict.HERE
-        asked = _asked_at(tx, row.no, key)
-    if asked is None or asked > now:
+        asked = find_noted(tx, row.no, ASKED, f"{key}:")
+    if asked is None:
         with ports.database.write() as tx:
-            tx.execute(delete(seen).where(seen.c.tenant == row.no, seen.c.kind == ASKED, seen.c.key == key))
-            remember(tx, row.no, ASKED, key, now)
+            remember(tx, row.no, ASKED, f"{key}:{row.visits}", ports.clock())
         return Verdict.LATER
-    if not _visited(row, asked, now):
+    if row.heard_visits <= int(asked.rpartition(":")[2]):
         return Verdict.LATER
     with ports.database.write() as tx:
         # the next letter asks anew: the person may sign up tomorrow
-        tx.execute(delete(seen).where(seen.c.tenant == row.no, seen.c.kind == ASKED, seen.c.key == key))
+        forget(tx, row.no, ASKED, asked)
     return Verdict.NOBODY
 
 
@@ -89,26 +82,11 @@ def is_known(tx: Connection, row: TenantRow, address: Address) -> bool:
     return find_account_no(tx, row.no, address.local) is not None
 
 
-def _visited(row: TenantRow, since: datetime, now: datetime) -> bool:
-    """Whether the box was here after ``since``; a visit that a wrong clock dated ahead proves nothing."""
-    return row.last_visit_at is not None and since < row.last_visit_at <= now
-
-
-def _asked_at(tx: Connection, tenant_no: int, key: str) -> datetime | None:
-    statement = select(seen.c.at).where(seen.c.tenant == tenant_no, seen.c.kind == ASKED, seen.c.key == key)
-    found = tx.execute(statement).scalar()
-    return None if found is None else from_micros(found)
-
-
 def run(ports: ServerPorts, job: Job) -> bool:
-    """Look again whether the person of one waiting letter has appeared (ids: ``email``, ``address``, ``since``, ``sender``, ``notify``)."""
+    """Look again whether the person of one waiting letter has appeared (ids: ``email``, ``address``, ``visits``, ``sender``, ``notify``)."""
     now = ports.clock()
-    email_no, since = int(job.ids["email"]), from_micros(int(job.ids["since"]))
+    email_no = int(job.ids["email"])
     address = Address.parse(str(job.ids["address"]))
-    if since > now:  # the clock was wrong when it came: it waits from now on
-        since = now
-        with ports.database.write() as tx:
-            jobs.change_ids(tx, job, {**job.ids, "since": to_micros(now)})
     with ports.database.write() as tx:
         row = tenants.find_tenant(tx, no=job.tenant)
         if row is None or row.state == REMOVED:
@@ -123,8 +101,8 @@ def run(ports: ServerPorts, job: Job) -> bool:
             add_waiting(tx, row.no, email_no, "down", address.key)
             jobs.finish(tx, job)
             return True
-        visited = _visited(row, since, now)
-        if not visited and (now - since < LONGEST_WAIT or job.attempts < _LOOKS):
+        visited = row.heard_visits > int(job.ids["visits"])
+        if not visited and ageing.old_rows(tx, row.no, LONGEST_WAIT).email < email_no:
             raise Temporary("the box has not been here since", retry_after=_LOOK_AGAIN)
         set_envelope_state(tx, row.no, email_no, address.key, "dead")
         if visited and job.ids.get("notify"):

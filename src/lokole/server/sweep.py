@@ -16,7 +16,7 @@ from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.server.ports import ServerPorts
-from lokole.server.strangers import ASKED
+from lokole.server.strangers import ASKED, LONGEST_WAIT
 from lokole.server.v1_boxes import EXCHANGED
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,8 @@ class Sweeper:
         blobs = 0
         for row in rows:
             with ports.database.write() as tx:
-                old = ageing.note_day(tx, row.no, now, ports.settings.retention)
+                ageing.note_day(tx, row.no, now, max(ports.settings.retention, LONGEST_WAIT))
+                old = ageing.old_rows(tx, row.no, ports.settings.retention)
             blobs += self._sweep_packages(row, old) + self._sweep_letters(row, old)
         blobs += self._sweep_files(rows)
         self._sweep_forms(rows)

@@ -48,7 +48,7 @@ from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
 from lokole.server.send import queue_sending
 from lokole.server.twins import tell_twin
-from lokole.server.visits import note_visit
+from lokole.server.visits import hear
 from lokole.sync import jsontext
 from lokole.sync.bodies import small_fields
 from lokole.sync.container import CONTENT_TYPE, Header, for_exchange
@@ -145,7 +145,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
                 outbound.put(tx, row.no, "down", ToldRecord(package.sha256, 0, broken.code, str(broken)))
         packages.set_package_state(tx, package.no, state, now)
         tx.execute(update(package_table).where(package_table.c.no == package.no).values(letters=reading.new))
-        note_visit(tx, row.no, package.created_at, now)
+        hear(tx, row.no, now)
         jobs.finish(tx, job)
     log.info(
         "a package was read: %d letters, %d of them new, %d bad records", len(reading.letters), reading.new, reading.bad

@@ -140,7 +140,7 @@ def answered(ports: ServerPorts, offered: Offer) -> None:
     now = ports.clock()
     with ports.database.write() as tx:
         package = packages.get_package(tx, offered.tenant, offered.package)
-        note_visit(tx, offered.tenant, now, now)
+        note_visit(tx, offered.tenant, now)
         if package.state != "built":
             return
         packages.set_package_state(tx, package.no, "fetched", now)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -44,6 +43,7 @@ class Worker:
         self._stopping = threading.Event()
         self._at_work: dict[int, Job] = {}
         self._lock = threading.Lock()
+        self._leasing = threading.Lock()
         self._sweeper = Sweeper(ports)
         self._swept_at: datetime | None = None
 
@@ -79,16 +79,35 @@ class Worker:
         ports = self._ports
         now = ports.clock()
         with ports.database.read() as tx:
-            due = rows.next_due(tx, now)
+            due = rows.next_due(tx, now, busy=self._busy())
         if due is None or due > now:
             return False
-        with ports.database.write() as tx:
-            job = rows.lease(tx, now=now, lease_seconds=self._lease_seconds, entropy=ports.entropy)
+        job = self._lease(now)
         if job is None:
             return False
-        with logs.working_on(f"job-{job.no}"), self._leased(job):
-            self._run(job)
+        try:
+            with logs.working_on(f"job-{job.no}"):
+                self._run(job)
+        finally:
+            with self._lock:
+                del self._at_work[job.no]
         return True
+
+    def _busy(self) -> list[int]:
+        """What other threads have in hand: a clock that jumps ends their leases, and a letter would go out twice."""
+        with self._lock:
+            return list(self._at_work)
+
+    def _lease(self, now: datetime) -> Job | None:
+        ports = self._ports
+        with self._leasing:  # nobody looks between a lease and its note here
+            busy = self._busy()
+            with ports.database.write() as tx:
+                job = rows.lease(tx, now=now, lease_seconds=self._lease_seconds, entropy=ports.entropy, busy=busy)
+            if job is not None:
+                with self._lock:
+                    self._at_work[job.no] = job
+        return job
 
     @property
     def _lease_seconds(self) -> float:
@@ -141,16 +160,6 @@ class Worker:
             noted = tx.execute(select(job_table.c.error).where(job_table.c.no == job.no)).scalar() or ""
         last = noted.partition(":")[0]
         return job.attempts - (int(last) if last.isdigit() else 0) > MAX_DEATHS
-
-    @contextmanager
-    def _leased(self, job: Job) -> Iterator[None]:
-        with self._lock:
-            self._at_work[job.no] = job
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._at_work[job.no]
 
     # --- threads ---------------------------------------------------------------------------------
 

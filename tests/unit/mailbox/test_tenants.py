@@ -111,10 +111,14 @@ def test_a_revoked_key_is_known_as_revoked_until_there_is_a_new_one(world: World
 
 def test_a_visit_is_remembered(world: World) -> None:
     with world.database.write() as tx:
-        tenants.visited(tx, world.tenant, world.now, peer_epoch=9)
-        tenants.visited(tx, world.tenant, world.later(days=1))
+        tenants.count_visit(tx, world.tenant)
+        tenants.count_visit(tx, world.tenant)
         row = tenants.get_tenant(tx, world.tenant)
-        assert (row.last_visit_at, row.peer_epoch) == (world.now, 9)
+        assert (row.last_visit_at, row.visits, row.heard_visits) == (None, 2, 0)
+        later = world.later(days=1)
+        tenants.hear_visits(tx, world.tenant, later)
+        row = tenants.get_tenant(tx, world.tenant)
+        assert (row.last_visit_at, row.visits, row.heard_visits) == (later, 2, 2)
         tenants.set_state(tx, world.tenant, "removed")
         assert tenants.find_credential(tx, "device-1") is None
         with pytest.raises(NotFound):

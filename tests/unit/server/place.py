@@ -256,10 +256,10 @@ class BoxAtPlace:
         delivered: int = answer.json()["delivered"]
         return delivered
 
-    def fetch(self) -> list[EmailRecord]:
-        """Take home and acknowledge everything that waits."""
+    def fetch(self, *, unsent: bool = False) -> list[EmailRecord]:
+        """Take home and acknowledge everything that waits; ``unsent`` as long as the box has more to tell."""
         letters: list[EmailRecord] = []
-        for offered in self.offers():
+        for offered in self.offers(unsent=unsent):
             letters += [record for record in self.get(offered) if isinstance(record, EmailRecord)]
             taken = self.taken.setdefault(offered["epoch"], set())
             taken.add(offered["seq"])

@@ -154,6 +154,27 @@ def test_a_lease_that_ran_out_goes_to_another_and_the_first_changes_nothing(plac
         jobs.finish(tx, first)
 
 
+@pytest.mark.parametrize("years", [10, -10])
+def test_a_clock_that_jumps_gives_no_thread_what_another_has_in_hand(place: Place, years: int) -> None:
+    ran = []
+
+    def jump(ports: ServerPorts, job: Job) -> bool:
+        ran.append(job.no)
+        place.clock.pass_by(days=365 * years)
+        threads = [threading.Thread(target=worker.work_off) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return False
+
+    worker = Worker(place.ports, kinds={"script": Kind(jump, (timedelta(seconds=10),), timedelta(hours=1))})
+    enqueue(place)
+    assert worker.work_off() == 1
+    assert len(ran) == 1
+    assert row(place)[0] == "done"
+
+
 def test_unknown_work_is_dead_at_once(place: Place) -> None:
     with place.ports.database.write() as tx:
         jobs.enqueue(tx, "riddle", "k", {}, tenant=None, now=place.clock())
