@@ -487,7 +487,7 @@ quarantine = Table(
     Column(
         "tenant", Number, ForeignKey("tenant.no")
     ),  # null: nobody's (an unknown domain, a letter without recipient here)
-    Column("kind", String(20), nullable=False),  # mime, package, record, webhook, dead-letter, unknown, told
+    Column("kind", String(20), nullable=False),  # mime, package, record, webhook, dead-letter, unknown, told, provider
     Column("source", Text, nullable=False),  # where it came from, without a word of its content
     Column("reason", Text, nullable=False),
     Column("raw_ref", Text),

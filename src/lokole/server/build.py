@@ -23,6 +23,7 @@ from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
 from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
 from lokole.adapters.mail_out.recorder import RecorderMailOut
+from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.mail.errors import NotFound
@@ -254,8 +255,11 @@ def _store_secrets(url: str, key: str | None) -> dict[str, str]:
 
 
 def _mail_out(settings: ServerSettings) -> MailOut:
-    if urlsplit(settings.mail_out).scheme == "recorder":
-        return RecorderMailOut()
+    match urlsplit(settings.mail_out).scheme:
+        case "recorder":
+            return RecorderMailOut()
+        case "sendgrid" | "sendgrid+http":
+            return SendGridMailOut.from_url(settings.mail_out, key=settings.sendgrid_key)
     return SmtpMailOut.from_url(settings.mail_out, password=settings.mail_out_password, host_name=settings.host_name)
 
 

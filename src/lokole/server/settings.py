@@ -37,6 +37,7 @@ class ServerSettings:
     mail_out: Url = setting(
         "LOKOLE_MAIL_OUT",
         "How letters leave: smtp://HOST:PORT, smtp+starttls://USER@HOST:PORT, smtps://USER@HOST:PORT,\n"
+        "sendgrid: (or sendgrid://HOST for another address of its API) with LOKOLE_SENDGRID_KEY,\n"
         "or recorder: which keeps them in memory and sends nothing.",
     )
     mail_out_password: str | None = setting(
@@ -160,7 +161,7 @@ class ServerSettings:
     )
     sendgrid_key: str | None = setting(
         "LOKOLE_SENDGRID_KEY",
-        "Kept from the first Lokole for the SendGrid adapters; not used yet.",
+        "The key of the SendGrid account; for LOKOLE_MAIL_OUT=sendgrid: it needs the permission Mail Send.",
         default=None,
         secret=True,
     )
@@ -180,7 +181,11 @@ class ServerSettings:
         if self.session_key is not None and len(self.session_key) < 16:
             raise ValueError("LOKOLE_SESSION_KEY is too short: give it at least 16 characters.")
         for name, url, known in (
-            ("LOKOLE_MAIL_OUT", self.mail_out, ("smtp", "smtp+starttls", "smtps", "recorder")),
+            (
+                "LOKOLE_MAIL_OUT",
+                self.mail_out,
+                ("smtp", "smtp+starttls", "smtps", "sendgrid", "sendgrid+http", "recorder"),
+            ),
             ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),
             ("LOKOLE_DNS", self.dns, ("memory",)),
             ("LOKOLE_INTAKE", self.intake, ("none",)),
@@ -189,6 +194,8 @@ class ServerSettings:
             if urlsplit(url).scheme not in known:
                 choices = ", ".join(f"{scheme}:" for scheme in known)
                 raise ValueError(f"{name} cannot be “{url}”: it must begin with one of {choices}.")
+        if urlsplit(self.mail_out).scheme.startswith("sendgrid") and self.sendgrid_key is None:
+            raise ValueError("LOKOLE_MAIL_OUT=sendgrid: needs LOKOLE_SENDGRID_KEY: a key that may send mail.")
         if self.v1_boxes and self.exchange is None:
             raise ValueError("LOKOLE_V1_BOXES=yes needs LOKOLE_EXCHANGE: the store that such boxes may reach.")
         if (self.smtp_tls_certificate is None) != (self.smtp_tls_key is None):

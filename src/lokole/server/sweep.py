@@ -16,6 +16,7 @@ from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.server.ports import ServerPorts
+from lokole.server.provider_trouble import forget_trouble
 from lokole.server.strangers import ASKED, LONGEST_WAIT
 from lokole.server.v1_boxes import EXCHANGED
 
@@ -50,6 +51,7 @@ class Sweeper:
             done = jobs.forget_done(tx, now - KEEP_DONE)
             forget_before(tx, ASKED, now - KEEP_ASKED)
             limits.forget_expired(tx, now)
+            forget_trouble(tx, now)
             uploads.forget_before(tx, now - KEEP_PARTS)
         with ports.database.read() as tx:
             rows = tenants.list_tenants(tx)
