@@ -287,9 +287,9 @@ MUTANTS = (
     ),
     Mutant(
         "each attempt has a Message-ID of its own",
-        "server/send.py",
+        "server/outgoing.py",
         "message_id=email.message_id or message_id_for(stored.id, row.domain)",
-        'message_id=f"<{id(stored)}.{id(files)}.{id(email)}@{row.domain}>"',
+        'message_id=f"<{id(stored)}.{id(email)}@{row.domain}>"',
         SEND,
         "P5",
     ),

@@ -571,6 +571,27 @@ automatic = Table(
     sqlite_with_rowid=False,
 )
 
+proven = Table(
+    "proven",
+    metadata,
+    # letters from elsewhere whose sender SPF or DKIM has proven to the server (ADR 17)
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    # addresses in the world that letters of this tenant no longer go to, until an operator lifts it
+    Column("tenant", Number, ForeignKey("tenant.no"), primary_key=True),
+    Column("address", String(330), primary_key=True),  # as it is compared
+    Column("cause", String(20), nullable=False),  # bounce, complaint, unsubscribed
+    Column("said", Text, nullable=False),  # by the other side
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 draft = Table(
     "draft",
     metadata,

@@ -8,6 +8,9 @@ from typing import Protocol, runtime_checkable
 
 from lokole.mail.errors import Permanent
 
+#: What a provider that keeps no envelope sender calls it in its events, so that they are matched as a notification is.
+ENVELOPE_ARGUMENT = "lokole_envelope"
+
 
 class MailOut(Protocol):
     """One message to one envelope recipient, so that each has a delivery state of its own."""

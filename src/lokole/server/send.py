@@ -15,6 +15,7 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.recipients import deliveries, move_waiting
+from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppressed
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import TogetherMailOut
 from lokole.server import receive, strangers, together
@@ -109,6 +110,8 @@ def _hand_over(
             raise Permanent("this is not a valid address", reason="address")
         case Verdict.NO_DOMAIN:
             with ports.database.write() as tx:
+                if is_suppressed(tx, row.no, recipient):
+                    raise Permanent("letters to this address came back", reason="suppressed")
                 back = envelope_sender(tx, row, stored.no, recipient, ports.entropy)
             ports.mail_out.send(sender=back, recipient=recipient, message=message)
 
@@ -119,5 +122,7 @@ def _refuse(
     now = ports.clock()
     with ports.database.write() as tx:
         settle(tx, row, int(job.ids["email"]), email, recipient, DeliveryState.REFUSED, now, reason=reason)
+        if is_hard(reason):
+            hold_back(tx, row.no, recipient, BOUNCE, reason, now)
         if finish:
             jobs.finish(tx, job)

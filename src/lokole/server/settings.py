@@ -165,6 +165,11 @@ class ServerSettings:
         default=None,
         secret=True,
     )
+    sendgrid_events_key: str | None = setting(
+        "LOKOLE_SENDGRID_EVENTS_KEY",
+        "The public key of SendGrid's signed event webhook. With it, events without a right signature are refused.",
+        default=None,
+    )
     cloudflare_user: str | None = setting(
         "LOKOLE_CLOUDFLARE_USER", "Kept from the first Lokole for the Cloudflare adapter; not used yet.", default=None
     )
@@ -196,6 +201,9 @@ class ServerSettings:
                 raise ValueError(f"{name} cannot be “{url}”: it must begin with one of {choices}.")
         if urlsplit(self.mail_out).scheme.startswith("sendgrid") and self.sendgrid_key is None:
             raise ValueError("LOKOLE_MAIL_OUT=sendgrid: needs LOKOLE_SENDGRID_KEY: a key that may send mail.")
+        for name, text in (("LOKOLE_SENDGRID_EVENTS_KEY", self.sendgrid_events_key),):
+            if text is not None:
+                check_public_key(name, text)
         if self.v1_boxes and self.exchange is None:
             raise ValueError("LOKOLE_V1_BOXES=yes needs LOKOLE_EXCHANGE: the store that such boxes may reach.")
         if (self.smtp_tls_certificate is None) != (self.smtp_tls_key is None):
@@ -236,6 +244,16 @@ class ServerSettings:
         """How pictures are made smaller before they travel to a box of ours, or to one of the first Lokole."""
         form = PictureFormat.JPEG if v1 and self.picture_format is PictureFormat.WEBP else self.picture_format
         return PictureLimits(longest_side=self.picture_side, format=form.value)
+
+
+def check_public_key(name: str, text: str) -> None:
+    """Raises ValueError with a sentence that names the setting, unless ``text`` is a public key of SendGrid's kind."""
+    from lokole.server.signed_webhook import load_key  # only a server that has one needs the library
+
+    try:
+        load_key(text)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read: {error}.") from error
 
 
 def split_listen(name: str, text: str) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.recipients import deliveries
+from lokole.mailbox.suppressions import is_suppressed
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import Recipient, RefusedRecipients, TogetherMailOut
 from lokole.server.devices import REMOVED
@@ -36,7 +37,10 @@ def run(ports: ServerPorts, job: Job) -> bool:
         for one in others:
             queue_one(tx, row, stored.no, one.address, ports.clock())
     if outside:
-        _hand_over(ports, row, stored, outside)
+        with ports.database.read() as tx:
+            held = [one.address for one in outside if is_suppressed(tx, row.no, one.address)]
+        _settle(ports, row, stored, held, DeliveryState.REFUSED, "suppressed")
+        _hand_over(ports, row, stored, [one for one in outside if one.address not in held])
     with ports.database.write() as tx:
         jobs.finish(tx, job)
     ports.bell.ring()
@@ -60,7 +64,7 @@ def queue_one(tx: Connection, row: TenantRow, no: int, address: str, now: dateti
 def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, outside: list[Delivery]) -> None:
     way = ports.mail_out
     assert isinstance(way, TogetherMailOut)
-    message = to_message(ports, row, stored)
+    message = to_message(ports, row, stored) if outside else b""
     while outside:
         now_going, outside = outside[: way.most_together], outside[way.most_together :]
         addresses = [one.address for one in now_going]

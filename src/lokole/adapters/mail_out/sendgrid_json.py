@@ -14,10 +14,8 @@ from email.message import EmailMessage, Message
 from typing import Any
 
 from lokole.mail.errors import Permanent
-from lokole.ports.mail_out import Recipient
+from lokole.ports.mail_out import ENVELOPE_ARGUMENT, Recipient
 
-#: Names the letter in every event that SendGrid tells us; its value is the envelope sender that the letter would have had.
-ENVELOPE_ARG = "lokole_envelope"
 _KEPT = ("Message-ID", "In-Reply-To", "References", "Auto-Submitted")
 _POLICY = policy.default.clone(refold_source="none")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -79,7 +77,7 @@ def _personalizations(read: EmailMessage, recipients: Sequence[Recipient], envel
         copies = [{"to": [one]} for one in bcc]
     if envelope:
         for copy in copies:
-            copy["custom_args"] = {ENVELOPE_ARG: envelope}
+            copy["custom_args"] = {ENVELOPE_ARGUMENT: envelope}
     return copies
 
 
