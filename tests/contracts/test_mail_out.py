@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pytest
 from aiosmtpd.controller import Controller
 
+from lokole.adapters.mail_out.mx import MxMailOut
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
@@ -22,6 +23,7 @@ from lokole.mail.model import Attachment, Contact, Email
 from lokole.ports.mail_out import MailOut
 from tests.sendgrid import KEY, SendGrid, sendgrid
 from tests.servers_mail import free_port
+from tests.unit.adapters.test_mx_mail_out import Names
 
 BACK = f"bounce-{'b' * 26}@a.lokole.test"
 LETTER = Email(
@@ -61,8 +63,8 @@ class RelayWorld:
         self.letters: list[tuple[str, str]] = []
         self._controller = Controller(self, hostname="127.0.0.1", port=free_port(), ready_timeout=30)
         self._controller.start()
-        port = self._controller.port
-        self.out: MailOut = SmtpMailOut("127.0.0.1", port, host_name="a.lokole.test", timeout=5)
+        self.port = self._controller.port
+        self.out: MailOut = SmtpMailOut("127.0.0.1", self.port, host_name="a.lokole.test", timeout=5)
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802
         if address == LATER:
@@ -114,13 +116,23 @@ def _relay() -> Iterator[RelayWorld]:
         world.stop()
 
 
-@pytest.fixture(params=["recorder", "smtp", "sendgrid"])
+@pytest.fixture(params=["recorder", "smtp", "mx", "sendgrid"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     match request.param:
         case "recorder":
             yield RecorderWorld()
         case "smtp":
             with _relay() as relay:
+                yield relay
+        case "mx":
+            with _relay() as relay:
+                relay.out = MxMailOut(
+                    Names(hosts={"example.org": ["127.0.0.1"], "example.com": ["127.0.0.1"]}),
+                    host_name="a.lokole.test",
+                    port=relay.port,
+                    allow_private=True,
+                    timeout=5,
+                )
                 yield relay
         case _:
             with sendgrid() as found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -12,6 +13,7 @@ from lokole.config import Url, setting
 from lokole.mail.model import PictureLimits
 
 _MEBI = 2**20
+_SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
 
 
 class PictureFormat(StrEnum):
@@ -20,6 +22,13 @@ class PictureFormat(StrEnum):
     WEBP = "webp"
     JPEG = "jpeg"
     KEEP = "keep"
+
+
+class DkimAlgorithm(StrEnum):
+    """How letters are signed; every receiver knows RSA."""
+
+    RSA = "rsa"
+    ED25519 = "ed25519"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +47,32 @@ class ServerSettings:
         "LOKOLE_MAIL_OUT",
         "How letters leave: smtp://HOST:PORT, smtp+starttls://USER@HOST:PORT, smtps://USER@HOST:PORT,\n"
         "sendgrid: (or sendgrid://HOST for another address of its API) with LOKOLE_SENDGRID_KEY,\n"
+        "mx: directly to the mail servers of the recipients, signed by DKIM,\n"
         "or recorder: which keeps them in memory and sends nothing.",
     )
     mail_out_password: str | None = setting(
         "LOKOLE_MAIL_OUT_PASSWORD", "The password of the user in LOKOLE_MAIL_OUT.", default=None, secret=True
+    )
+    mx_pace: timedelta = setting(
+        "LOKOLE_MX_PACE",
+        "With LOKOLE_MAIL_OUT=mx: how long after a letter the next one goes to the same domain.",
+        default=timedelta(seconds=1),
+    )
+    mx_private: bool = setting(
+        "LOKOLE_MX_PRIVATE",
+        "With LOKOLE_MAIL_OUT=mx: whether letters go to mail servers with private addresses: for tests and closed networks.",
+        default=False,
+    )
+    dkim_selector: str = setting(
+        "LOKOLE_DKIM_SELECTOR", "The selector under which the domains publish their DKIM keys.", default="lokole"
+    )
+    dkim_algorithms: tuple[DkimAlgorithm, ...] = setting(
+        "LOKOLE_DKIM_ALGORITHMS",
+        "With which algorithms letters are signed: rsa, or rsa,ed25519.",
+        default=(DkimAlgorithm.RSA,),
+    )
+    dkim_relay: bool = setting(
+        "LOKOLE_DKIM_RELAY", "Whether letters that leave by a relay are signed too; most relays sign.", default=False
     )
     data: Path = setting(
         "LOKOLE_DATA",
@@ -189,7 +220,7 @@ class ServerSettings:
             (
                 "LOKOLE_MAIL_OUT",
                 self.mail_out,
-                ("smtp", "smtp+starttls", "smtps", "sendgrid", "sendgrid+http", "recorder"),
+                ("smtp", "smtp+starttls", "smtps", "sendgrid", "sendgrid+http", "mx", "recorder"),
             ),
             ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),
             ("LOKOLE_DNS", self.dns, ("memory",)),
@@ -201,6 +232,10 @@ class ServerSettings:
                 raise ValueError(f"{name} cannot be “{url}”: it must begin with one of {choices}.")
         if urlsplit(self.mail_out).scheme.startswith("sendgrid") and self.sendgrid_key is None:
             raise ValueError("LOKOLE_MAIL_OUT=sendgrid: needs LOKOLE_SENDGRID_KEY: a key that may send mail.")
+        if not _SELECTOR.fullmatch(self.dkim_selector):
+            raise ValueError(
+                f"LOKOLE_DKIM_SELECTOR cannot be “{self.dkim_selector}”: small letters, digits and dashes."
+            )
         for name, text in (("LOKOLE_SENDGRID_EVENTS_KEY", self.sendgrid_events_key),):
             if text is not None:
                 check_public_key(name, text)
