@@ -35,7 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import carry, events, exchange, health, intake, register, start, suppressed, v1
+from lokole.server.api import carry, events, exchange, health, held_back, intake, register, start, v1
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -122,7 +122,7 @@ def streamed_operations(document: Mapping[str, Any]) -> set[tuple[str, str]]:
 def _make_api(ports: ServerPorts, document: Mapping[str, Any]) -> AsyncApp:
     operations = {
         **register.handlers(ports),
-        **suppressed.handlers(ports),
+        **held_back.handlers(ports),
         **health.handlers(ports),
         **v1.handlers(ports),
     }

@@ -22,8 +22,6 @@ from lokole.adapters.dns.memory import MemoryDns
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
 from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
-from lokole.adapters.mail_out.dkim import SignedMailOut
-from lokole.adapters.mail_out.mx import MxMailOut
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
@@ -39,7 +37,7 @@ from lokole.ports.dns import Dns
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
-from lokole.server import carry, dkim_keys, logs, receive, send, strangers
+from lokole.server import carry, logs, receive, send, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
 from lokole.server.keys import server_seed
@@ -264,6 +262,8 @@ def _mail_out(settings: ServerSettings, database: Database, clock: Clock) -> Mai
         case "sendgrid" | "sendgrid+http":
             return SendGridMailOut.from_url(settings.mail_out, key=settings.sendgrid_key)
         case "mx":
+            from lokole.adapters.mail_out.mx import MxMailOut
+
             way: MailOut = MxMailOut.from_url(
                 settings.mail_out,
                 host_name=settings.host_name,
@@ -276,6 +276,10 @@ def _mail_out(settings: ServerSettings, database: Database, clock: Clock) -> Mai
             )
             if not settings.dkim_relay:
                 return way
+    # only a server that signs needs the library, which takes 8 MB
+    from lokole.adapters.mail_out.dkim import SignedMailOut
+    from lokole.server import dkim_keys
+
     return SignedMailOut(way, lambda domain: dkim_keys.keys_of(database, settings, domain), clock)
 
 

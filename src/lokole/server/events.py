@@ -19,6 +19,7 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.suppressions import BOUNCE, COMPLAINT, UNSUBSCRIBED, hold_back
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import ENVELOPE_ARGUMENT
+from lokole.server.addresses import home
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import bounce_id, settle
 
@@ -44,7 +45,7 @@ def take_events(ports: ServerPorts, body: bytes) -> int:
     known = 0
     for some in _batches([one for one in events if isinstance(one, dict)]):
         with ports.database.write() as tx:
-            known += sum(_take(tx, one, now) for one in some)
+            known += sum(_take(ports, tx, one, now) for one in some)
     log.info("events: %d, of letters of ours %d", len(events), known)
     ports.bell.ring()
     return known
@@ -55,8 +56,8 @@ def _batches(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield events[at : at + _AT_ONCE]
 
 
-def _take(tx: Connection, event: dict[str, Any], now: datetime) -> bool:
-    found = _find(tx, event)
+def _take(ports: ServerPorts, tx: Connection, event: dict[str, Any], now: datetime) -> bool:
+    found = _find(ports, tx, event)
     if found is None:
         return False
     row, email_no, address = found
@@ -107,10 +108,10 @@ def _settle(
     settle(tx, row, email_no, letter, address, state, now, reason=reason, code=status)
 
 
-def _find(tx: Connection, event: dict[str, Any]) -> tuple[TenantRow, int, str] | None:
+def _find(ports: ServerPorts, tx: Connection, event: dict[str, Any]) -> tuple[TenantRow, int, str] | None:
     """The domain, the letter and the recipient that an event is about; None when it is about none of ours."""
     try:
-        envelope = Address.parse(str(event.get(ENVELOPE_ARGUMENT, "")))
+        envelope = Address.parse(home(ports.settings, str(event.get(ENVELOPE_ARGUMENT, ""))))
         about = Address.parse(str(event.get("email", ""))).key
     except Refused:
         return None

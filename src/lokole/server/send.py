@@ -19,7 +19,9 @@ from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppresse
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import TogetherMailOut
 from lokole.server import receive, strangers, together
+from lokole.server.addresses import home, outward
 from lokole.server.devices import REMOVED
+from lokole.server.judgement import OF_A_BOX
 from lokole.server.outgoing import to_message
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import envelope_sender, settle
@@ -35,10 +37,9 @@ def run(ports: ServerPorts, job: Job) -> bool:
         return False
     row, stored = found
     recipient = str(job.ids["address"])
-    message = to_message(ports, row, stored)
     sender = str(Address.parse(stored.email.sender.address))
     try:
-        _hand_over(ports, row, stored, sender, recipient, message)
+        _hand_over(ports, row, stored, sender, recipient)
     except Permanent as error:
         _refuse(ports, job, row, stored.email, recipient, error.reason)
         return True
@@ -95,13 +96,12 @@ def _find(ports: ServerPorts, job: Job) -> tuple[TenantRow, StoredEmail] | None:
     return (row, stored) if state is DeliveryState.AT_SERVER else None
 
 
-def _hand_over(
-    ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: str, recipient: str, message: bytes
-) -> None:
-    verdict = strangers.decide(ports, sender, recipient)
-    match verdict:
+def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: str, recipient: str) -> None:
+    here = home(ports.settings, recipient)
+    match strangers.decide(ports, sender, here):
         case Verdict.HERE:
-            receive.accept(ports, sender, [recipient], message, source="box")
+            message = to_message(ports, row, stored, outside=False)
+            receive.accept(ports, sender, [here], message, source="box", judgement=OF_A_BOX)
         case Verdict.LATER:
             raise Temporary("the box of this person has not been here since")
         case Verdict.NOBODY:
@@ -112,7 +112,8 @@ def _hand_over(
             with ports.database.write() as tx:
                 if is_suppressed(tx, row.no, recipient):
                     raise Permanent("letters to this address came back", reason="suppressed")
-                back = envelope_sender(tx, row, stored.no, recipient, ports.entropy)
+                back = outward(ports.settings, envelope_sender(tx, row, stored.no, recipient, ports.entropy))
+            message = to_message(ports, row, stored)
             ports.mail_out.send(sender=back, recipient=recipient, message=message)
 
 

@@ -13,6 +13,8 @@ from lokole.config import Url, setting
 from lokole.mail.model import PictureLimits
 
 _MEBI = 2**20
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_SECRET_SEGMENT = re.compile(r"[A-Za-z0-9_-]{16,100}")
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
 
 
@@ -29,6 +31,13 @@ class DkimAlgorithm(StrEnum):
 
     RSA = "rsa"
     ED25519 = "ed25519"
+
+
+class SenderAddresses(StrEnum):
+    """How the people of boxes are written outside."""
+
+    BOX = "box"
+    FLAT = "flat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,22 @@ class ServerSettings:
     )
     mail_out_password: str | None = setting(
         "LOKOLE_MAIL_OUT_PASSWORD", "The password of the user in LOKOLE_MAIL_OUT.", default=None, secret=True
+    )
+    sender_addresses: SenderAddresses = setting(
+        "LOKOLE_SENDER_ADDRESSES",
+        "How people are written outside: box is user@box.domain, flat is user-box@domain and needs LOKOLE_FLAT_DOMAIN.",
+        default=SenderAddresses.BOX,
+    )
+    flat_domain: str | None = setting(
+        "LOKOLE_FLAT_DOMAIN",
+        "The domain of addresses such as user-box@domain. With it, letters to them reach the box, whatever LOKOLE_SENDER_ADDRESSES says.",
+        default=None,
+    )
+    flat_webhook: str | None = setting(
+        "LOKOLE_FLAT_WEBHOOK",
+        "The secret path segment under which SendGrid posts mail for LOKOLE_FLAT_DOMAIN, at least 16 letters and digits.",
+        default=None,
+        secret=True,
     )
     mx_pace: timedelta = setting(
         "LOKOLE_MX_PACE",
@@ -201,6 +226,21 @@ class ServerSettings:
         "The public key of SendGrid's signed event webhook. With it, events without a right signature are refused.",
         default=None,
     )
+    sendgrid_parse_key: str | None = setting(
+        "LOKOLE_SENDGRID_PARSE_KEY",
+        "The public key of the security policy of SendGrid's Inbound Parse. With it, posts without a right signature are not taken.",
+        default=None,
+    )
+    junk_score: float | None = setting(
+        "LOKOLE_JUNK_SCORE",
+        "From which spam score on a letter stands apart instead of travelling to its box, such as 5. Without it none does.",
+        default=None,
+    )
+    authserv_id: str | None = setting(
+        "LOKOLE_AUTHSERV_ID",
+        "The name by which the mail server in front signs its Authentication-Results (RFC 8601); only these are believed.",
+        default=None,
+    )
     cloudflare_user: str | None = setting(
         "LOKOLE_CLOUDFLARE_USER", "Kept from the first Lokole for the Cloudflare adapter; not used yet.", default=None
     )
@@ -232,11 +272,20 @@ class ServerSettings:
                 raise ValueError(f"{name} cannot be “{url}”: it must begin with one of {choices}.")
         if urlsplit(self.mail_out).scheme.startswith("sendgrid") and self.sendgrid_key is None:
             raise ValueError("LOKOLE_MAIL_OUT=sendgrid: needs LOKOLE_SENDGRID_KEY: a key that may send mail.")
+        if self.flat_domain is None and (self.flat_webhook or self.sender_addresses is SenderAddresses.FLAT):
+            raise ValueError("LOKOLE_SENDER_ADDRESSES=flat and LOKOLE_FLAT_WEBHOOK need LOKOLE_FLAT_DOMAIN.")
+        if self.flat_domain is not None and not _DOMAIN.fullmatch(self.flat_domain):
+            raise ValueError(f"LOKOLE_FLAT_DOMAIN cannot be “{self.flat_domain}”: a domain in small letters.")
+        if self.flat_webhook is not None and not _SECRET_SEGMENT.fullmatch(self.flat_webhook):
+            raise ValueError("LOKOLE_FLAT_WEBHOOK cannot be used: give it at least 16 letters and digits.")
         if not _SELECTOR.fullmatch(self.dkim_selector):
             raise ValueError(
                 f"LOKOLE_DKIM_SELECTOR cannot be “{self.dkim_selector}”: small letters, digits and dashes."
             )
-        for name, text in (("LOKOLE_SENDGRID_EVENTS_KEY", self.sendgrid_events_key),):
+        for name, text in (
+            ("LOKOLE_SENDGRID_EVENTS_KEY", self.sendgrid_events_key),
+            ("LOKOLE_SENDGRID_PARSE_KEY", self.sendgrid_parse_key),
+        ):
             if text is not None:
                 check_public_key(name, text)
         if self.v1_boxes and self.exchange is None:

@@ -15,6 +15,7 @@ from lokole.mailbox.schema import job, package, quarantine, waiting
 from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
+from lokole.server import junk
 from lokole.server.ports import ServerPorts
 from lokole.server.provider_trouble import forget_trouble
 from lokole.server.strangers import ASKED, LONGEST_WAIT
@@ -61,6 +62,7 @@ class Sweeper:
                 ageing.note_day(tx, row.no, now, max(ports.settings.retention, LONGEST_WAIT))
                 old = ageing.old_rows(tx, row.no, ports.settings.retention)
             blobs += self._sweep_packages(row, old) + self._sweep_letters(row, old)
+            blobs += junk.sweep(ports, row, now - ports.settings.retention)
         blobs += self._sweep_files(rows)
         self._sweep_forms(rows)
         log.info("swept: %d rows of work, %d blobs", done, blobs)

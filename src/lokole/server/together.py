@@ -19,6 +19,7 @@ from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.suppressions import is_suppressed
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import Recipient, RefusedRecipients, TogetherMailOut
+from lokole.server.addresses import home, outward
 from lokole.server.devices import REMOVED
 from lokole.server.outgoing import to_message
 from lokole.server.ports import ServerPorts
@@ -70,7 +71,7 @@ def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, outside:
         addresses = [one.address for one in now_going]
         with ports.database.write() as tx:
             # one name for the letter at this call: who of them an event is about, the event says
-            sender = envelope_sender(tx, row, stored.no, addresses[0], ports.entropy)
+            sender = outward(ports.settings, envelope_sender(tx, row, stored.no, addresses[0], ports.entropy))
         try:
             way.send_together(
                 sender=sender, recipients=[Recipient(one.address, one.role) for one in now_going], message=message
@@ -105,13 +106,13 @@ def _find(ports: ServerPorts, job: Job) -> tuple[TenantRow, StoredEmail, list[De
         except NotFound:
             return None
         standing = [one for one in deliveries(tx, row.no, stored.no) if one.state is DeliveryState.AT_SERVER]
-        outside = [one for one in standing if _is_outside(tx, one.address)]
+        outside = [one for one in standing if _is_outside(ports, tx, one.address)]
     return row, stored, outside, [one for one in standing if one not in outside]
 
 
-def _is_outside(tx: Connection, text: str) -> bool:
+def _is_outside(ports: ServerPorts, tx: Connection, text: str) -> bool:
     try:
-        known = tenants.find_tenant(tx, domain=Address.parse(text).domain)
+        known = tenants.find_tenant(tx, domain=Address.parse(home(ports.settings, text)).domain)
     except Refused:
         return False
     return known is None or known.state == REMOVED

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lokole.mail.errors import Refused
-from lokole.server import events, signed_webhook
+from lokole.server import events
 from lokole.server.api.body import spool_body
 from lokole.server.ports import ServerPorts
 
@@ -33,6 +33,8 @@ async def _events(ports: ServerPorts, request: Request) -> Response:
             raise Refused("the events were cut off", code="events") from None
         body = cast(BinaryIO, spool)
         if ports.settings.sendgrid_events_key is not None:
+            from lokole.server import signed_webhook  # 8 MB that only such a server needs
+
             key = signed_webhook.load_key(ports.settings.sendgrid_events_key)
             signed_webhook.check(key, request.headers, body, ports.clock())
         body.seek(0)
