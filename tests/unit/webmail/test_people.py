@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from lokole.mail.model import Account
@@ -357,6 +358,25 @@ def test_somebody_sees_where_they_are_signed_in_and_ends_it_elsewhere(box: Box) 
     browser.open("/user/sessions").press("everywhere")
     assert third.open("/email/inbox").address.startswith("/user/login")
     assert browser.open("/email/inbox").address.startswith("/user/login")
+
+
+def test_a_session_that_idled_out_is_gone_from_the_list_and_from_the_box(box: Box) -> None:
+    box.person("mireille")
+    box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD)
+    mine = box.enter("mireille")
+    text = mine.open("/user/sessions").text
+    assert text.count("last used") == 2
+    assert "a shared telephone" in text
+    box.later(minutes=11)
+    text = mine.open("/user/sessions").text
+    assert text.count("last used") == 1
+    assert "a shared telephone" not in text
+    assert "Sign out everywhere else" not in text
+    box.enter("mireille")
+    with box.ports.database.read() as tx:
+        assert (
+            tx.execute(select(func.count()).select_from(schema.session)).scalar() == 2
+        )  # swept when somebody comes in
 
 
 def test_the_sign_in_before_this_one_is_shown(box: Box) -> None:
