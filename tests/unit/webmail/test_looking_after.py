@@ -240,7 +240,7 @@ def test_the_log_says_who_did_what_and_no_secret(box: Box) -> None:
     assert slip is not None
     chief.open(f"/admin/people/{number(box, 'mireille')}").press("Do not let mireille sign in")
     chief.open("/admin").follow("Who did what")
-    assert "chief : may not sign in · mireille" in chief.text
+    assert "chief no longer lets mireille sign in." in chief.text
     assert "chief : one-time password · mireille" in chief.text
     assert slip[0] not in chief.text
     assert slip[0] not in box.fingerprint()
@@ -266,9 +266,13 @@ def test_every_screen_of_administration_is_for_administrators(box: Box) -> None:
 
 def test_the_list_of_people_shows_who_said_yes(box: Box) -> None:
     mireille, joseph = box.signed_in("mireille"), box.signed_in("joseph")
-    assert "Nobody is in the list yet" in joseph.open("/users").text
+    text = joseph.open("/users").text
+    assert "Nobody is in the list yet" in text
+    assert "Put yourself in with the button above, and ask your neighbours to do the same." in text
     mireille.open("/users").press("Put me in the list")
     assert "You are in the list of people." in mireille.text
+    assert "You are the only one so far." in mireille.text
+    assert "You are the only one so far." not in joseph.open("/users").text
     assert "mireille@bolenge.lokole.ca" in joseph.open("/users").text
     joseph.follow("Write to mireille")
     assert dict(joseph.fields("/email/new").fields)["to"] == "mireille@bolenge.lokole.ca"
