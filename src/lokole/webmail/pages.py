@@ -62,7 +62,9 @@ NOTES = {
     "signed-out": ("good", lazy_gettext("You have left. Nobody can read your letters here.")),
     "untouched": (
         "good",
-        lazy_gettext("Nobody has touched the page for a while, so Lokole closed it. Nobody can read your letters here."),
+        lazy_gettext(
+            "Nobody has touched the page for a while, so Lokole closed it. Nobody can read your letters here."
+        ),
     ),
     "schedule-saved": ("good", lazy_gettext("The new hours are kept.")),
     "exchange-started": ("good", lazy_gettext("The exchange has begun. Look again in a few minutes.")),

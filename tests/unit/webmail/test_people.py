@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from lokole.mail.model import Account
-from lokole.mailbox import accounts, days, options, passwords, schema, slips, ways
+from lokole.mailbox import accounts, days, options, passwords, schema, slips, standing, ways
 from lokole.webmail import guessing
 from lokole.webmail.app import ManyTenants
 from lokole.webmail.browsers import describe
@@ -135,6 +135,36 @@ def test_somebody_signs_up_with_a_pin_and_a_weak_one_is_refused(box: Box) -> Non
     browser.press("Set this PIN", pin="2711", again="2711")
     assert browser.address == "/email/inbox"
     assert box.browser().open("/user/login").press("Enter", name="zoe", password="2711").address == "/email/inbox"
+
+
+def _listed(box: Box, name: str) -> bool:
+    with box.ports.database.read() as tx:
+        return standing.get_standing(tx, who(box, name)).listed
+
+
+def test_whoever_signs_up_says_whether_neighbours_may_find_them(box: Box) -> None:
+    browser = box.browser().open("/user/register")
+    assert "Neighbours may find me" in browser.text
+    assert "Your name and address then stand in the list of people of this box." in browser.text
+    assert "listed" not in dict(browser.fields("/user/register").fields)  # unticked
+    browser.press("Get this address", name="mireille", password=PASSWORD)
+    assert not _listed(box, "mireille")
+    box.browser().open("/user/register").press("Get this address", name="joseph", password=PASSWORD, listed="y")
+    assert _listed(box, "joseph")
+    assert "joseph@" in browser.open("/users").text
+
+
+def test_the_yes_to_the_list_goes_along_through_pin_and_pictures_and_a_mistake(box: Box) -> None:
+    box.browser().open("/user/register").press("With a PIN", name="zoe", listed="y").press(
+        "Set this PIN", pin="7392", again="7392"
+    )
+    assert _listed(box, "zoe")
+    browser = box.browser().open("/user/register").press("With pictures", name="ruth", listed="y")
+    for _ in range(2):
+        touch(browser, *FISH_SUN_MOON).press("These are my pictures")
+    assert _listed(box, "ruth")
+    browser = box.browser().open("/user/register").press("Get this address", name="ann", password="x", listed="y")
+    assert dict(browser.fields("/user/register").fields)["listed"] == "y"
 
 
 def test_the_welcome_letter_is_in_the_language_chosen_first_and_in_the_words_of_the_organisation(box: Box) -> None:
