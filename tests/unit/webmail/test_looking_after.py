@@ -241,7 +241,7 @@ def test_the_log_says_who_did_what_and_no_secret(box: Box) -> None:
     chief.open(f"/admin/people/{number(box, 'mireille')}").press("Do not let mireille sign in")
     chief.open("/admin").follow("Who did what")
     assert "chief no longer lets mireille sign in." in chief.text
-    assert "chief : one-time password · mireille" in chief.text
+    assert "chief made a one-time password for mireille." in chief.text
     assert slip[0] not in chief.text
     assert slip[0] not in box.fingerprint()
 
