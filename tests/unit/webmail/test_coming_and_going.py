@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from lokole.mailbox import accounts, passwords
@@ -97,7 +98,47 @@ def test_a_wrong_password_and_an_unknown_name_read_the_same(box: Box) -> None:
     unknown = box.browser().open("/user/login").press("Enter", name="nobody", password="wrong")
     assert wrong.status == unknown.status == 403
     assert "That is not right." in wrong.text
+    assert "write the password again: it is not kept" in wrong.text
     assert wrong.text == unknown.text
+    assert dict(wrong.fields("/user/login").fields)["name"] == "mireille"
+    assert dict(unknown.fields("/user/login").fields)["name"] == "nobody"
+
+
+def test_a_wrong_password_and_an_unknown_name_cost_the_same_work(box: Box) -> None:
+    box.person("mireille")
+
+    def cost(name: str) -> float:
+        browser = box.browser().open("/user/login")
+        began = time.process_time()
+        browser.press("Enter", name=name, password="wrong")
+        assert browser.status == 403
+        box.later(minutes=2)
+        return time.process_time() - began
+
+    wrong, unknown = (min(cost(name) for _ in range(4)) for name in ("mireille", "nobody"))
+    # without the work of bcrypt one would be some milliseconds beside fifty
+    assert max(wrong, unknown) < 2 * min(wrong, unknown)
+
+
+def test_the_pages_of_the_door_all_speak_every_language(box: Box) -> None:
+    browser = box.browser().open("/user/login").press("With my pictures", name="mireille")
+    assert "Touch your pictures" in browser.text
+    for word in ("English", "Français", "Lingála", "Kiswahili"):
+        assert word in browser.text
+    browser.press("Français")
+    assert browser.address == "/user/login"
+    assert "Entrer" in browser.text
+
+
+def test_a_password_that_is_not_kept_is_asked_for_again(box: Box) -> None:
+    box.person("mireille")
+    browser = box.browser().open("/user/register").press("Get this address", name="mireille", password=PASSWORD)
+    assert "Write the password again: it is not kept." in browser.text
+    browser.press("Show free names", name="mireille", password=PASSWORD)
+    assert "Write the password again: it is not kept." in browser.text
+    assert PASSWORD not in browser.html
+    browser.press("Show free names", name="mireille", password="")
+    assert "Write the password again" not in browser.text
 
 
 def test_one_place_may_guess_four_times_a_minute_and_is_told_how_often_still(box: Box) -> None:

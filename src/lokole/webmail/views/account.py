@@ -64,7 +64,7 @@ def login() -> str | Response | tuple[str, int]:
     guess = _guess(form.name.data or "", tried)
     if guess.person is None:
         form.password.errors = [
-            gettext("That is not right. Look at both, the name and the password, and try again."),
+            gettext("That is not right. Look at the name, then write the password again: it is not kept."),
             _tries_left(guess),
         ]
         return _login_page(form, back), 403

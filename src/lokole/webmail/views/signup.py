@@ -100,6 +100,8 @@ def _count() -> None:
 
 
 def _form_page(form: SignUpForm, *, offers: list[str] | None = None, free: bool = False) -> str:
+    if form.password.data and not form.password.errors:
+        form.password.errors = [gettext("Write the password again: it is not kept.")]
     return page("register.html", form=form, offers=offers or [], free=free, zones=zones.choices(locale()))
 
 
