@@ -130,6 +130,41 @@ def test_the_pages_of_the_door_all_speak_every_language(box: Box) -> None:
     assert "Entrer" in browser.text
 
 
+def language_of(box: Box, name: str) -> str:
+    with box.ports.database.read() as tx:
+        person = accounts.find_account(tx, box.tenant, name)
+    assert person is not None
+    return person.language
+
+
+def test_whoever_comes_in_the_first_time_reads_on_in_the_language_of_the_door(box: Box) -> None:
+    box.person("mireille")
+    browser = box.browser().open("/user/login").press("Kiswahili")
+    browser.press("Ingia", name="mireille", password=PASSWORD)
+    assert "Zilizofika" in browser.text
+    assert language_of(box, "mireille") == "sw"
+    # the language that the browser asks for is as good, when nobody has chosen another one for them
+    box.person("joseph")
+    assert "Lettres reçues" in box.enter("joseph", "fr").open("/email/inbox").text
+    assert language_of(box, "joseph") == "fr"
+    box.person("ruth", language="ln")
+    box.enter("ruth", "fr")
+    assert language_of(box, "ruth") == "ln"
+
+
+def test_a_language_that_somebody_else_left_at_the_door_is_nobodys_choice(box: Box) -> None:
+    for name in ("mireille", "joseph"):
+        box.person(name)
+    browser = box.browser().open("/user/login").press("Kiswahili").press("Ingia", name="mireille", password=PASSWORD)
+    browser.press("Toka")
+    assert "Jina" in browser.text  # the door stays in her language
+    browser.press("Ingia", name="joseph", password=PASSWORD)
+    assert language_of(box, "joseph") == "en"
+    # and who was here before keeps their own, whatever is touched at the door
+    browser.press("Leave").press("Français").press("Entrer", name="mireille", password=PASSWORD)
+    assert language_of(box, "mireille") == "sw"
+
+
 def test_a_password_that_is_not_kept_is_asked_for_again(box: Box) -> None:
     box.person("mireille")
     browser = box.browser().open("/user/register").press("Get this address", name="mireille", password=PASSWORD)

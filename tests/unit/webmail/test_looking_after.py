@@ -36,6 +36,16 @@ def test_a_new_person_gets_a_slip_and_chooses_their_own_password(box: Box) -> No
     assert "Mireille Ilunga" in browser.open("/admin/people").text
 
 
+def test_a_slip_speaks_the_language_of_whoever_gets_it(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people/new")
+    browser.press("Make this person", name="mireille", language="fr")
+    assert "It is shown only now, and to you alone" in browser.text
+    assert "Ensuite, vous choisissez votre propre façon d’entrer." in browser.text
+    assert "<div class=paper-slip lang=fr>" in browser.html
+    browser.open(f"/admin/people/{number(box, 'mireille')}").press("Make a one-time password")
+    assert "<div class=paper-slip lang=fr>" in browser.html
+
+
 def test_a_wrong_new_name_is_said_and_what_was_typed_stays(box: Box) -> None:
     browser = box.signed_in("chief", is_admin=True)
     for name, sentence in (
