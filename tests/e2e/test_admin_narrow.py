@@ -90,7 +90,7 @@ def test_every_page_of_an_administrator_fits_at_320_px(browser: Browser, served:
             "/admin/people/list",
             f"/admin/people/{other.no}",
             f"/admin/people/{other.no}/delete",
-            f"/admin/people/{other.no}/merge?into={third.no}",
+            f"/admin/people/{other.no}/merge?into={third.name}",
             "/admin/log",
             "/admin/limits",
             "/admin/place",

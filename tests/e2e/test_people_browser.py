@@ -195,6 +195,47 @@ def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: 
         context.close()
 
 
+@pytest.mark.parametrize(("language", "scripts"), [("sw", True), ("fr", False)], ids=["sw-scripts", "fr-plain"])
+def test_a_new_person_finds_their_way_in_their_own_language(
+    browser: Browser, served: Served, language: str, scripts: bool
+) -> None:
+    served.box.person("ruth")
+    with tab(browser, f"newcomer-{language}", scripts=scripts, width=NARROW) as made:
+        page = made.page
+        made.go(served.base + "/user/register")
+        page.locator(f"button[lang={language}]").click()
+        page.locator("[name=called]").fill("Ruth Mbo")
+        page.locator("[name=name]").fill("ruth")
+        page.locator("[name=password]").fill(PASSWORD)
+        if not scripts:
+            page.locator("button[name=try]").click()
+        page.locator("[data-offers] button").first.wait_for()
+        made.look("names")
+        page.locator("[name=name]").fill("ruthm")
+        page.locator("[name=listed]").check()
+        page.locator("button[name=way][value=pin]").click()
+        made.look("pin")
+        page.locator("[name=pin]").fill("7392")
+        page.locator("[name=again]").fill("7392")
+        page.locator("main button.main").click()
+        page.wait_for_url("**/email/inbox")
+        assert page.locator("html").get_attribute("lang") == language
+        for path in ("/users", "/user/profile", "/user/sessions", "/about", "/who", "/user/here/away"):
+            made.go(served.base + path)
+            made.look(path.replace("/", "-").strip("-"))
+        made.go(served.base + "/email/new")
+        page.locator("[name=to]").fill("rut")
+        page.locator("button[value=send]").click()
+        page.locator("button[value^='fix:to rut ruth@']").wait_for()
+        made.look("near")
+        made.wrong.clear()
+        page.locator("form.leave button").click()
+        made.look("door")
+        page.locator("[name=name]").fill("ruthm")
+        page.locator("button[value=pictures]").click()
+        made.look("pictures")
+
+
 class Phone:
     """A shared telephone on which the browser's clock and the box's go together."""
 
