@@ -223,14 +223,19 @@ def test_who_travels_reads_and_writes_in_town_as_at_home(local: Local, admin: Pe
     town = PersonAt(f"{local.told['server']}web")
 
     def known() -> bool:
-        return town.open("/web/user/login").fill(name=f"gina@{domain}", password=PASSWORD).press().path == "/web/email/inbox"
+        return (
+            town.open("/web/user/login").fill(name=f"gina@{domain}", password=PASSWORD).press().path
+            == "/web/email/inbox"
+        )
 
     wait_for(known)
     page = shown(town, "/web/email/inbox", "The goat").choose("The goat")
     # an answer to a neighbour, and a letter into the world with a file
     page = page.follow("Answer").fill(body="Then eat the goat.").press("send")
     assert page.status == 200, page.text
-    form = town.open("/web/email/new").fill(to=f"carl@example.org, hugo@{domain}", subject="Written in town", body="Hello from town")
+    form = town.open("/web/email/new").fill(
+        to=f"carl@example.org, hugo@{domain}", subject="Written in town", body="Hello from town"
+    )
     assert "Written in town" in form.attach(File("map.txt", b"go north")).press("send").text
     letter = wait_for(lambda: [one for one in local.world_letters() if one["subject"] == "Written in town"])[0]
     assert (letter["from"], letter["envelope_to"]) == (f"gina@{domain}", ["carl@example.org"])
