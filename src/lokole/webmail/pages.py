@@ -17,7 +17,7 @@ from markupsafe import Markup
 from lokole.mailbox import lists
 from lokole.mailbox.database import Connection
 from lokole.webmail import drum, language
-from lokole.webmail.access import own_telephone, seconds_left, signed_in
+from lokole.webmail.access import mark_of, own_telephone, seconds_left, signed_in
 from lokole.webmail.assets import Asset
 from lokole.webmail.parts import parts
 from lokole.webmail.site import site
@@ -142,6 +142,7 @@ def _everywhere() -> dict[str, Any]:
     settings = parts().settings
     return {
         "me": signed_in(),
+        "mark_of": mark_of,
         "own": own_telephone(),
         "idle": seconds_left(),
         "lang": str(locale),

@@ -24,11 +24,11 @@ LATER = 5
 @blueprint.get("/user/here", endpoint="ask")
 @blueprint.get("/user/here/touched", endpoint="touched")
 def here() -> Response:
-    """Who is signed in (an address, or nothing), seconds left (null on an own telephone), and the token for forms that were left."""
+    """Who is signed in (a mark, or nothing), seconds left (null on an own telephone), and the token for forms that were left."""
     person = access.signed_in()
     if person is None:
         return jsonify(who="")
-    return jsonify(who=str(person.address), left=access.seconds_left(), token=generate_csrf())
+    return jsonify(who=access.mark_of(person), left=access.seconds_left(), token=generate_csrf())
 
 
 @blueprint.get("/user/here/away")
