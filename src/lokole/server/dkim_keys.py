@@ -31,10 +31,10 @@ def selector_of(settings: ServerSettings, algorithm: str) -> str:
 
 
 def keys_of(database: Database, settings: ServerSettings, domain: str) -> list[DkimKey]:
-    """The keys of ``domain``, made when they are not there; none for a domain that no box has."""
+    """The keys of ``domain``, made when they are not there; none for a domain that is neither a box's nor the flat one."""
     with database.read() as tx:
         row = tenants.find_tenant(tx, domain=domain)
-        if row is None or row.state == REMOVED:
+        if domain != settings.flat_domain and (row is None or row.state == REMOVED):
             return []
         found = [_find(tx, settings, domain, algorithm) for algorithm in settings.dkim_algorithms]
     known = [one for one in found if one is not None]

@@ -104,7 +104,7 @@ def test_only_what_is_ours_is_signed() -> None:
 
 
 def test_a_domain_has_its_keys_for_ever_and_shows_what_to_publish(tmp_path: Path) -> None:
-    with place_in(tmp_path, dkim_selector="box") as place:
+    with place_in(tmp_path, dkim_selector="box", flat_domain="lokole.test") as place:
         place.register("a.lokole.test")
         place.register("b.lokole.test")
         database, settings = place.ports.database, place.ports.settings
@@ -112,6 +112,7 @@ def test_a_domain_has_its_keys_for_ever_and_shows_what_to_publish(tmp_path: Path
         assert keys_of(database, settings, "a.lokole.test") == [first]
         assert keys_of(database, settings, "b.lokole.test") != [first]
         assert keys_of(database, settings, "example.net") == []
+        assert len(keys_of(database, settings, "lokole.test")) == 1  # of everybody who is written flat
         (record,) = dkim_records(database, settings, "a.lokole.test")
         assert record.name == "box._domainkey.a.lokole.test"
         assert record.value.startswith("v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A")  # 2048 bits
