@@ -18,7 +18,7 @@ from lokole.mailbox.recipients import deliveries, move_waiting
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppressed
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import TogetherMailOut
-from lokole.server import receive, strangers, together
+from lokole.server import outbound_limit, receive, strangers, together
 from lokole.server.addresses import home, outward
 from lokole.server.devices import REMOVED
 from lokole.server.judgement import OF_A_BOX
@@ -52,6 +52,8 @@ def run(ports: ServerPorts, job: Job) -> bool:
 def given_up(ports: ServerPorts, job: Job, told: str) -> None:
     """The time is up, or a fault of ours stays: the writer is told."""
     reason = "expired" if told.startswith("Temporary") else "fault"
+    if told.startswith("Temporary at server/outbound_limit.py"):
+        reason = "many-a-day"
     if "address" not in job.ids:
         together.give_up(ports, job, reason)
         return
@@ -112,9 +114,11 @@ def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: 
             with ports.database.write() as tx:
                 if is_suppressed(tx, row.no, recipient):
                     raise Permanent("letters to this address came back", reason="suppressed")
+                outbound_limit.ask(ports, tx, row, sender)
                 back = outward(ports.settings, envelope_sender(tx, row, stored.no, recipient, ports.entropy))
             message = to_message(ports, row, stored)
             ports.mail_out.send(sender=back, recipient=recipient, message=message)
+            outbound_limit.count(ports, row, sender, 1)
 
 
 def _refuse(

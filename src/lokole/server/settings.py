@@ -78,6 +78,11 @@ class ServerSettings:
         default=None,
         secret=True,
     )
+    recipients_a_day: int | None = setting(
+        "LOKOLE_RECIPIENTS_A_DAY",
+        "To how many recipients outside one person may write in a day; letters over it wait. Without it there is no limit.",
+        default=None,
+    )
     mx_pace: timedelta = setting(
         "LOKOLE_MX_PACE",
         "With LOKOLE_MAIL_OUT=mx: how long after a letter the next one goes to the same domain.",

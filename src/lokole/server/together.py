@@ -19,6 +19,7 @@ from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.suppressions import is_suppressed
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import Recipient, RefusedRecipients, TogetherMailOut
+from lokole.server import outbound_limit
 from lokole.server.addresses import home, outward
 from lokole.server.devices import REMOVED
 from lokole.server.outgoing import to_message
@@ -70,6 +71,7 @@ def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, outside:
         now_going, outside = outside[: way.most_together], outside[way.most_together :]
         addresses = [one.address for one in now_going]
         with ports.database.write() as tx:
+            outbound_limit.ask(ports, tx, row, stored.email.sender.address)
             # one name for the letter at this call: who of them an event is about, the event says
             sender = outward(ports.settings, envelope_sender(tx, row, stored.no, addresses[0], ports.entropy))
         try:
@@ -84,6 +86,7 @@ def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, outside:
             _settle(ports, row, stored, addresses, DeliveryState.REFUSED, error.reason)
         else:
             _settle(ports, row, stored, addresses, DeliveryState.ACCEPTED, "")
+            outbound_limit.count(ports, row, stored.email.sender.address, len(addresses))
 
 
 def _settle(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -216,10 +217,10 @@ def test_a_domain_that_is_just_being_made_asks_to_come_again(place: Place) -> No
 def test_a_file_is_taken_like_a_field_and_a_message_taken_apart_comes_again(place: Place, box: BoxAtPlace) -> None:
     path = f"/api/email/sendgrid/{box.webhook}"
     envelope = (None, b'{"to": ["ann@a.lokole.test"], "from": "bob@example.org"}')
-    as_file = {"email": ("m.eml", message(), "message/rfc822"), "envelope": envelope}
+    as_file: dict[str, Any] = {"email": ("m.eml", message(), "message/rfc822"), "envelope": envelope}
     assert place.client.post(path, files=as_file).status_code == 200
     assert len(records(box)) == 1
-    apart = {"text": (None, b"hello"), "from": (None, b"bob@example.org"), "envelope": envelope}
+    apart: dict[str, Any] = {"text": (None, b"hello"), "from": (None, b"bob@example.org"), "envelope": envelope}
     assert place.client.post(path, files=apart).status_code == 503
     (told,) = place.quarantined()
     assert told.kind == "provider" and "raw" in told.reason
