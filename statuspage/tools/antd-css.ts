@@ -6,9 +6,7 @@ import type { Plugin } from 'vite';
 import { dark, light } from '../src/app/theme.ts';
 
 const NAME = 'virtual:antd.css';
-// dialogs and messages are drawn into the body, which a build has not: these are the same parts without it
-const { _InternalPanelDoNotUseOrYouWillBeFired: ModalPanel } = antd.Modal;
-const { _InternalPanelDoNotUseOrYouWillBeFired: DrawerPanel } = antd.Drawer;
+// a message is drawn into the body, which a build has not: this is the same without it
 const { _InternalPanelDoNotUseOrYouWillBeFired: MessagePanel } = antd.message;
 
 const USED: ReactNode[] = [
@@ -17,12 +15,12 @@ const USED: ReactNode[] = [
   make(antd.Avatar),
   make(antd.Button, null, 'x'),
   make(antd.Card, { title: 'x' }, 'x'),
-  make(DrawerPanel, { title: 'x' }),
+  make(antd.Drawer),
   make(antd.Empty),
   make(antd.Input),
   make(antd.Input.Password),
   make(antd.InputNumber),
-  make(ModalPanel, { title: 'x' }),
+  make(antd.Modal),
   make(antd.Segmented, { options: ['x'] }),
   make(antd.Skeleton),
   make(antd.Statistic),
@@ -65,6 +63,8 @@ function difference(ofDark: Rules, ofLight: Rules): string {
 export function antdStyles(): string {
   const lit = styles(light);
   const dimmed = styles({ ...dark, algorithm: antd.theme.darkAlgorithm });
+  const stray = /\.css-var-[^{]*/.exec(lit);
+  if (stray) throw new Error(`variables that no element of the page has: ${stray[0]}`);
   return withoutUnread(`${lit}@media (prefers-color-scheme:dark){${difference(variables(dimmed), variables(lit))}}`);
 }
 

@@ -24,7 +24,7 @@ const COLUMNS: [Key, string][] = [
 export function BoxTable({ boxes, removing, price, now, open, order, sort }: Shown & { order: Order; sort: (order: Order) => void }) {
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Table of boxes">
-      <table className="boxes">
+      <table className="boxes" aria-label="Boxes">
         <thead>
           <tr>
             {COLUMNS.map(([key, words]) => (
