@@ -85,7 +85,7 @@ def test_nothing_else_is_served(place: Place, name: str) -> None:
 
 
 def test_the_page_is_told_where_its_server_is_and_how_one_signs_in(place: Place, tmp_path: Path) -> None:
-    assert place.client.get("/status/config.json").json() == {"endpoint": "", "github": False}
+    assert place.client.get("/status/config.json").json() == {"endpoint": "", "github": False, "links": {}}
     with place_in(tmp_path / "other", github_client_id=CLIENT_ID) as other:
         assert other.client.get("/status/config.json").json()["github"] is True
     assert 'href="/status/"' in place.client.get("/").text

@@ -22,9 +22,11 @@ from lokole.server.summary import summary
 class StatusPages:
     """``endpoint`` is where the server is for a browser; ``targets`` are pinged at ``/healthcheck/ping``, by name and port, for programs."""
 
-    def __init__(self, ports: ServerPorts, *, endpoint: str, targets: Mapping[str, int]) -> None:
+    def __init__(
+        self, ports: ServerPorts, *, endpoint: str, links: Mapping[str, str], targets: Mapping[str, int]
+    ) -> None:
         self._ports = ports
-        self._endpoint = endpoint
+        self._config = status_files.config(endpoint=endpoint, links=links)
         self._targets = targets
 
     def get(self, path: str, _query: Mapping[str, str]) -> Page | None:
@@ -32,7 +34,7 @@ class StatusPages:
             told = {"pings": self._pings(), "boxes": self._boxes()}
             return Page(json.dumps(told).encode(), "application/json")
         if path == "/config.json":
-            return Page(status_files.config(endpoint=self._endpoint), "application/json")
+            return Page(self._config, "application/json")
         if path == "/summary":
             everything = fleet.fleet(self._ports, Caller("local", may_override=True))
             return Page(summary(everything, self._ports.clock()).encode())

@@ -169,6 +169,7 @@ def running(options: LocalOptions) -> Iterator[Village]:
         status_pages = StatusPages(
             server.ports,
             endpoint=f"http://localhost:{ports['server']}",
+            links=_others(links, "Boxes and pings"),
             targets={
                 "The server": ports["server"],
                 "The box": ports["box"],

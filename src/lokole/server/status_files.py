@@ -65,6 +65,6 @@ def get_file(name: str) -> StatusFile | None:
     )
 
 
-def config(*, endpoint: str = "", github: bool = False) -> bytes:
-    """``config.json``, which tells the page where its server is ("" is where the page comes from) and how one signs in there."""
-    return json.dumps({"endpoint": endpoint, "github": github}).encode()
+def config(*, endpoint: str = "", github: bool = False, links: Mapping[str, str] | None = None) -> bytes:
+    """``config.json``: where the page's server is ("" is where the page comes from), how one signs in there, and links at its foot."""
+    return json.dumps({"endpoint": endpoint, "github": github, "links": dict(links or {})}).encode()

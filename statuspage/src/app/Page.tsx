@@ -13,7 +13,7 @@ import { useAsked } from '../shared/ask';
 import { light } from './theme';
 
 /** What the address of the page says: where its server is, and whether one can sign in there by GitHub. */
-export type Config = { endpoint?: string; github?: boolean };
+export type Config = { endpoint?: string; github?: boolean; links?: Record<string, string> };
 
 const BOXES_SECONDS = 60;
 
@@ -79,6 +79,13 @@ function Whole({ config }: { config: Config }) {
           <SignIn endpoint={settings.endpoint} github={config.github === true} enter={enter} />
         )}
       </main>
+      {config.links && Object.keys(config.links).length > 0 && (
+        <footer>
+          {Object.entries(config.links).map(([words, address]) => (
+            <a key={address} href={address}>{words}</a>
+          ))}
+        </footer>
+      )}
       {isSetting && (
         <SettingsDrawer settings={settings} keep={keepAll} close={() => setSetting(false)}>
           {pass && <TokenField endpoint={settings.endpoint} enter={enter} />}
