@@ -47,7 +47,20 @@ def test_below_each_path_of_the_api_ui_leads_to_the_console(place: Place) -> Non
     prefixes = {path.rpartition("/{")[0] or path for path in DOCUMENT["paths"]}
     for prefix in {one.rstrip("/") for one in prefixes if one.startswith(("/api/email", "/api/exchange"))}:
         if prefix.endswith(
-            ("claim", "packages", "ack", "digest", "carry", "trouble", "boxes", "device", "token", "pending", "users", "{domain}")
+            (
+                "claim",
+                "packages",
+                "ack",
+                "digest",
+                "carry",
+                "trouble",
+                "boxes",
+                "device",
+                "token",
+                "pending",
+                "users",
+                "{domain}",
+            )
         ):
             continue  # below an operation there is nothing
         answer = place.client.get(f"{prefix}/ui", follow_redirects=False)

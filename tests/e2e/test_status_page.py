@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import uvicorn
@@ -61,7 +61,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     clock = Clock(datetime.now(UTC))
     with fake_github() as github:
         github.token = NEIGHBOUR
-        settings = {"github_client_id": CLIENT_ID, "github_sign_in_url": github.url}
+        settings: dict[str, Any] = {"github_client_id": CLIENT_ID, "github_sign_in_url": github.url}
         with place_in(tmp_path, clock=clock, web=True, **settings) as place, served(place) as url:
             clock.pass_by(days=-5)
             visited(place.box(SILENT, ["eve"]), letters=1)

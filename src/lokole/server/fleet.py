@@ -26,8 +26,7 @@ def fleet(ports: ServerPorts, caller: Caller) -> dict[str, Any]:
     now = ports.clock()
     with ports.database.read() as tx:
         rows = tenants.list_tenants(tx, owner=None if caller.may_override else caller.name)
-        domains = {row.domain for row in rows}
-        shown = [box for box in list_boxes(tx, now) if box.domain in domains]
+        shown = list_boxes(tx, now, rows)
         more = _more(tx, now)
         days = _days(tx, now, None if caller.may_override else [row.no for row in rows])
     numbers = {row.domain: int(row.no) for row in rows}
@@ -47,7 +46,7 @@ def box(ports: ServerPorts, caller: Caller, domain: str) -> dict[str, Any]:
             raise NotFound("this domain is not registered")
         if row.owner != caller.name and not caller.may_override:
             raise Refused("this domain is somebody else's", code="not-yours", field="domain")
-        (shown,) = [box for box in list_boxes(tx, now) if box.domain == row.domain]
+        (shown,) = list_boxes(tx, now, [row])
         return _fields(shown, _more(tx, now), row.no) | {"days": _days(tx, now, [row.no])}
 
 
