@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
 from lokole.adapters.dns.memory import MemoryDns
+from lokole.adapters.identity.github import GitHubIdentity
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
 from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
@@ -171,7 +172,7 @@ def build_ports(
         mail_out=mail_out or _mail_out(settings),
         dns=dns or MemoryDns(),
         intake=intake or NoIntake(),
-        identity=identity or StaticIdentity(settings.registration_username, settings.registration_password),
+        identity=identity or _identity(settings),
         bell=Doorbell(),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
     )
@@ -251,6 +252,19 @@ def _store_secrets(url: str, key: str | None) -> dict[str, str]:
         case "gs":
             return {"service_account_key": key}
     return {}
+
+
+def _identity(settings: ServerSettings) -> Identity:
+    operator = StaticIdentity(settings.registration_username, settings.registration_password)
+    if settings.github_organization is None:
+        return operator
+    return GitHubIdentity(
+        passwords=operator,
+        url=settings.github_url,
+        organization=settings.github_organization,
+        team=settings.github_team,
+        sudo_team=settings.github_sudo_team,
+    )
 
 
 def _mail_out(settings: ServerSettings) -> MailOut:

@@ -42,6 +42,24 @@ class ServerSettings:
     mail_out_password: str | None = setting(
         "LOKOLE_MAIL_OUT_PASSWORD", "The password of the user in LOKOLE_MAIL_OUT.", default=None, secret=True
     )
+    github_organization: str | None = setting(
+        "LOKOLE_REGISTRATION_GITHUB_ORGANIZATION",
+        "The organisation at GitHub whose members may register domains too, with a token of their own (read:org).",
+        default=None,
+    )
+    github_team: str | None = setting(
+        "LOKOLE_REGISTRATION_TEAM",
+        "The team of that organisation (as in its address) whose members may register. Without it: every member.",
+        default=None,
+    )
+    github_sudo_team: str | None = setting(
+        "LOKOLE_REGISTRATION_SUDO_TEAM",
+        "The team of that organisation whose members may do everything with everybody's domains. Without it: nobody.",
+        default=None,
+    )
+    github_url: Url = setting(
+        "LOKOLE_GITHUB_URL", "GitHub's GraphQL API.", default=Url("https://api.github.com/graphql")
+    )
     data: Path = setting(
         "LOKOLE_DATA",
         "The folder that keeps everything that has no address of its own.",
@@ -189,6 +207,11 @@ class ServerSettings:
             if urlsplit(url).scheme not in known:
                 choices = ", ".join(f"{scheme}:" for scheme in known)
                 raise ValueError(f"{name} cannot be “{url}”: it must begin with one of {choices}.")
+        if self.github_organization is None and (self.github_team or self.github_sudo_team):
+            raise ValueError(
+                "LOKOLE_REGISTRATION_TEAM and LOKOLE_REGISTRATION_SUDO_TEAM need LOKOLE_REGISTRATION_GITHUB_ORGANIZATION."
+            )
+        _check_api("LOKOLE_GITHUB_URL", self.github_url)
         if self.v1_boxes and self.exchange is None:
             raise ValueError("LOKOLE_V1_BOXES=yes needs LOKOLE_EXCHANGE: the store that such boxes may reach.")
         if (self.smtp_tls_certificate is None) != (self.smtp_tls_key is None):
@@ -229,6 +252,14 @@ class ServerSettings:
         """How pictures are made smaller before they travel to a box of ours, or to one of the first Lokole."""
         form = PictureFormat.JPEG if v1 and self.picture_format is PictureFormat.WEBP else self.picture_format
         return PictureLimits(longest_side=self.picture_side, format=form.value)
+
+
+def _check_api(name: str, url: Url) -> None:
+    """A key goes over TLS only, but for what runs on this machine."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
+        return
+    raise ValueError(f"{name} cannot be “{url}”: it must begin with https://, since a key goes there.")
 
 
 def split_listen(name: str, text: str) -> tuple[str, int]:

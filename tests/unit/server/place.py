@@ -12,7 +12,7 @@ import json
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -303,9 +303,18 @@ def _empty_database() -> Path:
 
 @contextmanager
 def place_in(
-    folder: Path, *, clock: Clock | None = None, seed: int = 1, web: bool = False, **changes: Any
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    seed: int = 1,
+    web: bool = False,
+    adapters: Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> Iterator[Place]:
-    """A place whose data is in ``folder``; ``changes`` are settings."""
+    """A place whose data is in ``folder``; ``adapters`` are given to ``build_server``, ``changes`` are settings.
+
+    An adapter that is None there is built from the settings.
+    """
     clock = clock or Clock()
     world = WorldMailOut()
     if "database" not in changes and not (folder / "lokole.db").exists():
@@ -318,8 +327,8 @@ def place_in(
         mail_out=world,
         shrink=lambda content, limits: None,
         blobs=MemoryBlobStore(),
-        identity=StaticIdentity(*OPERATOR, tokens=((NEIGHBOUR, "neighbour"),)),
         web=web,
+        **({"identity": StaticIdentity(*OPERATOR, tokens=((NEIGHBOUR, "neighbour"),))} | dict(adapters or {})),
     )
     try:
         with TestClient(server.app, raise_server_exceptions=False) as client:
