@@ -72,6 +72,7 @@ ROWS: dict[tuple[str, str], Cells] = {
     ("POST", "/api/email/register/"): PEOPLE | {"other owner": (409, 400)},
     ("GET", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
+    ("GET", "/api/email/register/{domain}/dns"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}/keys"): PEOPLE | {"other owner": (403, 404)},
     ("POST", "/api/email/upload/{client_id}"): SECRET_IN_PATH,
     ("GET", "/api/email/download/{client_id}"): SECRET_IN_PATH,

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp
 
 from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
+from lokole.adapters.dns.cloudflare import CloudflareDns
+from lokole.adapters.dns.manual import ManualDns
 from lokole.adapters.dns.memory import MemoryDns
 from lokole.adapters.identity.github import GitHubIdentity
 from lokole.adapters.identity.static import StaticIdentity
@@ -25,15 +27,17 @@ from lokole.adapters.intake.none import NoIntake
 from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
+from lokole.adapters.resolver.dnspython import DnsPythonResolver
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.mail.errors import NotFound
+from lokole.mail.model import normal_domain
 from lokole.mailbox import tenants
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import ensure_identity, get_secret
 from lokole.mailbox.migrate import is_current, migrate
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
-from lokole.ports.dns import Dns
+from lokole.ports.dns import Dns, Resolver
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
@@ -42,6 +46,7 @@ from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
 from lokole.server.keys import server_seed
 from lokole.server.ports import ExchangeStorage, ServerPorts
+from lokole.server.records import Checked, check_records
 from lokole.server.settings import ServerSettings, split_listen
 from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
@@ -119,6 +124,7 @@ def build_server(
     dns: Dns | None = None,
     intake: Intake | None = None,
     identity: Identity | None = None,
+    resolver: Resolver | None = None,
     links: Mapping[str, str] | None = None,
     workers: int | None = None,
     web: bool = True,
@@ -138,6 +144,7 @@ def build_server(
         dns=dns,
         intake=intake,
         identity=identity,
+        resolver=resolver,
     )
     return Server(ports, pages=_pages(ports) if web else None, links=links, workers=workers)
 
@@ -153,6 +160,7 @@ def build_ports(
     dns: Dns | None = None,
     intake: Intake | None = None,
     identity: Identity | None = None,
+    resolver: Resolver | None = None,
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -162,6 +170,7 @@ def build_ports(
     database = Database(url)
     with database.write() as tx:
         ensure_identity(tx, entropy)
+    dns = dns or _dns(settings)
     return ServerPorts(
         settings=settings,
         database=database,
@@ -170,9 +179,10 @@ def build_ports(
         entropy=entropy,
         shrink=shrink or SubprocessShrink(),
         mail_out=mail_out or _mail_out(settings),
-        dns=dns or MemoryDns(),
+        dns=dns,
         intake=intake or NoIntake(),
         identity=identity or _identity(settings),
+        resolver=resolver or _resolver(settings, dns),
         bell=Doorbell(),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
     )
@@ -194,6 +204,17 @@ def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
         lines.append(encode_key(known.public_key))
     ports.database.close()
     return lines
+
+
+def checked_records(settings: ServerSettings, domain: str) -> list[Checked]:
+    """The DNS records that ``domain`` needs, registered or not yet, and what the world's DNS says of each; raises Refused for what is no domain."""
+    ports = build_ports(settings)
+    try:
+        with ports.database.read() as tx:
+            row = tenants.find_tenant(tx, domain=domain)
+        return check_records(ports, normal_domain(domain) if row is None else row.domain)
+    finally:
+        ports.database.close()
 
 
 def serve(settings: ServerSettings) -> None:
@@ -252,6 +273,26 @@ def _store_secrets(url: str, key: str | None) -> dict[str, str]:
         case "gs":
             return {"service_account_key": key}
     return {}
+
+
+def _dns(settings: ServerSettings) -> Dns:
+    match urlsplit(settings.dns).scheme:
+        case "cloudflare":
+            return CloudflareDns(
+                url=settings.cloudflare_url,
+                token=settings.cloudflare_token,
+                user=settings.cloudflare_user,
+                key=settings.cloudflare_key,
+            )
+        case "manual":
+            return ManualDns()
+    return MemoryDns()
+
+
+def _resolver(settings: ServerSettings, dns: Dns) -> Resolver:
+    if settings.resolver is not None:
+        return DnsPythonResolver(split_listen("LOKOLE_RESOLVER", settings.resolver))
+    return dns if isinstance(dns, MemoryDns) else DnsPythonResolver()
 
 
 def _identity(settings: ServerSettings) -> Identity:

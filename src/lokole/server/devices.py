@@ -25,6 +25,7 @@ from lokole.ports.callables import Entropy
 from lokole.ports.identity import Caller
 from lokole.server import reconcile
 from lokole.server.ports import ServerPorts
+from lokole.server.records import Checked, check_records, wanted_records
 from lokole.sync.signing import decode_key
 
 #: which payloads the box of a row can read (protocol 4.1); without it all that we write
@@ -85,6 +86,13 @@ def details(ports: ServerPorts, caller: Caller, domain: str) -> Details:
     with ports.database.read() as tx:
         row = _own(tx, caller, domain)
     return _details(ports, row)
+
+
+def records(ports: ServerPorts, caller: Caller, domain: str) -> list[Checked]:
+    """The DNS records that ``domain`` needs, and what the world's DNS says of each; raises NotFound and Refused (``not-yours``)."""
+    with ports.database.read() as tx:
+        row = _own(tx, caller, domain, ready=False)
+    return check_records(ports, row.domain)
 
 
 def delete(ports: ServerPorts, caller: Caller, domain: str) -> None:
@@ -148,7 +156,7 @@ def prepare(ports: ServerPorts, job: Job) -> bool:
     if row is None or row.state != PREPARING:
         return False
     ports.intake.start(row.domain, row.webhook_secret)
-    ports.dns.set_mx(row.domain)
+    ports.dns.publish(row.domain, wanted_records(ports, row.domain))
     if row.v1 and row.v1_container is not None and ports.exchange is not None:
         ports.exchange.prepare(row.v1_container)
     with ports.database.write() as tx:
@@ -166,7 +174,7 @@ def remove(ports: ServerPorts, job: Job) -> bool:
     if row is None or row.state != REMOVED:
         return False
     ports.intake.stop(row.domain)
-    ports.dns.remove_mx(row.domain)
+    ports.dns.withdraw(row.domain, wanted_records(ports, row.domain))
     for key in list(ports.blobs.list(f"{row.domain}/")):
         ports.blobs.delete(key)
     if row.v1_container is not None and ports.exchange is not None and ports.exchange.shared_container is None:
@@ -181,13 +189,13 @@ def remove(ports: ServerPorts, job: Job) -> bool:
 # --- who may what ----------------------------------------------------------------------------
 
 
-def _own(tx: Connection, caller: Caller, domain: str) -> TenantRow:
+def _own(tx: Connection, caller: Caller, domain: str, *, ready: bool = True) -> TenantRow:
     row = tenants.find_tenant(tx, domain=domain)
     if row is None or row.state == REMOVED:
         raise NotFound("this domain is not registered")
     if row.owner != caller.name and not caller.may_override:
         raise Refused("this domain is somebody else's", code="not-yours", field="domain")
-    if row.state == PREPARING:
+    if ready and row.state == PREPARING:
         raise NotFound("this domain is not ready yet")
     return row
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lokole.mailbox.database import Database
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
-from lokole.ports.dns import Dns
+from lokole.ports.dns import Dns, Resolver
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
@@ -48,5 +48,6 @@ class ServerPorts:
     dns: Dns
     intake: Intake
     identity: Identity
+    resolver: Resolver
     bell: Doorbell
     exchange: ExchangeStorage | None = None

@@ -113,7 +113,31 @@ class ServerSettings:
         "LOKOLE_LEASE", "How long a piece of work is held without a sign of life.", default=timedelta(minutes=5)
     )
     dns: Url = setting(
-        "LOKOLE_DNS", "Who sets the MX records of new domains: memory: sets none.", default=Url("memory:")
+        "LOKOLE_DNS",
+        "Who makes the records of new domains: cloudflare: does, with LOKOLE_CLOUDFLARE_TOKEN;\n"
+        "manual: you do, as `lokole server dns DOMAIN` says; memory: nobody, for a server that nobody outside knows.",
+        default=Url("memory:"),
+    )
+    mail_hosts: tuple[str, ...] = setting(
+        "LOKOLE_MX",
+        "The hosts that take in mail for all domains, the first one first, which their MX records name.\n"
+        "Without it: SendGrid's with LOKOLE_INTAKE=sendgrid:, else LOKOLE_HOST_NAME.",
+        default=(),
+    )
+    spf: str | None = setting(
+        "LOKOLE_SPF",
+        "The SPF record of every domain, such as v=spf1 include:sendgrid.net ~all. Without it: none is made.",
+        default=None,
+    )
+    dmarc: str | None = setting(
+        "LOKOLE_DMARC",
+        "The DMARC record of every domain, such as v=DMARC1; p=none; rua=mailto:you@example.org. Without it: none is made.",
+        default=None,
+    )
+    resolver: str | None = setting(
+        "LOKOLE_RESOLVER",
+        "The resolver that is asked whether records are there, as IP:PORT. Without it: this machine's.",
+        default=None,
     )
     intake: Url = setting(
         "LOKOLE_INTAKE",
@@ -182,14 +206,22 @@ class ServerSettings:
         default=None,
         secret=True,
     )
-    cloudflare_user: str | None = setting(
-        "LOKOLE_CLOUDFLARE_USER", "Kept from the first Lokole for the Cloudflare adapter; not used yet.", default=None
-    )
-    cloudflare_key: str | None = setting(
-        "LOKOLE_CLOUDFLARE_KEY",
-        "Kept from the first Lokole for the Cloudflare adapter; not used yet.",
+    cloudflare_token: str | None = setting(
+        "LOKOLE_CLOUDFLARE_TOKEN",
+        "A token of Cloudflare that may read the zone and edit its DNS, and nothing else; for LOKOLE_DNS=cloudflare:.",
         default=None,
         secret=True,
+    )
+    cloudflare_user: str | None = setting(
+        "LOKOLE_CLOUDFLARE_USER",
+        "The account's address, with LOKOLE_CLOUDFLARE_KEY, as the first Lokole had it; a token may less.",
+        default=None,
+    )
+    cloudflare_key: str | None = setting(
+        "LOKOLE_CLOUDFLARE_KEY", "The global key of the account at Cloudflare.", default=None, secret=True
+    )
+    cloudflare_url: Url = setting(
+        "LOKOLE_CLOUDFLARE_URL", "Cloudflare's API.", default=Url("https://api.cloudflare.com/client/v4")
     )
 
     def __post_init__(self) -> None:
@@ -200,7 +232,7 @@ class ServerSettings:
         for name, url, known in (
             ("LOKOLE_MAIL_OUT", self.mail_out, ("smtp", "smtp+starttls", "smtps", "recorder")),
             ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),
-            ("LOKOLE_DNS", self.dns, ("memory",)),
+            ("LOKOLE_DNS", self.dns, ("cloudflare", "manual", "memory")),
             ("LOKOLE_INTAKE", self.intake, ("none",)),
             ("LOKOLE_EXCHANGE", self.exchange or Url("folder:"), ("folder", "azure", "memory")),
         ):
@@ -212,6 +244,16 @@ class ServerSettings:
                 "LOKOLE_REGISTRATION_TEAM and LOKOLE_REGISTRATION_SUDO_TEAM need LOKOLE_REGISTRATION_GITHUB_ORGANIZATION."
             )
         _check_api("LOKOLE_GITHUB_URL", self.github_url)
+        _check_api("LOKOLE_CLOUDFLARE_URL", self.cloudflare_url)
+        if (self.cloudflare_user is None) != (self.cloudflare_key is None):
+            raise ValueError("LOKOLE_CLOUDFLARE_USER and LOKOLE_CLOUDFLARE_KEY go together.")
+        if self.dns == "cloudflare:" and self.cloudflare_token is None and self.cloudflare_key is None:
+            raise ValueError("LOKOLE_DNS=cloudflare: needs LOKOLE_CLOUDFLARE_TOKEN.")
+        for name, text, start in (("LOKOLE_SPF", self.spf, "v=spf1"), ("LOKOLE_DMARC", self.dmarc, "v=DMARC1")):
+            if text is not None and not (text.startswith(start) and text.isascii() and text.isprintable()):
+                raise ValueError(f"{name} cannot be “{text}”: it must begin with {start}.")
+        if self.resolver is not None:
+            split_listen("LOKOLE_RESOLVER", self.resolver)
         if self.v1_boxes and self.exchange is None:
             raise ValueError("LOKOLE_V1_BOXES=yes needs LOKOLE_EXCHANGE: the store that such boxes may reach.")
         if (self.smtp_tls_certificate is None) != (self.smtp_tls_key is None):

@@ -54,6 +54,14 @@ def test_each_of_them_is_missed_by_name(name: str) -> None:
         ("LOKOLE_V1_BOXES", "yes"),
         ("LOKOLE_SMTP_TLS_KEY", "/key.pem"),
         ("LOKOLE_EXCHANGE", "s3://bucket"),
+        ("LOKOLE_REGISTRATION_TEAM", "operators"),
+        ("LOKOLE_GITHUB_URL", "http://github.example/graphql"),
+        ("LOKOLE_DNS", "cloudflare:"),
+        ("LOKOLE_CLOUDFLARE_KEY", "a global key without its user"),
+        ("LOKOLE_CLOUDFLARE_URL", "ftp://x"),
+        ("LOKOLE_SPF", "include:sendgrid.net"),
+        ("LOKOLE_DMARC", "p=none"),
+        ("LOKOLE_RESOLVER", "9.9.9.9"),
     ],
 )
 def test_what_cannot_be_stops_the_start_with_its_name_and_no_secret(name: str, value: str) -> None:

@@ -36,6 +36,10 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
     def get_domain(domain: str, token_info: Mapping[str, Any]) -> Response:
         return _shown(devices.details(ports, token_info["caller"], domain))
 
+    def show_records(domain: str, token_info: Mapping[str, Any]) -> Response:
+        found = devices.records(ports, token_info["caller"], domain)
+        return JSONResponse({"records": [one.fields() for one in found]})
+
     def delete_domain(domain: str, token_info: Mapping[str, Any]) -> Response:
         devices.delete(ports, token_info["caller"], domain)
         return JSONResponse("deleted")
@@ -54,6 +58,7 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
         "list_domains": list_domains,
         "register_domain": register_domain,
         "get_domain": get_domain,
+        "show_records": show_records,
         "delete_domain": delete_domain,
         "revoke_keys": revoke_keys,
         "claim": claim,
