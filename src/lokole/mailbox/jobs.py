@@ -208,6 +208,12 @@ def count_jobs(tx: Connection, state: str, kind: str | None = None) -> int:
     return int(tx.execute(query).scalar_one())
 
 
+def is_dead(tx: Connection, kind: str, key: str) -> bool:
+    """Whether that work was given up."""
+    query = select(job.c.no).where(job.c.kind == kind, job.c.key == key, job.c.state == "dead")
+    return tx.execute(query).first() is not None
+
+
 def dead_jobs(tx: Connection, limit: int = 100) -> list[DeadJob]:
     """What was given up, newest first."""
     rows = tx.execute(select(job).where(job.c.state == "dead").order_by(job.c.no.desc()).limit(limit))

@@ -24,6 +24,7 @@ from lokole.adapters.dns.memory import MemoryDns
 from lokole.adapters.identity.github import GitHubIdentity
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
+from lokole.adapters.intake.sendgrid import SendGridIntake
 from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
@@ -180,7 +181,7 @@ def build_ports(
         shrink=shrink or SubprocessShrink(),
         mail_out=mail_out or _mail_out(settings),
         dns=dns,
-        intake=intake or NoIntake(),
+        intake=intake or _intake(settings),
         identity=identity or _identity(settings),
         resolver=resolver or _resolver(settings, dns),
         bell=Doorbell(),
@@ -273,6 +274,12 @@ def _store_secrets(url: str, key: str | None) -> dict[str, str]:
         case "gs":
             return {"service_account_key": key}
     return {}
+
+
+def _intake(settings: ServerSettings) -> Intake:
+    if urlsplit(settings.intake).scheme == "sendgrid" and settings.sendgrid_key and settings.address:
+        return SendGridIntake(url=settings.sendgrid_url, key=settings.sendgrid_key, address=settings.address)
+    return NoIntake()
 
 
 def _dns(settings: ServerSettings) -> Dns:

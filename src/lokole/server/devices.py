@@ -99,7 +99,7 @@ def delete(ports: ServerPorts, caller: Caller, domain: str) -> None:
     """Serve ``domain`` no more; what it kept is removed by a job. Raises NotFound and Refused (``not-yours``)."""
     now = ports.clock()
     with ports.database.write() as tx:
-        row = _own(tx, caller, domain)
+        row = _own(tx, caller, domain, ready=False)
         tenants.revoke(tx, row.no, now)
         tenants.set_state(tx, row.no, REMOVED)
         # without a tenant of its own: the job outlives the row
@@ -161,10 +161,23 @@ def prepare(ports: ServerPorts, job: Job) -> bool:
         ports.exchange.prepare(row.v1_container)
     with ports.database.write() as tx:
         current = tenants.find_tenant(tx, no=row.no)
-        if current is not None and current.state == PREPARING:
-            tenants.set_state(tx, row.no, WAITING)
-        jobs.finish(tx, job)
-    return True
+        is_gone = current is None or current.state == REMOVED
+        if not is_gone:
+            if current is not None and current.state == PREPARING:
+                tenants.set_state(tx, row.no, WAITING)
+            jobs.finish(tx, job)
+    if is_gone:
+        _stop_mail(ports, row.domain)  # deleted meanwhile, and perhaps undone before it was done
+    return not is_gone
+
+
+def _stop_mail(ports: ServerPorts, domain: str) -> None:
+    """Undo what :func:`prepare` did outside, unless the domain was registered anew."""
+    with ports.database.read() as tx:
+        row = tenants.find_tenant(tx, domain=domain)
+    if row is None or row.state == REMOVED:
+        ports.intake.stop(domain)
+        ports.dns.withdraw(domain, wanted_records(ports, domain))
 
 
 def remove(ports: ServerPorts, job: Job) -> bool:
@@ -173,8 +186,7 @@ def remove(ports: ServerPorts, job: Job) -> bool:
         row = tenants.find_tenant(tx, no=int(job.ids["tenant"]))
     if row is None or row.state != REMOVED:
         return False
-    ports.intake.stop(row.domain)
-    ports.dns.withdraw(row.domain, wanted_records(ports, row.domain))
+    _stop_mail(ports, row.domain)
     for key in list(ports.blobs.list(f"{row.domain}/")):
         ports.blobs.delete(key)
     if row.v1_container is not None and ports.exchange is not None and ports.exchange.shared_container is None:
@@ -196,7 +208,12 @@ def _own(tx: Connection, caller: Caller, domain: str, *, ready: bool = True) -> 
     if row.owner != caller.name and not caller.may_override:
         raise Refused("this domain is somebody else's", code="not-yours", field="domain")
     if ready and row.state == PREPARING:
-        raise NotFound("this domain is not ready yet")
+        given_up = jobs.is_dead(tx, "prepare", row.device_id)
+        raise NotFound(
+            "this domain could not be made ready; /api/email/metrics/trouble and the log say more; delete it and register it anew"
+            if given_up
+            else "this domain is not ready yet"
+        )
     return row
 
 

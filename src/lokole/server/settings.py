@@ -141,9 +141,16 @@ class ServerSettings:
     )
     intake: Url = setting(
         "LOKOLE_INTAKE",
-        "Who is told that mail for a new domain comes here: none: tells nobody, for mail that comes by SMTP.",
+        "Who is told that mail for a new domain comes here: sendgrid: is, with LOKOLE_SENDGRID_KEY and LOKOLE_ADDRESS;\n"
+        "none: tells nobody, for mail that comes by SMTP.",
         default=Url("none:"),
     )
+    address: Url | None = setting(
+        "LOKOLE_ADDRESS",
+        "Where the world reaches this server, such as https://mail.example.org; mail by SendGrid is posted there.",
+        default=None,
+    )
+    sendgrid_url: Url = setting("LOKOLE_SENDGRID_URL", "SendGrid's API.", default=Url("https://api.sendgrid.com"))
     session_key: str | None = setting(
         "LOKOLE_SESSION_KEY",
         "What cookies of the web pages are signed with, at least 16 characters. Without it the server makes its own.",
@@ -202,7 +209,7 @@ class ServerSettings:
     )
     sendgrid_key: str | None = setting(
         "LOKOLE_SENDGRID_KEY",
-        "Kept from the first Lokole for the SendGrid adapters; not used yet.",
+        "The key of the account at SendGrid; with LOKOLE_INTAKE=sendgrid: it needs the permission Inbound Parse.",
         default=None,
         secret=True,
     )
@@ -233,7 +240,7 @@ class ServerSettings:
             ("LOKOLE_MAIL_OUT", self.mail_out, ("smtp", "smtp+starttls", "smtps", "recorder")),
             ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),
             ("LOKOLE_DNS", self.dns, ("cloudflare", "manual", "memory")),
-            ("LOKOLE_INTAKE", self.intake, ("none",)),
+            ("LOKOLE_INTAKE", self.intake, ("sendgrid", "none")),
             ("LOKOLE_EXCHANGE", self.exchange or Url("folder:"), ("folder", "azure", "memory")),
         ):
             if urlsplit(url).scheme not in known:
@@ -245,6 +252,11 @@ class ServerSettings:
             )
         _check_api("LOKOLE_GITHUB_URL", self.github_url)
         _check_api("LOKOLE_CLOUDFLARE_URL", self.cloudflare_url)
+        _check_api("LOKOLE_SENDGRID_URL", self.sendgrid_url)
+        if self.address is not None:
+            _check_api("LOKOLE_ADDRESS", self.address)
+        if self.intake == "sendgrid:" and (self.sendgrid_key is None or self.address is None):
+            raise ValueError("LOKOLE_INTAKE=sendgrid: needs LOKOLE_SENDGRID_KEY and LOKOLE_ADDRESS.")
         if (self.cloudflare_user is None) != (self.cloudflare_key is None):
             raise ValueError("LOKOLE_CLOUDFLARE_USER and LOKOLE_CLOUDFLARE_KEY go together.")
         if self.dns == "cloudflare:" and self.cloudflare_token is None and self.cloudflare_key is None:
@@ -301,7 +313,7 @@ def _check_api(name: str, url: Url) -> None:
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
         return
-    raise ValueError(f"{name} cannot be “{url}”: it must begin with https://, since a key goes there.")
+    raise ValueError(f"{name} cannot be “{url}”: it must begin with https://, since secrets go there.")
 
 
 def split_listen(name: str, text: str) -> tuple[str, int]:

@@ -59,6 +59,8 @@ def test_each_of_them_is_missed_by_name(name: str) -> None:
         ("LOKOLE_DNS", "cloudflare:"),
         ("LOKOLE_CLOUDFLARE_KEY", "a global key without its user"),
         ("LOKOLE_CLOUDFLARE_URL", "ftp://x"),
+        ("LOKOLE_INTAKE", "sendgrid:"),
+        ("LOKOLE_ADDRESS", "http://mail.example.org"),
         ("LOKOLE_SPF", "include:sendgrid.net"),
         ("LOKOLE_DMARC", "p=none"),
         ("LOKOLE_RESOLVER", "9.9.9.9"),
