@@ -78,10 +78,10 @@ class FakeProvider:
         with self._lock:
             self.asked.append(asked)
             trouble = self.troubles.pop(0) if self.troubles else None
-            if trouble is not None and not trouble.after:
-                return trouble
-            said = self.answer(asked)
-            return said if trouble is None else trouble
+        if trouble is not None and not trouble.after:
+            return trouble
+        said = self.answer(asked)  # without the lock: a test may have something else asked meanwhile
+        return said if trouble is None else trouble
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         take: Callable[[Asked], Said] = self._take
