@@ -72,6 +72,8 @@ ROWS: dict[tuple[str, str], Cells] = {
     ("POST", "/api/email/register/"): PEOPLE | {"other owner": (409, 400)},
     ("GET", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
+    ("POST", "/api/email/register/{domain}/owner"): PEOPLE | {"other owner": (403, 404)},
+    ("GET", "/api/email/register/{domain}/acts"): PEOPLE | {"other owner": (403, 404)},
     ("GET", "/api/email/register/{domain}/dns"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}/keys"): PEOPLE | {"other owner": (403, 404)},
     ("POST", "/api/email/upload/{client_id}"): SECRET_IN_PATH,
@@ -294,6 +296,8 @@ def payload(scene: Scene, method: str, path: str) -> tuple[bytes, dict[str, str]
     as_json = {"Content-Type": "application/json"}
     if path.endswith("/register/") and method == "POST":
         return json.dumps({"domain": scene.victim.domain}).encode(), as_json
+    if path.endswith("/owner"):
+        return b'{"owner": "operator"}', as_json
     if "/upload/" in path:
         return b'{"resource_id": "x.tar.gz"}', as_json
     if path.endswith("/claim"):

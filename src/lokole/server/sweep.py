@@ -15,9 +15,9 @@ from lokole.mailbox.schema import job, package, quarantine, waiting
 from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
+from lokole.server.devices import EXCHANGED
 from lokole.server.ports import ServerPorts
 from lokole.server.strangers import ASKED, LONGEST_WAIT
-from lokole.server.v1_boxes import EXCHANGED
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from lokole.mailbox.schema import seen
 from lokole.mailbox.schema import waiting as waiting_table
 from lokole.mailbox.seen import remember, was_seen
 from lokole.mailbox.tenants import TenantRow
-from lokole.server.devices import serves_v1
+from lokole.server.devices import EXCHANGED, serves_v1
 from lokole.server.offer import MAX_LETTERS, builder_lock, record_uid, records, still_waiting
 from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.problems import Words
@@ -38,8 +38,6 @@ from lokole.server.visits import note_visit
 from lokole.sync.package import Compression, write_package
 from lokole.sync.records import EmailRecord
 
-#: Marks the key of a blob that is in the exchange storage.
-EXCHANGED = "exchange:"
 #: Version 1 knows no epochs: its packages are numbered in this one.
 EPOCH = 0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from lokole.ports.identity import Caller
-from lokole.server import devices
+from lokole.server import devices, owners
 from lokole.server.attempts import Attempts, network_of
 from lokole.server.keys import server_public
 from lokole.server.ports import ServerPorts
@@ -47,6 +47,13 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
     def revoke_keys(domain: str, token_info: Mapping[str, Any]) -> Response:
         return _shown(devices.revoke_keys(ports, token_info["caller"], domain))
 
+    def hand_over(domain: str, body: Mapping[str, Any], token_info: Mapping[str, Any]) -> Response:
+        named = owners.hand_over(ports, token_info["caller"], domain, body["owner"])
+        return JSONResponse({"domain": domain, "owner": named})
+
+    def show_acts(domain: str, token_info: Mapping[str, Any]) -> Response:
+        return JSONResponse({"acts": owners.acts(ports, token_info["caller"], domain)})
+
     def claim(body: Mapping[str, Any]) -> Response:
         who = network_of(current_request.scope)
         with claims.counting_failures(who):
@@ -61,6 +68,8 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
         "show_records": show_records,
         "delete_domain": delete_domain,
         "revoke_keys": revoke_keys,
+        "hand_over": hand_over,
+        "show_acts": show_acts,
         "claim": claim,
     }
 
