@@ -68,6 +68,7 @@ SECRET_IN_PATH: Cells = dict.fromkeys(CALLERS, (403,))
 #: One row for each operation: who is refused with what. A caller who is not named has a right to it, and changes their own only.
 ROWS: dict[tuple[str, str], Cells] = {
     ("GET", "/healthcheck/ping"): NEEDS_NOTHING,
+    ("GET", "/metrics"): dict.fromkeys(CALLERS, (401,)),
     ("GET", "/api/email/register/"): PEOPLE,  # another owner sees the domains of their own
     ("POST", "/api/email/register/"): PEOPLE | {"other owner": (409, 400)},
     ("GET", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
@@ -162,16 +163,16 @@ def set_up(place: Place, *, github: bool = False) -> Scene:
 
 @pytest.fixture(params=["no version 1", "version 1 spoken", "GitHub"])
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"metrics_token": "a token for numbers only"}
     with ExitStack() as stack:
         if request.param == "version 1 spoken":
-            changes = {"v1_boxes": True, "exchange": Url(f"folder://{tmp_path}/exchange")}
+            changes |= {"v1_boxes": True, "exchange": Url(f"folder://{tmp_path}/exchange")}
         if request.param == "GitHub":
             github = stack.enter_context(FakeGitHub())
             github.tokens[NEIGHBOUR] = "neighbour"
             github.organizations["ours"] = Organization({"neighbour", "outsider"}, {"team": {"neighbour"}})
             github.tokens[OUTSIDER] = "outsider"
-            changes = {
+            changes |= {
                 "github_organization": "ours",
                 "github_team": "team",
                 "github_sudo_team": "sudo",
@@ -188,6 +189,8 @@ def test_every_operation_has_a_row_and_every_row_an_operation() -> None:
         wants = {name for one in DOCUMENT["paths"][path][method.lower()].get("security", []) for name in one}
         if "signature" in wants:
             assert {who: row.get(who) for who in ("nobody", "thief")} == {"nobody": (401,), "thief": (403,)}
+        elif wants == {"metrics"}:
+            assert row == dict.fromkeys(CALLERS, (401,))
         elif wants:
             assert wants == {"basic", "bearer"}
             assert row.items() >= PEOPLE.items()

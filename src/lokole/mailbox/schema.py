@@ -95,6 +95,15 @@ alarm = Table(
     sqlite_with_rowid=False,
 )
 
+event_count = Table(
+    "event_count",
+    metadata,
+    # how often something happened (server/events.py); never a word of whom it concerned
+    Column("name", String(60), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 lamport = Table(
     "lamport",
     metadata,

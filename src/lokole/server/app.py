@@ -35,7 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import carry, exchange, health, intake, register, start, v1
+from lokole.server.api import carry, exchange, health, intake, register, scrape, start, v1
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -67,6 +67,7 @@ def make_app(
         *intake.routes(ports),
         *exchange.routes(ports),
         *carry.routes(ports, pages),
+        *scrape.routes(ports),
         *_console_routes(ports.settings.console),
         Route("/openapi.json", _json(document), methods=["GET"]),
         Route("/", start.page(ports, links or {}, web=pages is not None), methods=["GET"]),

@@ -45,6 +45,7 @@ from lokole.ports.mail_out import MailOut
 from lokole.server import carry, logs, receive, send, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
+from lokole.server.events import EventWriter
 from lokole.server.keys import server_seed
 from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.records import Checked, check_records
@@ -90,6 +91,7 @@ class Server:
             ports.bell.work_inline(self._work_off)
         self.smtp = None if settings.smtp_listen == "off" else _smtp_intake(ports)
         self._smtp_runs = False
+        self._counting = EventWriter(ports.events, ports.database)
         self.app: ASGIApp = make_app(ports, pages=pages, links=links, on_start=self.start, on_stop=self.stop)
 
     def start(self) -> None:
@@ -105,6 +107,7 @@ class Server:
     def start_workers(self) -> None:
         """Begin to work only."""
         self.worker.start()
+        self._counting.start()
 
     def stop(self) -> None:
         """Take nothing new, finish what is at work; may be repeated."""
@@ -112,6 +115,7 @@ class Server:
             self.smtp.stop()
             self._smtp_runs = False
         self.worker.stop()
+        self._counting.stop()
 
 
 def build_server(
@@ -242,11 +246,14 @@ def run_worker(settings: ServerSettings) -> None:
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    worker = Worker(build_ports(settings), threads=max(1, settings.workers))
+    ports = build_ports(settings)
+    worker, counting = Worker(ports, threads=max(1, settings.workers)), EventWriter(ports.events, ports.database)
     worker.start()
+    counting.start()
     log.info("the worker is ready")
     over.wait()
     worker.stop()
+    counting.stop()
 
 
 # --- adapters ------------------------------------------------------------------------------------
@@ -328,6 +335,12 @@ def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
     if settings.smtp_tls_certificate is not None and settings.smtp_tls_key is not None:
         tls = tls_context(str(settings.smtp_tls_certificate), str(settings.smtp_tls_key))
 
+    def decide(sender: str, recipient: str) -> Reply:
+        verdict = strangers.decide(ports, sender, recipient)
+        if verdict in _COUNTED:
+            ports.events.count(_COUNTED[verdict])
+        return REPLIES[verdict]
+
     def accept(sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
         receive.accept(ports, sender, recipients, raw)
         return OK
@@ -337,7 +350,7 @@ def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
         port=port,
         host_name=settings.host_name,
         max_bytes=settings.max_letter_bytes,
-        decide=lambda sender, recipient: REPLIES[strangers.decide(ports, sender, recipient)],
+        decide=decide,
         accept=accept,
         tls=tls,
     )
@@ -350,6 +363,13 @@ REPLIES: Mapping[Verdict, Reply] = {
     Verdict.NOBODY: Reply(550, "5.1.1", "nobody here has this name"),
     Verdict.NO_DOMAIN: Reply(550, "5.7.1", "this domain is not served here"),
     Verdict.MALFORMED: Reply(553, "5.1.3", "this is not an address"),
+}
+
+
+_COUNTED = {
+    Verdict.NO_DOMAIN: "unknown_client_domain",
+    Verdict.NOBODY: "recipient_refused",
+    Verdict.LATER: "recipient_put_off",
 }
 
 

@@ -77,6 +77,7 @@ def register(ports: ServerPorts, caller: Caller, domain: str) -> None:
         )
         note_domain(tx, domain, domain_acts.REGISTERED, now, actor=caller.name)
         jobs.enqueue(tx, "prepare", device_id, {}, tenant=no, now=now)
+    ports.events.count("new_client_registered")
     ports.bell.ring()
 
 
@@ -111,6 +112,7 @@ def delete(ports: ServerPorts, caller: Caller, domain: str) -> None:
         note_domain(tx, row.domain, domain_acts.DELETED, now, actor=caller.name, detail=f"of {row.owner}")
         # without a tenant of its own: the job outlives the row
         jobs.enqueue(tx, "remove", row.device_id, {"tenant": row.no}, tenant=None, now=now)
+    ports.events.count("domain_deleted")
     ports.bell.ring()
 
 

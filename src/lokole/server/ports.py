@@ -13,6 +13,7 @@ from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
 from lokole.server.bell import Doorbell
+from lokole.server.events import Events
 from lokole.server.settings import ServerSettings
 
 
@@ -51,3 +52,4 @@ class ServerPorts:
     resolver: Resolver
     bell: Doorbell
     exchange: ExchangeStorage | None = None
+    events: Events = field(default_factory=Events)

@@ -168,6 +168,12 @@ class ServerSettings:
         "The address of the web server in front, whose X-Forwarded-For is believed.",
         default="127.0.0.1",
     )
+    metrics_token: str | None = setting(
+        "LOKOLE_METRICS_TOKEN",
+        "What Prometheus shows at /metrics as its bearer token, at least 16 characters. Without it /metrics is not there.",
+        default=None,
+        secret=True,
+    )
     console: bool = setting("LOKOLE_CONSOLE", "Whether the API's console answers at /ui.", default=False)
     v1_boxes: bool = setting(
         "LOKOLE_V1_BOXES", "Whether newly registered domains may serve boxes of the first Lokole.", default=False
@@ -236,6 +242,8 @@ class ServerSettings:
             raise ValueError("LOKOLE_REGISTRATION_PASSWORD is too short: give it at least 8 characters.")
         if self.session_key is not None and len(self.session_key) < 16:
             raise ValueError("LOKOLE_SESSION_KEY is too short: give it at least 16 characters.")
+        if self.metrics_token is not None and len(self.metrics_token) < 16:
+            raise ValueError("LOKOLE_METRICS_TOKEN is too short: give it at least 16 characters.")
         for name, url, known in (
             ("LOKOLE_MAIL_OUT", self.mail_out, ("smtp", "smtp+starttls", "smtps", "recorder")),
             ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),

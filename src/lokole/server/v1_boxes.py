@@ -63,6 +63,7 @@ def take_upload(ports: ServerPorts, client_id: str, name: str) -> None:
     if not _PLAIN_NAME.fullmatch(name):
         raise Words(400, "resource_id is not a plain name")
     if not name.endswith((*(one.extension for one in Compression), ".jsonl.gz")):
+        ports.events.count("unknown_compression_format")
         raise Words(400, _unknown(name.rpartition(".")[2]))
     key = _key(row, storage, name)
     with ports.database.read() as tx:
@@ -127,6 +128,7 @@ def offer_download(ports: ServerPorts, client_id: str, compression: str) -> Offe
     try:
         chosen = Compression(compression)
     except ValueError:
+        ports.events.count("unknown_compression_format")
         raise Words(400, _unknown(compression)) from None
     with builder_lock(ports, row):
         found = _current(ports, row, storage) or _build(ports, row, storage, chosen)
@@ -142,11 +144,12 @@ def answered(ports: ServerPorts, offered: Offer) -> None:
         if package.state != "built":
             return
         packages.set_package_state(tx, package.no, "fetched", now)
-        tx.execute(
+        delivered = tx.execute(
             update(waiting_table)
             .where(waiting_table.c.tenant == offered.tenant, waiting_table.c.package == package.no)
             .values(state="delivered")
-        )
+        ).rowcount
+    ports.events.count("emails_delivered_to_client", delivered)
     ports.bell.ring()
 
 
@@ -258,6 +261,7 @@ def _box(ports: ServerPorts, client_id: str) -> tuple[TenantRow, ExchangeStorage
     with ports.database.read() as tx:
         row = tenants.find_tenant(tx, device_id=client_id)
     if row is None or ports.exchange is None or not ports.settings.v1_boxes or not serves_v1(row):
+        ports.events.count("unregistered_client")
         raise Words(403, "client is not registered")
     return row, ports.exchange
 

@@ -61,6 +61,7 @@ def test_each_of_them_is_missed_by_name(name: str) -> None:
         ("LOKOLE_CLOUDFLARE_URL", "ftp://x"),
         ("LOKOLE_INTAKE", "sendgrid:"),
         ("LOKOLE_ADDRESS", "http://mail.example.org"),
+        ("LOKOLE_METRICS_TOKEN", "short"),
         ("LOKOLE_SPF", "include:sendgrid.net"),
         ("LOKOLE_DMARC", "p=none"),
         ("LOKOLE_RESOLVER", "9.9.9.9"),

@@ -37,6 +37,7 @@ def routes(ports: ServerPorts) -> list[Route]:
 async def _webhook(ports: ServerPorts, request: Request) -> Response:
     row = await run_in_threadpool(_find, ports, request.path_params["client_id"])
     if row is None:
+        ports.events.count("unregistered_client")
         raise Words(403, "client is not registered")
     content_type = request.headers.get("content-type", "")
     media_type = media_type_of(content_type)

@@ -13,6 +13,7 @@ from connexion.security import BasicSecurityHandler, BearerSecurityHandler
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from lokole.mail.errors import Refused
 from lokole.ports.identity import Caller
 from lokole.server import devices, owners
 from lokole.server.attempts import Attempts, network_of
@@ -79,16 +80,21 @@ def security(ports: ServerPorts) -> dict[str, type]:
     attempts = Attempts(ports, "sign-in", most=10, seconds=60)
 
     async def by_password(username: str, password: str, request: ConnexionRequest) -> dict[str, Any]:
-        return await _caller(request, lambda: ports.identity.by_password(username, password))
+        return await _caller(request, lambda: ports.identity.by_password(username, password), "bad_password")
 
     async def by_token(token: str, request: ConnexionRequest) -> dict[str, Any]:
-        return await _caller(request, lambda: ports.identity.by_token(token))
+        return await _caller(request, lambda: ports.identity.by_token(token), "unknown_user")
 
-    async def _caller(request: ConnexionRequest, ask: Callable[[], Caller | None]) -> dict[str, Any]:
+    async def _caller(request: ConnexionRequest, ask: Callable[[], Caller | None], unknown: str) -> dict[str, Any]:
         def look() -> Caller:
             with attempts.counting_failures(network_of(request.scope)):
-                caller = ask()
+                try:
+                    caller = ask()
+                except Refused:
+                    ports.events.count("missing_scopes")
+                    raise
                 if caller is None:
+                    ports.events.count(unknown)
                     raise OAuthProblem(detail="this name and password, or this token, are not known")
                 return caller
 

@@ -1,4 +1,4 @@
-"""What is known of a domain after its end: who did what with it; and which troubles the operator has been told."""
+"""What is known of a domain after its end: who did what with it; which troubles the operator has been told; counts of what happened."""
 
 from __future__ import annotations
 
@@ -33,5 +33,12 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_alarm")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "event_count",
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_event_count")),
         sqlite_with_rowid=False,
     )
