@@ -76,8 +76,8 @@ class Events:
 
 def read_events(tx: Connection) -> dict[str, int]:
     """How often each event happened, as far as processes have written it; 0 for what never did."""
-    found: dict[str, int] = dict(tx.execute(select(event_count.c.name, event_count.c.count)).tuples().all())
-    return {name: int(found.get(name, 0)) for name in EVENTS}
+    found = {str(name): int(count) for name, count in tx.execute(select(event_count.c.name, event_count.c.count))}
+    return {name: found.get(name, 0) for name in EVENTS}
 
 
 class EventWriter:
