@@ -159,6 +159,29 @@ def server_dns(domain: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def doctor(as_json: bool) -> None:
+    """Look over the server: settings, database, blobs, work, disk, certificates, providers, boxes and their DNS.
+
+    One line for each thing, with what to do about it. Ends with 1 when something is bad, with 2 when the settings are.
+    """
+    with _sentences("[server]"):
+        from lokole.server.build import examine_server
+
+        settings = _server_settings()
+        found = []
+        for one in examine_server(settings):
+            found.append(one)
+            if not as_json:
+                click.echo(one.line)
+        is_well = all(one.state != "bad" for one in found)
+        if as_json:
+            _print_line({"good": is_well, "checks": [one.fields() for one in found]})
+        if not is_well:
+            sys.exit(FAILED)
+
+
+@main.command()
 def worker() -> None:
     """Work of the server only, beside `lokole server`."""
     with _sentences("[server]"):

@@ -26,6 +26,7 @@ class FakeCloudflare(FakeProvider):
         self.zones: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in zones}
         self.page = page
         self.may_edit = True
+        self.token_status = "active"
         self._ids = (f"{n:032x}" for n in itertools.count(1))
 
     def add(self, zone: str, name: str, type: str, content: str, **further: Any) -> str:
@@ -50,9 +51,12 @@ class FakeCloudflare(FakeProvider):
         ):
             return _error(403, 9109, "Invalid access token")
         parts = asked.path.strip("/").split("/")
+        if parts == ["user", "tokens", "verify"]:
+            return _good({"id": "1" * 32, "status": self.token_status})
         if parts == ["zones"]:
             found = [{"id": _id(name), "name": name, "status": "active"} for name in self.zones]
-            return self._list([one for one in found if one["name"] == asked.query.get("name")], asked)
+            name = asked.query.get("name")
+            return self._list([one for one in found if name is None or one["name"] == name], asked)
         zone = next((name for name in self.zones if _id(name) == parts[1]), None)
         if zone is None or parts[2] != "dns_records":
             return _error(404, 7003, "Could not route to the zone")

@@ -17,7 +17,7 @@ class FakeSendGridParse(FakeProvider):
         super().__init__()
         self.settings: dict[str, dict[str, Any]] = {}
         self.authenticated = authenticated
-        self.scopes = {"user.webhooks.parse.settings.read", "user.webhooks.parse.settings.create"}
+        self.scopes = {f"user.webhooks.parse.settings.{verb}" for verb in ("create", "delete", "read", "update")}
 
     def answer(self, asked: Asked) -> Said:
         if asked.headers.get("authorization") != f"Bearer {KEY}":

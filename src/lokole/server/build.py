@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,7 @@ from lokole.ports.mail_out import MailOut
 from lokole.server import carry, logs, receive, send, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
+from lokole.server.doctor import Finding, data_finding, examine
 from lokole.server.events import EventWriter
 from lokole.server.keys import server_seed
 from lokole.server.ports import ExchangeStorage, ServerPorts
@@ -218,6 +219,28 @@ def checked_records(settings: ServerSettings, domain: str) -> list[Checked]:
         with ports.database.read() as tx:
             row = tenants.find_tenant(tx, domain=domain)
         return check_records(ports, normal_domain(domain) if row is None else row.domain)
+    finally:
+        ports.database.close()
+
+
+def examine_server(settings: ServerSettings) -> Iterator[Finding]:
+    """What is wrong with the server of these settings; brings no database up to date."""
+    missing = data_finding(settings)
+    if missing is not None:
+        yield missing
+        return
+    try:
+        current = is_current(database_url(settings))
+    except Exception as error:
+        yield Finding("database", "bad", f"it cannot be opened ({type(error).__name__})", "look at LOKOLE_DATABASE")
+        return
+    if not current:
+        yield Finding("database", "bad", "it is not at the step of this version", "lokole migrate server")
+        return
+    yield Finding("database", "good", "it is at the step of this version")
+    ports = build_ports(settings)
+    try:
+        yield from examine(ports)
     finally:
         ports.database.close()
 

@@ -147,7 +147,7 @@ def test_a_lost_answer_and_a_race_leave_one_record(cloudflare: FakeCloudflare) -
 
 
 def iter_zone(cloudflare: FakeCloudflare) -> Iterator[str]:
-    yield dns(cloudflare).check(DOMAIN)
+    yield dns(cloudflare)._zone_of(DOMAIN)
 
 
 def lose_answer_of(cloudflare: FakeCloudflare, method: str) -> None:
@@ -162,6 +162,21 @@ def lose_answer_of(cloudflare: FakeCloudflare, method: str) -> None:
         return LOST_ANSWER
 
     cloudflare.answer = lost  # type: ignore[method-assign]
+
+
+def test_whether_the_key_is_good_is_said(cloudflare: FakeCloudflare) -> None:
+    assert (
+        dns(cloudflare).check() == dns(cloudflare, user=USER, key=KEY).check() == "the key sees ca.example, lokole.ca"
+    )
+    with pytest.raises(Temporary):
+        dns(cloudflare, token="wrong").check()
+    cloudflare.token_status = "disabled"
+    with pytest.raises(Permanent, match="not active"):
+        dns(cloudflare).check()
+    cloudflare.token_status = "active"
+    cloudflare.zones.clear()
+    with pytest.raises(Permanent, match="no zone"):
+        dns(cloudflare).check()
 
 
 LATER = [

@@ -134,6 +134,13 @@ def test_a_token_taken_back_between_two_questions_is_nobodys(github: FakeGitHub)
     assert identity(github).by_token(token) is None
 
 
+def test_whether_github_answers_is_said(github: FakeGitHub) -> None:
+    assert "ascoderu" in identity(github).check()
+    github.troubles = [Said(404)]
+    with pytest.raises(Temporary, match="LOKOLE_GITHUB_URL"):
+        identity(github).check()
+
+
 LATER = [
     Said(500),
     Said(502, b"<html>"),

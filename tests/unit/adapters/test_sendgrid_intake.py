@@ -32,11 +32,11 @@ def test_raw_mail_is_posted_to_the_domains_address_until_it_is_stopped(sendgrid:
         intake(sendgrid).start(DOMAIN, SECRET)
         assert sendgrid.settings == {DOMAIN: {"hostname": DOMAIN, "url": URL, "spam_check": True, "send_raw": True}}
     assert [one.method for one in sendgrid.asked] == ["GET", "POST", "GET"]
-    assert intake(sendgrid).check(DOMAIN, SECRET)
+    assert intake(sendgrid).leads_here(DOMAIN, SECRET)
     for _ in range(2):
         intake(sendgrid).stop(DOMAIN)
         assert sendgrid.settings == {}
-    assert not intake(sendgrid).check(DOMAIN, SECRET)
+    assert not intake(sendgrid).leads_here(DOMAIN, SECRET)
 
 
 def test_a_setting_that_led_elsewhere_or_was_not_raw_is_led_here(sendgrid: FakeSendGridParse) -> None:
@@ -85,6 +85,15 @@ def test_a_key_that_may_not_is_for_later_and_stands_in_no_message(sendgrid: Fake
     sendgrid.scopes.clear()
     with pytest.raises(Temporary, match="Inbound Parse"):
         intake(sendgrid).stop(DOMAIN)
+
+
+def test_what_the_key_lacks_is_said(sendgrid: FakeSendGridParse) -> None:
+    assert "Inbound Parse" in intake(sendgrid).check()
+    sendgrid.scopes.discard("user.webhooks.parse.settings.delete")
+    with pytest.raises(Permanent, match="missing: delete"):
+        intake(sendgrid).check()
+    with pytest.raises(Temporary):
+        intake(sendgrid, key="SG.wrong").check()
 
 
 LATER = [Said(429, headers={"Retry-After": "9"}), Said(500), Said(503), Said(403), HANG_UP, NONSENSE, DRIP, LOST_ANSWER]

@@ -49,6 +49,7 @@ class CloudflareDns:
         headers = {"X-Auth-Email": user or "", "X-Auth-Key": key or ""}
         if token is not None:
             headers = {"Authorization": f"Bearer {token}"}
+        self._has_token = token is not None
         self._api = WebApi("Cloudflare", url, headers)
 
     def publish(self, domain: str, records: Sequence[DnsRecord]) -> None:
@@ -82,9 +83,17 @@ class CloudflareDns:
             if one.is_ours or (one.record.type == "MX" and one.record in records):
                 self._delete(zone, one)
 
-    def check(self, domain: str) -> str:
-        """The name of the zone that ``domain`` is in, as far as the key may see it; raises Permanent and Temporary."""
-        return self._zone_of(domain)
+    def check(self) -> str:
+        """Whether the key is good and sees a zone. Whether it may edit one cannot be asked, only tried."""
+        if self._has_token:
+            verified = self._good(self._api.call("GET", "/user/tokens/verify"))
+            if not isinstance(verified, dict) or verified.get("status") != "active":
+                raise Permanent("the token is not active any more")
+        zones = self._good(self._api.call("GET", "/zones", query={"per_page": "50"}))
+        names = [str(zone.get("name")) for zone in zones if isinstance(zone, dict)] if isinstance(zones, list) else []
+        if not names:
+            raise Permanent("the key is good and sees no zone; it needs Zone: Read of the zones of your boxes")
+        return f"the key sees {', '.join(sorted(names)[:5])}{' and more' if len(names) > 5 else ''}"
 
     # --- the API ---------------------------------------------------------------------------------
 

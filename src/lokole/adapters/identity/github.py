@@ -91,6 +91,13 @@ class GitHubIdentity:
             raise Refused(found, code="team")
         return found
 
+    def check(self) -> str:
+        """Whether GitHub answers; it takes no key of ours, only those of people."""
+        answer = self._api.call("POST", "", body={"query": WHO, "variables": {}})
+        if answer.status != 401:
+            raise Temporary(f"GitHub answered {answer.status} to somebody without a token; is LOKOLE_GITHUB_URL right?")
+        return f"GitHub answers; people are looked up in {self._organization}"
+
     def _ask(self, token: str) -> Caller | str | None:
         """The caller, None for a token that is not good, or a sentence about why somebody may nothing here."""
         if not token or not token.isascii() or not token.isprintable() or " " in token:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from lokole.adapters.web_api import Answer, WebApi
 from lokole.mail.errors import Permanent, Temporary
 
+_SCOPE = "user.webhooks.parse.settings"
 _SETTINGS = "/v3/user/webhooks/parse/settings"
 
 
@@ -47,7 +48,16 @@ class SendGridIntake:
         if answer.status != 404:
             self._good(answer)
 
-    def check(self, domain: str, webhook_secret: str) -> bool:
+    def check(self) -> str:
+        """Whether the key is good and has the permission Inbound Parse."""
+        found = self._good(self._api.call("GET", "/v3/scopes"))
+        scopes = set(found.get("scopes") or ()) if isinstance(found, dict) else set()
+        missing = sorted(one for one in ("create", "delete", "read", "update") if f"{_SCOPE}.{one}" not in scopes)
+        if missing:
+            raise Permanent(f"the key has not the whole permission Inbound Parse; missing: {', '.join(missing)}")
+        return "the key has the permission Inbound Parse"
+
+    def leads_here(self, domain: str, webhook_secret: str) -> bool:
         """Whether mail for ``domain`` is posted here; raises Temporary."""
         found = self._find(domain)
         return found is not None and found.get("url") == self._webhooks + webhook_secret
