@@ -53,7 +53,7 @@ class WebApi:
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.provider = provider
-        self._base = base_url.rstrip("/")
+        self._base = base_url
         self._deadline = deadline
         self._seconds = seconds
         self._client = httpx2.Client(
@@ -72,13 +72,21 @@ class WebApi:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        wants_json: bool = True,
     ) -> Answer:
-        """One call; raises Temporary, with ``retry_after`` in seconds when the provider named it."""
+        """One call to ``path`` below the base, or to the base as it is; raises Temporary, with ``retry_after`` in seconds when the provider named it.
+
+        Without ``wants_json`` nothing is made of the answer's body.
+        """
         over = self._seconds() + self._deadline
         content = bytearray()
         try:
             with self._client.stream(
-                method, self._base + path, params=query, json=body, headers=dict(headers or {})
+                method,
+                f"{self._base.rstrip('/')}{path}" if path else self._base,
+                params=query,
+                json=body,
+                headers=dict(headers or {}),
             ) as response:
                 for piece in response.iter_bytes():
                     content += piece
@@ -93,7 +101,7 @@ class WebApi:
             raise Temporary(f"{self.provider} answered {status}", retry_after=retry_after(said))
         if 300 <= status < 400:
             raise Temporary(f"{self.provider} points elsewhere ({status}); is its address in the settings right?")
-        return Answer(status, said, self._parsed(status, bytes(content)))
+        return Answer(status, said, self._parsed(status, bytes(content)) if wants_json else None)
 
     def _parsed(self, status: int, content: bytes) -> Any:
         if not content.strip():

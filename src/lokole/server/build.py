@@ -30,6 +30,7 @@ from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.adapters.resolver.dnspython import DnsPythonResolver
 from lokole.adapters.shrink.subprocess import SubprocessShrink
+from lokole.adapters.tell.webhook import WebhookTell
 from lokole.mail.errors import NotFound
 from lokole.mail.model import normal_domain
 from lokole.mailbox import tenants
@@ -189,6 +190,7 @@ def build_ports(
         intake=intake or _intake(settings),
         identity=identity or _identity(settings),
         resolver=resolver or _resolver(settings, dns),
+        tell=None if settings.alarm_webhook is None else WebhookTell(settings.alarm_webhook),
         bell=Doorbell(),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
     )

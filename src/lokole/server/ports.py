@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lokole.mailbox.database import Database
 from lokole.ports.blobs import BlobStore
-from lokole.ports.callables import Clock, Entropy, Shrink
+from lokole.ports.callables import Clock, Entropy, Shrink, Tell
 from lokole.ports.dns import Dns, Resolver
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
@@ -52,4 +52,5 @@ class ServerPorts:
     resolver: Resolver
     bell: Doorbell
     exchange: ExchangeStorage | None = None
+    tell: Tell | None = None
     events: Events = field(default_factory=Events)

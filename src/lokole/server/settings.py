@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from lokole.config import Url, setting
-from lokole.mail.model import PictureLimits
+from lokole.mail.errors import Refused
+from lokole.mail.model import Address, PictureLimits
 
 _MEBI = 2**20
 
@@ -168,6 +169,25 @@ class ServerSettings:
         "The address of the web server in front, whose X-Forwarded-For is believed.",
         default="127.0.0.1",
     )
+    alarm_to: tuple[str, ...] = setting(
+        "LOKOLE_ALARM_TO",
+        "Who is told by mail when a box stays away, or it or the server is not well, and when that is over: addresses.",
+        default=(),
+    )
+    alarm_from: str | None = setting(
+        "LOKOLE_ALARM_FROM",
+        "The address that such mail comes from. Without it: lokole at LOKOLE_HOST_NAME.",
+        default=None,
+    )
+    alarm_webhook: Url | None = setting(
+        "LOKOLE_ALARM_WEBHOOK",
+        "Where the same is posted as JSON with a field text, as the webhooks of chat services want it.",
+        default=None,
+        secret=True,
+    )
+    alarm_nights: int = setting(
+        "LOKOLE_ALARM_NIGHTS", "How many nights a box may miss before anybody is told.", default=2
+    )
     metrics_token: str | None = setting(
         "LOKOLE_METRICS_TOKEN",
         "What Prometheus shows at /metrics as its bearer token, at least 16 characters. Without it /metrics is not there.",
@@ -272,6 +292,11 @@ class ServerSettings:
         for name, text, start in (("LOKOLE_SPF", self.spf, "v=spf1"), ("LOKOLE_DMARC", self.dmarc, "v=DMARC1")):
             if text is not None and not (text.startswith(start) and text.isascii() and text.isprintable()):
                 raise ValueError(f"{name} cannot be “{text}”: it must begin with {start}.")
+        for one in (*self.alarm_to, *([] if self.alarm_from is None else [self.alarm_from])):
+            if not _is_address(one):
+                raise ValueError(f"LOKOLE_ALARM_TO and LOKOLE_ALARM_FROM cannot be “{one}”: this is no address.")
+        if self.alarm_webhook is not None and urlsplit(self.alarm_webhook).scheme not in ("https", "http"):
+            raise ValueError("LOKOLE_ALARM_WEBHOOK must begin with https://.")
         if self.resolver is not None:
             split_listen("LOKOLE_RESOLVER", self.resolver)
         if self.v1_boxes and self.exchange is None:
@@ -280,6 +305,7 @@ class ServerSettings:
             raise ValueError("LOKOLE_SMTP_TLS_CERTIFICATE and LOKOLE_SMTP_TLS_KEY go together.")
         for name, value, low, high in (
             ("LOKOLE_WORKERS", self.workers, 0, 64),
+            ("LOKOLE_ALARM_NIGHTS", self.alarm_nights, 1, 1000),
             ("LOKOLE_PICTURE_SIDE", self.picture_side, 16, 10_000),
             ("LOKOLE_MAX_LETTER_MB", self.max_letter_mb, 1, 100),
             ("LOKOLE_MAX_PACKAGE_MB", self.max_package_mb, 1, 2_000),
@@ -314,6 +340,14 @@ class ServerSettings:
         """How pictures are made smaller before they travel to a box of ours, or to one of the first Lokole."""
         form = PictureFormat.JPEG if v1 and self.picture_format is PictureFormat.WEBP else self.picture_format
         return PictureLimits(longest_side=self.picture_side, format=form.value)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        Address.parse(text)
+    except Refused:
+        return False
+    return True
 
 
 def _check_api(name: str, url: Url) -> None:
