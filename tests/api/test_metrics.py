@@ -78,10 +78,16 @@ def test_a_day_of_a_village_is_counted(tmp_path: Path) -> None:
         assert found["lokole_boxes_away",] == 1
         assert found["lokole_nights_missed",] == 5
         assert found["lokole_jobs", "send", "dead"] == 0
+        assert found["lokole_job_overdue_seconds", "send"] == 0
+        place.ports.bell.work_inline(lambda: None)
+        place.webhook(box.webhook, message(subject="later"), ["ann@a.lokole.test"])
+        place.clock.pass_by(minutes=10)
+        assert numbers(place)["lokole_job_overdue_seconds", "receive"] == 600
+        place.work()
         assert events(place) == {
             "new_client_registered": 1,
-            "email_received_for_client": 1,
-            "email_stored_for_client": 1,
+            "email_received_for_client": 2,
+            "email_stored_for_client": 2,
             "unregistered_client": 1,
             "emails_delivered_to_client": 1,
             "email_stored_from_client": 3,

@@ -82,7 +82,7 @@ def _queue(ports: ServerPorts) -> Iterator[Finding]:
     now = ports.clock()
     with ports.database.read() as tx:
         ready, dead = jobs.count_jobs(tx, "ready"), jobs.count_jobs(tx, "dead")
-        query = select(func.min(func.coalesce(job.c.lease_until, job.c.run_after))).where(job.c.state == "ready")
+        query = select(func.min(func.coalesce(job.c.lease_until, jobs.due_since()))).where(job.c.state == "ready")
         first = tx.execute(query).scalar()
     overdue = timedelta() if first is None else now - from_micros(first)
     if overdue > _LATE:

@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from lokole import __version__
 from lokole.mailbox import tenants
 from lokole.mailbox.database import Connection, to_micros
+from lokole.mailbox.jobs import due_since
 from lokole.mailbox.schema import alarm, job, package, quarantine, waiting
 from lokole.server.boxes import nights_missed
 from lokole.server.devices import CLAIMED, PREPARING, WAITING
@@ -54,7 +55,7 @@ def _jobs(tx: Connection, now: datetime) -> Iterator[Metric]:
     overdue = GaugeMetricFamily(
         "lokole_job_overdue_seconds", "For how long the work that is due for longest has been due.", labels=["kind"]
     )
-    query = select(job.c.kind, job.c.state, func.count().label("number"), func.min(job.c.run_after).label("first"))
+    query = select(job.c.kind, job.c.state, func.count().label("number"), func.min(due_since()).label("first"))
     query = query.where(job.c.state.in_(("ready", "dead"))).group_by(job.c.kind, job.c.state)
     rows = {(row.kind, row.state): row for row in tx.execute(query)}
     for kind in sorted({*KINDS, *(kind for kind, _ in rows)}):
