@@ -111,6 +111,7 @@ def test_a_restart_tells_nothing_twice_and_forgets_nothing(tmp_path: Path) -> No
 def test_a_clock_that_jumps_is_nobodys_silence(place: Place, years: int) -> None:
     box = place.box(DOMAIN, ["ann"])
     days(place, 2, box)
+    alarms.look(place.ports)  # it has seen the last visit, so that only the jump lies before the next round
     place.clock.pass_by(days=365 * years)
     for _ in range(5):
         alarms.look(place.ports)
