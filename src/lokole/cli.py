@@ -120,13 +120,65 @@ def device_register(code: str, server_url: str | None, again: bool) -> None:
             click.echo(register(box, code, server_url=server_url, again=again))
 
 
-@main.command()
-def server() -> None:
+@main.group(invoke_without_command=True)
+@click.pass_context
+def server(context: click.Context) -> None:
     """The server: API, pages, mail from outside, and its work."""
+    if context.invoked_subcommand is not None:
+        return
     with _sentences("[server]"):
         from lokole.server.build import serve
 
         serve(_server_settings())
+
+
+@server.command("dns")
+@click.argument("domain")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def server_dns(domain: str, as_json: bool) -> None:
+    """Print the DNS records that DOMAIN needs, and look whether the world sees them; ends with 1 when it does not.
+
+    Each line can be entered into a zone file as it is. What follows the semicolon says whether it is there.
+    """
+    with _sentences("[server]"):
+        from lokole.server.build import checked_records
+
+        found = checked_records(_server_settings(), domain)
+        if as_json:
+            _print_line({"records": [one.fields() for one in found]})
+        for one in [] if as_json else found:
+            click.echo(f"{one.wanted.zone_line} ; {one.state}")
+            for line in one.found:
+                click.echo(f"; there is: {line}")
+        if not found:
+            _stop("No record is needed, or nobody can know this server: see LOKOLE_MX and LOKOLE_HOST_NAME.", FAILED)
+        if any(one.state == "unknown" for one in found):
+            _stop("The DNS could not be asked.", LATER)
+        if any(one.state != "right" for one in found):
+            sys.exit(FAILED)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def doctor(as_json: bool) -> None:
+    """Look over the server: settings, database, blobs, work, disk, certificates, providers, boxes and their DNS.
+
+    One line for each thing, with what to do about it. Ends with 1 when something is bad, with 2 when the settings are.
+    """
+    with _sentences("[server]"):
+        from lokole.server.build import examine_server
+
+        settings = _server_settings()
+        found = []
+        for one in examine_server(settings):
+            found.append(one)
+            if not as_json:
+                click.echo(one.line)
+        is_well = all(one.state != "bad" for one in found)
+        if as_json:
+            _print_line({"good": is_well, "checks": [one.fields() for one in found]})
+        if not is_well:
+            sys.exit(FAILED)
 
 
 @main.command()

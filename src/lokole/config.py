@@ -286,7 +286,6 @@ _EXCHANGE = "use LOKOLE_EXCHANGE, such as azure://ACCOUNT/CONTAINER, with LOKOLE
 _QUEUE = "work is rows in the database; use LOKOLE_JOBS, rows: unless told otherwise."
 _LOG = "programs write their log to standard error; whoever runs them collects it."
 _PICTURES = "use LOKOLE_PICTURE_SIDE, the longest side in pixels."
-_TEAM = "sign-in with GitHub is not there yet; use LOKOLE_REGISTRATION_USERNAME and LOKOLE_REGISTRATION_PASSWORD."
 
 #: Every setting of the first Lokole that means nothing here under its old name, and what does its work now.
 SUCCESSORS: dict[str, str] = {
@@ -327,8 +326,6 @@ SUCCESSORS: dict[str, str] = {
     "LOKOLE_SENDGRID_MAX_RETRIES": "nothing needs it: what fails for a while is tried again for five days.",
     "LOKOLE_SENDGRID_RETRY_INTERVAL_SECONDS": "nothing needs it: the time between two attempts grows by itself.",
     "LOKOLE_DNS_PROVIDER": "use LOKOLE_DNS.",
-    "LOKOLE_REGISTRATION_GITHUB_ORGANIZATION": _TEAM,
-    "LOKOLE_REGISTRATION_SUDO_TEAM": _TEAM,
     "LOKOLE_MAX_WIDTH_EMAIL_IMAGES": _PICTURES,
     "LOKOLE_MAX_HEIGHT_EMAIL_IMAGES": _PICTURES,
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ from lokole.server.app import read_document
 from lokole.sync.records import AccountRecord
 from lokole.sync.signing import body_sha256, encode_key, new_key, public_key, sign_request
 from tests.api.test_uploads import begin, package
+from tests.fakes.github import FakeGitHub, Organization
 from tests.unit.server.place import COVERED, NEIGHBOUR, OPERATOR, BoxAtPlace, Place, message, place_in
 from tests.unit.server.test_unpack import archive, line
 
+OUTSIDER = "a-token-of-somebody-in-no-team"
 METHODS = ("get", "put", "post", "delete", "head", "patch")
 DOCUMENT = read_document()
 OPERATIONS = [
@@ -40,6 +43,7 @@ STRANGERS = (
     "nobody",
     "wrong password",
     "wrong token",
+    "outsider",  # whom GitHub knows, and who is in no team of ours
     "forger",  # a key of its own under the id of another box
     "version 1",  # a box of the first Lokole has an id and no key
     "thief",  # the key of a box that was reported stolen
@@ -64,10 +68,14 @@ SECRET_IN_PATH: Cells = dict.fromkeys(CALLERS, (403,))
 #: One row for each operation: who is refused with what. A caller who is not named has a right to it, and changes their own only.
 ROWS: dict[tuple[str, str], Cells] = {
     ("GET", "/healthcheck/ping"): NEEDS_NOTHING,
+    ("GET", "/metrics"): dict.fromkeys(CALLERS, (401,)),
     ("GET", "/api/email/register/"): PEOPLE,  # another owner sees the domains of their own
     ("POST", "/api/email/register/"): PEOPLE | {"other owner": (409, 400)},
     ("GET", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
+    ("POST", "/api/email/register/{domain}/owner"): PEOPLE | {"other owner": (403, 404)},
+    ("GET", "/api/email/register/{domain}/acts"): PEOPLE | {"other owner": (403, 404)},
+    ("GET", "/api/email/register/{domain}/dns"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}/keys"): PEOPLE | {"other owner": (403, 404)},
     ("GET", "/api/email/register/{domain}/suppressed"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}/suppressed"): PEOPLE | {"other owner": (400, 403, 404)},
@@ -111,6 +119,8 @@ class Scene:
     thief: BoxAtPlace
     removed: BoxAtPlace
     old: dict[str, Any]
+    #: people sign in with GitHub
+    github: bool
     down: str
     up: bytes
     begun: str
@@ -139,7 +149,7 @@ class Scene:
         return self.place.ports.settings.v1_boxes
 
 
-def set_up(place: Place) -> Scene:
+def set_up(place: Place, *, github: bool = False) -> Scene:
     """A victim with a letter that waits, a package held and one begun; a stolen and a removed box that had the like."""
     boxes = []
     for name in ("victim", "thief", "removed"):
@@ -158,16 +168,29 @@ def set_up(place: Place) -> Scene:
     old = place.register("old.lokole.test")
     assert place.client.delete(f"/api/email/register/{thief.domain}/keys", auth=OPERATOR).status_code == 200
     assert place.client.delete(f"/api/email/register/{removed.domain}", auth=OPERATOR).status_code == 200
-    return Scene(place, victim, other, thief, removed, old, offered["sha256"], content, body_sha256(begun))
+    return Scene(place, victim, other, thief, removed, old, github, offered["sha256"], content, body_sha256(begun))
 
 
-@pytest.fixture(params=[False, True], ids=["no version 1", "version 1 spoken"])
+@pytest.fixture(params=["no version 1", "version 1 spoken", "GitHub"])
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
-    changes: dict[str, Any] = {}
-    if request.param:
-        changes = {"v1_boxes": True, "exchange": Url(f"folder://{tmp_path}/exchange")}
-    with place_in(tmp_path / "server", **changes) as place:
-        yield set_up(place)
+    changes: dict[str, Any] = {"metrics_token": "a token for numbers only"}
+    with ExitStack() as stack:
+        if request.param == "version 1 spoken":
+            changes |= {"v1_boxes": True, "exchange": Url(f"folder://{tmp_path}/exchange")}
+        if request.param == "GitHub":
+            github = stack.enter_context(FakeGitHub())
+            github.tokens[NEIGHBOUR] = "neighbour"
+            github.organizations["ours"] = Organization({"neighbour", "outsider"}, {"team": {"neighbour"}})
+            github.tokens[OUTSIDER] = "outsider"
+            changes |= {
+                "github_organization": "ours",
+                "github_team": "team",
+                "github_sudo_team": "sudo",
+                "github_url": Url(github.url),
+                "adapters": {"identity": None},
+            }
+        place = stack.enter_context(place_in(tmp_path / "server", **changes))
+        yield set_up(place, github=request.param == "GitHub")
 
 
 def test_every_operation_has_a_row_and_every_row_an_operation() -> None:
@@ -176,6 +199,8 @@ def test_every_operation_has_a_row_and_every_row_an_operation() -> None:
         wants = {name for one in DOCUMENT["paths"][path][method.lower()].get("security", []) for name in one}
         if "signature" in wants:
             assert {who: row.get(who) for who in ("nobody", "thief")} == {"nobody": (401,), "thief": (403,)}
+        elif wants == {"metrics"}:
+            assert row == dict.fromkeys(CALLERS, (401,))
         elif wants:
             assert wants == {"basic", "bearer"}
             assert row.items() >= PEOPLE.items()
@@ -186,6 +211,8 @@ def test_nobody_reaches_what_is_anothers_and_nothing_changes(scene: Scene) -> No
     cells = 0
     # what version 1 changes is who is who below /api/email
     asked = {one: row for one, row in ROWS.items() if not scene.speaks_v1 or one[1].startswith("/api/email/")}
+    if scene.github:
+        asked = {one: row for one, row in ROWS.items() if asks_people(*one)}
     for (method, template), row in asked.items():
         for id_ in scene.ids(template):
             path = template.format(domain=id_, client_id=id_, sha256=id_)
@@ -193,6 +220,8 @@ def test_nobody_reaches_what_is_anothers_and_nothing_changes(scene: Scene) -> No
             for who in CALLERS:
                 answer = ask(scene, who, method, path)
                 allowed = row.get(who)
+                if who == "outsider" and scene.github and asks_people(method, template):
+                    allowed = (403,)
                 assert allowed is None or answer.status_code in allowed, (method, path, who, answer.text)
                 assert answer.status_code < 500, (method, path, who, answer.text)
                 if who == "other box":
@@ -205,9 +234,14 @@ def test_nobody_reaches_what_is_anothers_and_nothing_changes(scene: Scene) -> No
                     assert scene.down not in answer.text, (method, path, who)
                 cells += 1
             place.clock.pass_by(minutes=15)  # the limits on guessing are tested elsewhere
-    assert cells > 300
+    assert cells > (150 if scene.github else 300)
     assert place.pending(scene.victim.domain) == 1, "what waits for the right box waits still"
     assert [one["sha256"] for one in scene.victim.offers()] == [scene.down], "and the right box is let in"
+
+
+def asks_people(method: str, path: str) -> bool:
+    """Whether the operation wants a person who signs in."""
+    return {"bearer": []} in DOCUMENT["paths"][path][method.lower()].get("security", [])
 
 
 def test_the_bytes_of_anothers_package_under_an_own_credential_are_the_own_rubbish(scene: Scene) -> None:
@@ -246,6 +280,8 @@ def ask(scene: Scene, who: str, method: str, path: str) -> httpx2.Response:
     asked: dict[str, Any] = {"headers": headers}
     if who == "other owner":
         headers["Authorization"] = f"Bearer {NEIGHBOUR}"
+    elif who == "outsider":
+        headers["Authorization"] = f"Bearer {OUTSIDER}"
     elif who == "wrong token":
         headers["Authorization"] = f"Bearer {NEIGHBOUR}x"
     elif who == "wrong password":
@@ -275,6 +311,8 @@ def payload(scene: Scene, method: str, path: str) -> tuple[bytes, dict[str, str]
         return json.dumps({"domain": scene.victim.domain}).encode(), as_json
     if path.endswith("/github/token"):
         return b'{"device_code": "a code of nobody"}', as_json
+    if path.endswith("/owner"):
+        return b'{"owner": "operator"}', as_json
     if "/upload/" in path:
         return b'{"resource_id": "x.tar.gz"}', as_json
     if path.endswith("/claim"):

@@ -6,12 +6,14 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.config import Url
 from lokole.mail.model import Contact, Email
 from lokole.server import receive, v1_boxes
@@ -268,3 +270,18 @@ def test_unknown_clients_are_told_in_the_old_words(old: Place) -> None:
         down = old.client.get(f"/api/email/download/{path}")
         for answer in (up, down):
             assert (answer.status_code, answer.json()) == (403, "client is not registered")
+
+
+def test_packages_in_a_store_that_all_boxes_share_go_with_their_box(old: Place) -> None:
+    storage = old.ports.exchange
+    assert storage is not None
+    object.__setattr__(old.ports, "exchange", replace(storage, shared_container="shared", blobs=MemoryBlobStore()))
+    found = {}
+    for domain in (DOMAIN, "other.lokole.test"):
+        details = old.register(domain)
+        old.webhook(details["webhook"], message(to=f"ann@{domain}"), [f"ann@{domain}"])
+        found[domain] = OldBox(old, details).ask()
+    assert old.ports.exchange is not None
+    assert sorted(old.ports.exchange.blobs.list()) == sorted(str(name) for name in found.values())
+    assert old.client.delete(f"/api/email/register/{DOMAIN}", auth=OPERATOR).status_code == 200
+    assert list(old.ports.exchange.blobs.list()) == [found["other.lokole.test"]]

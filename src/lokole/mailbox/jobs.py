@@ -211,6 +211,17 @@ def count_jobs(tx: Connection, state: str, kind: str | None = None) -> int:
     return int(tx.execute(query).scalar_one())
 
 
+def due_since() -> ColumnElement[int]:
+    """Since when a row has been due, or will be: work that nothing puts off has been since it was queued."""
+    return case((job.c.run_after > job.c.created_at, job.c.run_after), else_=job.c.created_at)
+
+
+def is_dead(tx: Connection, kind: str, key: str) -> bool:
+    """Whether that work was given up."""
+    query = select(job.c.no).where(job.c.kind == kind, job.c.key == key, job.c.state == "dead")
+    return tx.execute(query).first() is not None
+
+
 def dead_jobs(tx: Connection, limit: int = 100) -> list[DeadJob]:
     """What was given up, newest first."""
     rows = tx.execute(select(job).where(job.c.state == "dead").order_by(job.c.no.desc()).limit(limit))

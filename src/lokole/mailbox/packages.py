@@ -434,3 +434,11 @@ def _package_row(row: Row[Any]) -> PackageRow:
         created_at=from_micros(row.created_at),
         changed_at=from_micros(row.changed_at),
     )
+
+
+def blobs_of(tx: Connection, tenant_no: int, marked: str) -> list[str]:
+    """The keys of a device's packages in the store that ``marked`` stands for before each of them, without that mark."""
+    query = select(package.c.blob).where(
+        package.c.tenant == tenant_no, package.c.blob.contains(marked, autoescape=True)
+    )
+    return [blob.partition(marked)[2] for blob in tx.execute(query).scalars()]

@@ -71,6 +71,39 @@ tenant = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+domain_act = Table(
+    "domain_act",
+    metadata,
+    # who registered, claimed, handed over or deleted a domain: by its name, since this stays when its row has gone
+    Column("no", Number, primary_key=True),
+    Column("domain", String(253), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("act", String(40), nullable=False),  # a stable word
+    Column("detail", Text, nullable=False),
+    Index("ix_domain_act_domain", "domain", "no"),
+    sqlite_autoincrement=True,
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    # a trouble that the operator has been told about, until it is over
+    Column("key", String(300), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON
+    sqlite_with_rowid=False,
+)
+
+event_count = Table(
+    "event_count",
+    metadata,
+    # how often something happened (server/counting.py); never a word of whom it concerned
+    Column("name", String(60), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 lamport = Table(
     "lamport",
     metadata,

@@ -156,6 +156,12 @@ def set_state(tx: Connection, tenant_no: int, state: str) -> None:
         raise NotFound("no such device")
 
 
+def set_owner(tx: Connection, tenant_no: int, owner: str) -> None:
+    """Make the device somebody else's; raises NotFound."""
+    if tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(owner=owner)).rowcount != 1:
+        raise NotFound("no such device")
+
+
 def claim_tenant(tx: Connection, code: str, public_key: bytes, now: datetime) -> TenantRow:
     """Give the row that waits under the one-time ``code`` to the box with ``public_key``; the code works once.
 
@@ -296,6 +302,11 @@ def hear_visits(tx: Connection, tenant_no: int, now: datetime) -> None:
 def forget_versions(tx: Connection, tenant_no: int) -> None:
     """A new box begins to count the versions of its people anew: whatever it says of them counts."""
     tx.execute(update(schema.account).where(schema.account.c.tenant == tenant_no).values(version=0, sent_version=0))
+
+
+def is_known_key(tx: Connection, public_key: bytes) -> bool:
+    """Whether any device has had that key."""
+    return tx.execute(select(credential.c.no).where(credential.c.public_key == public_key)).first() is not None
 
 
 def count_credentials(tx: Connection, tenant_no: int) -> int:

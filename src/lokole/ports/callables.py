@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from lokole.mail.model import PictureLimits
 
@@ -12,6 +12,9 @@ from lokole.mail.model import PictureLimits
 Clock = Callable[[], datetime]
 #: ``n`` random bytes; frozen in tests and simulations.
 Entropy = Callable[[int], bytes]
+
+#: tells whoever looks after the server; raises Temporary or Permanent.
+Tell = Callable[[Mapping[str, Any]], None]
 
 
 class Shrink(Protocol):

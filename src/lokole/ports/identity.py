@@ -21,4 +21,7 @@ class Identity(Protocol):
         """The caller, or None when the pair is not right; compares in constant time."""
 
     def by_token(self, token: str) -> Caller | None:
-        """The caller behind a bearer token, or None; raises Temporary when the provider is out of reach."""
+        """The caller behind a bearer token, or None.
+
+        Raises Refused with code ``team`` for somebody who is known and may nothing here, Temporary when the provider is out of reach.
+        """

@@ -36,7 +36,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import carry, events, exchange, health, held_back, intake, register, start, status, v1
+from lokole.server.api import (
+    carry,
+    events,
+    exchange,
+    health,
+    held_back,
+    intake,
+    register,
+    scrape,
+    start,
+    status,
+    v1,
+)
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -70,6 +82,7 @@ def make_app(
         *exchange.routes(ports),
         *carry.routes(ports, pages),
         *status.routes(ports),
+        *scrape.routes(ports),
         *_console_routes(ports.settings.console),
         Route("/openapi.json", _json(document), methods=["GET"]),
         Route("/", start.page(ports, links or {}, web=pages is not None), methods=["GET"]),

@@ -57,6 +57,13 @@ class BoxState:
         }
 
 
+def nights_missed(row: tenants.TenantRow, now: datetime) -> int:
+    """How many nights the box of ``row`` has not been here, 0 for one that was never here or was here lately."""
+    if row.last_visit_at is None or row.state != CLAIMED or now - row.last_visit_at <= _A_NIGHT:
+        return 0
+    return (now - row.last_visit_at) // timedelta(days=1)
+
+
 def list_boxes(tx: Connection, now: datetime, rows: Sequence[tenants.TenantRow] | None = None) -> list[BoxState]:
     """The boxes of ``rows``, or all of them by domain."""
     return [_state(tx, row, now) for row in (tenants.list_tenants(tx) if rows is None else rows)]
@@ -65,14 +72,13 @@ def list_boxes(tx: Connection, now: datetime, rows: Sequence[tenants.TenantRow] 
 def _state(tx: Connection, row: tenants.TenantRow, now: datetime) -> BoxState:
     held = get_option(tx, row.no, HELD_OPTION, None) or {}
     said = get_option(tx, row.no, HEALTH_OPTION, None) or {}
-    away = now - row.last_visit_at if row.last_visit_at is not None and row.state == CLAIMED else timedelta()
     return BoxState(
         domain=row.domain,
         state=row.state,
         people=accounts.count_accounts(tx, row.no),
         waiting=packages.count_waiting(tx, row.no, "down"),
         last_visit_at=row.last_visit_at,
-        nights_missed=away // timedelta(days=1) if away > _A_NIGHT else 0,
+        nights_missed=nights_missed(row, now),
         missing=held.get("missing"),
         letters=held.get("letters", 0),
         health=said.get("said", {}),

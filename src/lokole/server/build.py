@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,31 +18,41 @@ from starlette.types import ASGIApp
 
 from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
+from lokole.adapters.dns.cloudflare import CloudflareDns
+from lokole.adapters.dns.manual import ManualDns
 from lokole.adapters.dns.memory import MemoryDns
+from lokole.adapters.identity.github import GitHubIdentity
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
+from lokole.adapters.intake.sendgrid import SendGridIntake
 from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
+from lokole.adapters.resolver.dnspython import DnsPythonResolver
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.adapters.sign_in.github import GitHubSignIn
+from lokole.adapters.tell.webhook import WebhookTell
 from lokole.mail.errors import NotFound
+from lokole.mail.model import normal_domain
 from lokole.mailbox import tenants
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import ensure_identity, get_secret
 from lokole.mailbox.migrate import is_current, migrate
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
-from lokole.ports.dns import Dns
+from lokole.ports.dns import Dns, Resolver
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
 from lokole.server import carry, logs, receive, send, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
+from lokole.server.counting import EventWriter
+from lokole.server.doctor import Finding, data_finding, examine
 from lokole.server.keys import server_seed
 from lokole.server.ports import ExchangeStorage, ServerPorts
+from lokole.server.records import Checked, check_records
 from lokole.server.settings import ServerSettings, split_listen
 from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
@@ -85,6 +95,7 @@ class Server:
             ports.bell.work_inline(self._work_off)
         self.smtp = None if settings.smtp_listen == "off" else _smtp_intake(ports)
         self._smtp_runs = False
+        self._counting = EventWriter(ports.events, ports.database)
         self.app: ASGIApp = make_app(ports, pages=pages, links=links, on_start=self.start, on_stop=self.stop)
 
     def start(self) -> None:
@@ -100,6 +111,7 @@ class Server:
     def start_workers(self) -> None:
         """Begin to work only."""
         self.worker.start()
+        self._counting.start()
 
     def stop(self) -> None:
         """Take nothing new, finish what is at work; may be repeated."""
@@ -107,6 +119,7 @@ class Server:
             self.smtp.stop()
             self._smtp_runs = False
         self.worker.stop()
+        self._counting.stop()
 
 
 def build_server(
@@ -120,6 +133,7 @@ def build_server(
     dns: Dns | None = None,
     intake: Intake | None = None,
     identity: Identity | None = None,
+    resolver: Resolver | None = None,
     links: Mapping[str, str] | None = None,
     workers: int | None = None,
     web: bool = True,
@@ -139,6 +153,7 @@ def build_server(
         dns=dns,
         intake=intake,
         identity=identity,
+        resolver=resolver,
     )
     return Server(ports, pages=_pages(ports) if web else None, links=links, workers=workers)
 
@@ -154,6 +169,7 @@ def build_ports(
     dns: Dns | None = None,
     intake: Intake | None = None,
     identity: Identity | None = None,
+    resolver: Resolver | None = None,
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
     clock = clock or (lambda: datetime.now(UTC))
@@ -164,6 +180,7 @@ def build_ports(
     database = Database(url)
     with database.write() as tx:
         ensure_identity(tx, entropy)
+    dns = dns or _dns(settings)
     return ServerPorts(
         settings=settings,
         database=database,
@@ -172,9 +189,11 @@ def build_ports(
         entropy=entropy,
         shrink=shrink or SubprocessShrink(),
         mail_out=mail_out or _mail_out(settings, database, clock),
-        dns=dns or MemoryDns(),
-        intake=intake or NoIntake(),
-        identity=identity or StaticIdentity(settings.registration_username, settings.registration_password),
+        dns=dns,
+        intake=intake or _intake(settings),
+        identity=identity or _identity(settings),
+        resolver=resolver or _resolver(settings, dns),
+        tell=None if settings.alarm_webhook is None else WebhookTell(settings.alarm_webhook),
         bell=Doorbell(),
         sign_in=None
         if settings.github_client_id is None
@@ -201,6 +220,39 @@ def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
     return lines
 
 
+def checked_records(settings: ServerSettings, domain: str) -> list[Checked]:
+    """The DNS records that ``domain`` needs, registered or not yet, and what the world's DNS says of each; raises Refused for what is no domain."""
+    ports = build_ports(settings)
+    try:
+        with ports.database.read() as tx:
+            row = tenants.find_tenant(tx, domain=domain)
+        return check_records(ports, normal_domain(domain) if row is None else row.domain)
+    finally:
+        ports.database.close()
+
+
+def examine_server(settings: ServerSettings) -> Iterator[Finding]:
+    """What is wrong with the server of these settings; brings no database up to date."""
+    missing = data_finding(settings)
+    if missing is not None:
+        yield missing
+        return
+    try:
+        current = is_current(database_url(settings))
+    except Exception as error:
+        yield Finding("database", "bad", f"it cannot be opened ({type(error).__name__})", "look at LOKOLE_DATABASE")
+        return
+    if not current:
+        yield Finding("database", "bad", "it is not at the step of this version", "lokole migrate server")
+        return
+    yield Finding("database", "good", "it is at the step of this version")
+    ports = build_ports(settings)
+    try:
+        yield from examine(ports)
+    finally:
+        ports.database.close()
+
+
 def serve(settings: ServerSettings) -> None:
     """Run the server in this process until it is told to stop."""
     import uvicorn
@@ -225,11 +277,14 @@ def run_worker(settings: ServerSettings) -> None:
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    worker = Worker(build_ports(settings), threads=max(1, settings.workers))
+    ports = build_ports(settings)
+    worker, counting = Worker(ports, threads=max(1, settings.workers)), EventWriter(ports.events, ports.database)
     worker.start()
+    counting.start()
     log.info("the worker is ready")
     over.wait()
     worker.stop()
+    counting.stop()
 
 
 # --- adapters ------------------------------------------------------------------------------------
@@ -287,12 +342,57 @@ def _mail_out(settings: ServerSettings, database: Database, clock: Clock) -> Mai
     return SignedMailOut(way, lambda domain: dkim_keys.keys_of(database, settings, domain), clock)
 
 
+def _intake(settings: ServerSettings) -> Intake:
+    if urlsplit(settings.intake).scheme == "sendgrid" and settings.sendgrid_key and settings.address:
+        return SendGridIntake(url=settings.sendgrid_url, key=settings.sendgrid_key, address=settings.address)
+    return NoIntake()
+
+
+def _dns(settings: ServerSettings) -> Dns:
+    match urlsplit(settings.dns).scheme:
+        case "cloudflare":
+            return CloudflareDns(
+                url=settings.cloudflare_url,
+                token=settings.cloudflare_token,
+                user=settings.cloudflare_user,
+                key=settings.cloudflare_key,
+            )
+        case "manual":
+            return ManualDns()
+    return MemoryDns()
+
+
+def _resolver(settings: ServerSettings, dns: Dns) -> Resolver:
+    if settings.resolver is not None:
+        return DnsPythonResolver(split_listen("LOKOLE_RESOLVER", settings.resolver))
+    return dns if isinstance(dns, MemoryDns) else DnsPythonResolver()
+
+
+def _identity(settings: ServerSettings) -> Identity:
+    operator = StaticIdentity(settings.registration_username, settings.registration_password)
+    if settings.github_organization is None:
+        return operator
+    return GitHubIdentity(
+        passwords=operator,
+        url=settings.github_url,
+        organization=settings.github_organization,
+        team=settings.github_team,
+        sudo_team=settings.github_sudo_team,
+    )
+
+
 def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
     settings = ports.settings
     host, port = split_listen("LOKOLE_SMTP_LISTEN", settings.smtp_listen)
     tls = None
     if settings.smtp_tls_certificate is not None and settings.smtp_tls_key is not None:
         tls = tls_context(str(settings.smtp_tls_certificate), str(settings.smtp_tls_key))
+
+    def decide(sender: str, recipient: str) -> Reply:
+        verdict = strangers.decide(ports, sender, recipient)
+        if verdict in _COUNTED:
+            ports.events.count(_COUNTED[verdict])
+        return REPLIES[verdict]
 
     def accept(sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
         receive.accept(ports, sender, recipients, raw)
@@ -303,7 +403,7 @@ def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
         port=port,
         host_name=settings.host_name,
         max_bytes=settings.max_letter_bytes,
-        decide=lambda sender, recipient: REPLIES[strangers.decide(ports, sender, recipient)],
+        decide=decide,
         accept=accept,
         tls=tls,
     )
@@ -316,6 +416,13 @@ REPLIES: Mapping[Verdict, Reply] = {
     Verdict.NOBODY: Reply(550, "5.1.1", "nobody here has this name"),
     Verdict.NO_DOMAIN: Reply(550, "5.7.1", "this domain is not served here"),
     Verdict.MALFORMED: Reply(553, "5.1.3", "this is not an address"),
+}
+
+
+_COUNTED = {
+    Verdict.NO_DOMAIN: "unknown_client_domain",
+    Verdict.NOBODY: "recipient_refused",
+    Verdict.LATER: "recipient_put_off",
 }
 
 

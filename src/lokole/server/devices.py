@@ -8,27 +8,33 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import normal_domain
-from lokole.mailbox import jobs, tenants
+from lokole.mailbox import domain_acts, jobs, packages, tenants
 from lokole.mailbox.database import Connection
+from lokole.mailbox.domain_acts import note_domain
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import tenant as tenant_table
 from lokole.mailbox.tenants import TenantRow
+from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
 from lokole.ports.identity import Caller
 from lokole.server import reconcile
 from lokole.server.ports import ServerPorts
-from lokole.sync.signing import decode_key
+from lokole.server.records import Checked, check_records, wanted_records
+from lokole.sync.signing import decode_key, encode_key
 
 #: which payloads the box of a row can read (protocol 4.1); without it all that we write
 READS_OPTION = "reads"
+#: before the key of a package that lies in the exchange store and not in ours
+EXCHANGED = "exchange:"
 PREPARING, WAITING, CLAIMED, REMOVED = "preparing", "waiting", "claimed", "removed"
 
 
@@ -69,7 +75,9 @@ def register(ports: ServerPorts, caller: Caller, domain: str) -> None:
             v1_container=container,
             now=now,
         )
+        note_domain(tx, domain, domain_acts.REGISTERED, now, actor=caller.name)
         jobs.enqueue(tx, "prepare", device_id, {}, tenant=no, now=now)
+    ports.events.count("new_client_registered")
     ports.bell.ring()
 
 
@@ -83,27 +91,38 @@ def list_domains(ports: ServerPorts, caller: Caller) -> list[str]:
 def details(ports: ServerPorts, caller: Caller, domain: str) -> Details:
     """The details of ``domain`` once the work behind it is done; raises NotFound before and Refused (``not-yours``)."""
     with ports.database.read() as tx:
-        row = _own(tx, caller, domain)
+        row = own_row(tx, caller, domain)
     return _details(ports, row)
+
+
+def records(ports: ServerPorts, caller: Caller, domain: str) -> list[Checked]:
+    """The DNS records that ``domain`` needs, and what the world's DNS says of each; raises NotFound and Refused (``not-yours``)."""
+    with ports.database.read() as tx:
+        row = own_row(tx, caller, domain, ready=False)
+    return check_records(ports, row.domain)
 
 
 def delete(ports: ServerPorts, caller: Caller, domain: str) -> None:
     """Serve ``domain`` no more; what it kept is removed by a job. Raises NotFound and Refused (``not-yours``)."""
     now = ports.clock()
     with ports.database.write() as tx:
-        row = _own(tx, caller, domain)
+        row = own_row(tx, caller, domain, ready=False)
         tenants.revoke(tx, row.no, now)
         tenants.set_state(tx, row.no, REMOVED)
+        note_domain(tx, row.domain, domain_acts.DELETED, now, actor=caller.name, detail=f"of {row.owner}")
         # without a tenant of its own: the job outlives the row
         jobs.enqueue(tx, "remove", row.device_id, {"tenant": row.no}, tenant=None, now=now)
+    ports.events.count("domain_deleted")
     ports.bell.ring()
 
 
 def revoke_keys(ports: ServerPorts, caller: Caller, domain: str) -> Details:
     """Take the keys of a lost box back; the domain waits for a box again, under a new code."""
     with ports.database.write() as tx:
-        row = _own(tx, caller, domain)
-        tenants.revoke(tx, row.no, ports.clock())
+        row = own_row(tx, caller, domain)
+        now = ports.clock()
+        tenants.revoke(tx, row.no, now)
+        note_domain(tx, row.domain, domain_acts.REVOKED, now, actor=caller.name)
         tx.execute(
             update(tenant_table)
             .where(tenant_table.c.no == row.no)
@@ -124,12 +143,20 @@ def claim(ports: ServerPorts, code: str, public_key: str, reads: Sequence[int] |
     except Refused as error:
         raise Refused(str(error), code="public-key", field="public_key") from error
     with ports.database.write() as tx:
-        row = tenants.claim_tenant(tx, normal_code(code), key, ports.clock())
+        row, is_new = _claim(tx, normal_code(code), key, ports.clock())
+        if is_new:
+            note_domain(tx, row.domain, domain_acts.CLAIMED, ports.clock(), detail=f"key {encode_key(key)}")
         if reads is not None:
             set_option(tx, row.no, READS_OPTION, list(reads)[:20])
         if tenants.count_credentials(tx, row.no) > 1:
             reconcile.begin_anew(ports, tx, row)
         return row
+
+
+def _claim(tx: Connection, code: str, key: bytes, now: datetime) -> tuple[TenantRow, bool]:
+    """The row, and whether it is claimed just now."""
+    was_known = tenants.is_known_key(tx, key)
+    return tenants.claim_tenant(tx, code, key, now), not was_known
 
 
 def normal_code(text: str) -> str:
@@ -148,15 +175,28 @@ def prepare(ports: ServerPorts, job: Job) -> bool:
     if row is None or row.state != PREPARING:
         return False
     ports.intake.start(row.domain, row.webhook_secret)
-    ports.dns.set_mx(row.domain)
+    ports.dns.publish(row.domain, wanted_records(ports, row.domain))
     if row.v1 and row.v1_container is not None and ports.exchange is not None:
         ports.exchange.prepare(row.v1_container)
     with ports.database.write() as tx:
         current = tenants.find_tenant(tx, no=row.no)
-        if current is not None and current.state == PREPARING:
-            tenants.set_state(tx, row.no, WAITING)
-        jobs.finish(tx, job)
-    return True
+        is_gone = current is None or current.state == REMOVED
+        if not is_gone:
+            if current is not None and current.state == PREPARING:
+                tenants.set_state(tx, row.no, WAITING)
+            jobs.finish(tx, job)
+    if is_gone:
+        _stop_mail(ports, row.domain)  # deleted meanwhile, and perhaps undone before it was done
+    return not is_gone
+
+
+def _stop_mail(ports: ServerPorts, domain: str) -> None:
+    """Undo what :func:`prepare` did outside, unless the domain was registered anew."""
+    with ports.database.read() as tx:
+        row = tenants.find_tenant(tx, domain=domain)
+    if row is None or row.state == REMOVED:
+        ports.intake.stop(domain)
+        ports.dns.withdraw(domain, wanted_records(ports, domain))
 
 
 def remove(ports: ServerPorts, job: Job) -> bool:
@@ -165,30 +205,50 @@ def remove(ports: ServerPorts, job: Job) -> bool:
         row = tenants.find_tenant(tx, no=int(job.ids["tenant"]))
     if row is None or row.state != REMOVED:
         return False
-    ports.intake.stop(row.domain)
-    ports.dns.remove_mx(row.domain)
+    _stop_mail(ports, row.domain)
+    count = 0
     for key in list(ports.blobs.list(f"{row.domain}/")):
         ports.blobs.delete(key)
-    if row.v1_container is not None and ports.exchange is not None and ports.exchange.shared_container is None:
-        for key in list(ports.exchange.blobs.list(f"{row.v1_container}/")):
-            ports.exchange.blobs.delete(key)
+        count += 1
+    for blobs, key in _exchanged(ports, row):
+        blobs.delete(key)
+        count += 1
     with ports.database.write() as tx:
         tenants.remove_tenant(tx, row.no)
+        note_domain(tx, row.domain, domain_acts.DESTROYED, ports.clock(), detail=f"{count} files")
         jobs.finish(tx, job)
     return True
+
+
+def _exchanged(ports: ServerPorts, row: TenantRow) -> Iterator[tuple[BlobStore, str]]:
+    """What a version 1 box has in the exchange store: its container, or its packages in the one that all share."""
+    if row.v1_container is None or ports.exchange is None:
+        return
+    blobs = ports.exchange.blobs
+    if ports.exchange.shared_container is None:
+        keys = list(blobs.list(f"{row.v1_container}/"))
+    else:
+        with ports.database.read() as tx:
+            keys = packages.blobs_of(tx, row.no, EXCHANGED)
+    yield from ((blobs, key) for key in keys)
 
 
 # --- who may what ----------------------------------------------------------------------------
 
 
-def _own(tx: Connection, caller: Caller, domain: str) -> TenantRow:
+def own_row(tx: Connection, caller: Caller, domain: str, *, ready: bool = True) -> TenantRow:
     row = tenants.find_tenant(tx, domain=domain)
     if row is None or row.state == REMOVED:
         raise NotFound("this domain is not registered")
     if row.owner != caller.name and not caller.may_override:
         raise Refused("this domain is somebody else's", code="not-yours", field="domain")
-    if row.state == PREPARING:
-        raise NotFound("this domain is not ready yet")
+    if ready and row.state == PREPARING:
+        given_up = jobs.is_dead(tx, "prepare", row.device_id)
+        raise NotFound(
+            "this domain could not be made ready; /api/email/metrics/trouble and the log say more; delete it and register it anew"
+            if given_up
+            else "this domain is not ready yet"
+        )
     return row
 
 

@@ -172,4 +172,5 @@ def acknowledge(ports: ServerPorts, row: TenantRow, said: AckRecord) -> int:
         delivered = hear_acknowledgement(ports, tx, row, said)
     if delivered is None:
         raise Refused("other packages have these numbers here", code="check", field="check")
+    ports.events.count("emails_delivered_to_client", delivered)
     return delivered

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from lokole.mailbox.database import Database
 from lokole.ports.blobs import BlobStore
-from lokole.ports.callables import Clock, Entropy, Shrink
-from lokole.ports.dns import Dns
+from lokole.ports.callables import Clock, Entropy, Shrink, Tell
+from lokole.ports.dns import Dns, Resolver
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
 from lokole.ports.sign_in import SignIn
 from lokole.server.bell import Doorbell
+from lokole.server.counting import Events
 from lokole.server.settings import ServerSettings
 
 
@@ -49,6 +50,9 @@ class ServerPorts:
     dns: Dns
     intake: Intake
     identity: Identity
+    resolver: Resolver
     bell: Doorbell
     exchange: ExchangeStorage | None = None
     sign_in: SignIn | None = None
+    tell: Tell | None = None
+    events: Events = field(default_factory=Events)

@@ -26,6 +26,7 @@ _STATUS_OF_CODE = {
     "foreign": 403,
     "not-yours": 403,
     "unsigned": 403,
+    "team": 403,
     "exists": 409,
     "key": 409,
     "counter": 409,

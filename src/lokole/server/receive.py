@@ -113,6 +113,7 @@ def accept(
             )
     for row, _ in rows:
         _keep_raw(ports, row, digest, raw)
+    ports.events.count("email_received_for_client", len(rows))
     ports.bell.ring()
     return len(rows)
 
@@ -153,6 +154,8 @@ def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: 
         raise
     if not created:
         ports.blobs.delete(key)  # the same post came before
+    else:
+        ports.events.count("email_received_for_client")
     ports.bell.ring()
 
 
@@ -281,6 +284,7 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
     with ports.database.write() as tx:
         _store(ports, tx, row, arrival, digest, email, recipients, stored)
         jobs.finish(tx, job)
+    ports.events.count("email_stored_for_client")
     ports.bell.ring()
 
 

@@ -42,10 +42,12 @@ def run(ports: ServerPorts, job: Job) -> bool:
         _hand_over(ports, row, stored, sender, recipient)
     except Permanent as error:
         _refuse(ports, job, row, stored.email, recipient, error.reason)
+        ports.events.count("letter_refused")
         return True
     with ports.database.write() as tx:
         settle(tx, row, stored.no, stored.email, recipient, DeliveryState.ACCEPTED, ports.clock())
         jobs.finish(tx, job)
+    ports.events.count("email_delivered_from_client")
     return True
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from lokole.config import Url, setting
-from lokole.mail.model import PictureLimits
+from lokole.mail.errors import Refused
+from lokole.mail.model import Address, PictureLimits
 
 _MEBI = 2**20
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -105,6 +106,24 @@ class ServerSettings:
     dkim_relay: bool = setting(
         "LOKOLE_DKIM_RELAY", "Whether letters that leave by a relay are signed too; most relays sign.", default=False
     )
+    github_organization: str | None = setting(
+        "LOKOLE_REGISTRATION_GITHUB_ORGANIZATION",
+        "The organisation at GitHub whose members may register domains too, with a token of their own (read:org).",
+        default=None,
+    )
+    github_team: str | None = setting(
+        "LOKOLE_REGISTRATION_TEAM",
+        "The team of that organisation (as in its address) whose members may register. Without it: every member.",
+        default=None,
+    )
+    github_sudo_team: str | None = setting(
+        "LOKOLE_REGISTRATION_SUDO_TEAM",
+        "The team of that organisation whose members may do everything with everybody's domains. Without it: nobody.",
+        default=None,
+    )
+    github_url: Url = setting(
+        "LOKOLE_GITHUB_URL", "GitHub's GraphQL API.", default=Url("https://api.github.com/graphql")
+    )
     data: Path = setting(
         "LOKOLE_DATA",
         "The folder that keeps everything that has no address of its own.",
@@ -158,13 +177,44 @@ class ServerSettings:
         "LOKOLE_LEASE", "How long a piece of work is held without a sign of life.", default=timedelta(minutes=5)
     )
     dns: Url = setting(
-        "LOKOLE_DNS", "Who sets the MX records of new domains: memory: sets none.", default=Url("memory:")
+        "LOKOLE_DNS",
+        "Who makes the records of new domains: cloudflare: does, with LOKOLE_CLOUDFLARE_TOKEN;\n"
+        "manual: you do, as `lokole server dns DOMAIN` says; memory: nobody, for a server that nobody outside knows.",
+        default=Url("memory:"),
+    )
+    mail_hosts: tuple[str, ...] = setting(
+        "LOKOLE_MX",
+        "The hosts that take in mail for all domains, the first one first, which their MX records name.\n"
+        "Without it: SendGrid's with LOKOLE_INTAKE=sendgrid:, else LOKOLE_HOST_NAME.",
+        default=(),
+    )
+    spf: str | None = setting(
+        "LOKOLE_SPF",
+        "The SPF record of every domain, such as v=spf1 include:sendgrid.net ~all. Without it: none is made.",
+        default=None,
+    )
+    dmarc: str | None = setting(
+        "LOKOLE_DMARC",
+        "The DMARC record of every domain, such as v=DMARC1; p=none; rua=mailto:you@example.org. Without it: none is made.",
+        default=None,
+    )
+    resolver: str | None = setting(
+        "LOKOLE_RESOLVER",
+        "The resolver that is asked whether records are there, as IP:PORT. Without it: this machine's.",
+        default=None,
     )
     intake: Url = setting(
         "LOKOLE_INTAKE",
-        "Who is told that mail for a new domain comes here: none: tells nobody, for mail that comes by SMTP.",
+        "Who is told that mail for a new domain comes here: sendgrid: is, with LOKOLE_SENDGRID_KEY and LOKOLE_ADDRESS;\n"
+        "none: tells nobody, for mail that comes by SMTP.",
         default=Url("none:"),
     )
+    address: Url | None = setting(
+        "LOKOLE_ADDRESS",
+        "Where the world reaches this server, such as https://mail.example.org; mail by SendGrid is posted there.",
+        default=None,
+    )
+    sendgrid_url: Url = setting("LOKOLE_SENDGRID_URL", "SendGrid's API.", default=Url("https://api.sendgrid.com"))
     session_key: str | None = setting(
         "LOKOLE_SESSION_KEY",
         "What cookies of the web pages are signed with, at least 16 characters. Without it the server makes its own.",
@@ -181,6 +231,31 @@ class ServerSettings:
         "LOKOLE_TRUSTED_PROXY",
         "The address of the web server in front, whose X-Forwarded-For is believed.",
         default="127.0.0.1",
+    )
+    alarm_to: tuple[str, ...] = setting(
+        "LOKOLE_ALARM_TO",
+        "Who is told by mail when a box stays away, or it or the server is not well, and when that is over: addresses.",
+        default=(),
+    )
+    alarm_from: str | None = setting(
+        "LOKOLE_ALARM_FROM",
+        "The address that such mail comes from. Without it: lokole at LOKOLE_HOST_NAME.",
+        default=None,
+    )
+    alarm_webhook: Url | None = setting(
+        "LOKOLE_ALARM_WEBHOOK",
+        "Where the same is posted as JSON with a field text, as the webhooks of chat services want it.",
+        default=None,
+        secret=True,
+    )
+    alarm_nights: int = setting(
+        "LOKOLE_ALARM_NIGHTS", "How many nights a box may miss before anybody is told.", default=2
+    )
+    metrics_token: str | None = setting(
+        "LOKOLE_METRICS_TOKEN",
+        "What Prometheus shows at /metrics as its bearer token, at least 16 characters. Without it /metrics is not there.",
+        default=None,
+        secret=True,
     )
     console: bool = setting("LOKOLE_CONSOLE", "Whether the API's console answers at /ui.", default=False)
     github_client_id: str | None = setting(
@@ -237,7 +312,14 @@ class ServerSettings:
     )
     sendgrid_key: str | None = setting(
         "LOKOLE_SENDGRID_KEY",
-        "The key of the SendGrid account; for LOKOLE_MAIL_OUT=sendgrid: it needs the permission Mail Send.",
+        "The key of the account at SendGrid; it needs the permission Mail Send with LOKOLE_MAIL_OUT=sendgrid:,\n"
+        "Inbound Parse with LOKOLE_INTAKE=sendgrid:.",
+        default=None,
+        secret=True,
+    )
+    cloudflare_token: str | None = setting(
+        "LOKOLE_CLOUDFLARE_TOKEN",
+        "A token of Cloudflare that may read the zone and edit its DNS, and nothing else; for LOKOLE_DNS=cloudflare:.",
         default=None,
         secret=True,
     )
@@ -262,13 +344,15 @@ class ServerSettings:
         default=None,
     )
     cloudflare_user: str | None = setting(
-        "LOKOLE_CLOUDFLARE_USER", "Kept from the first Lokole for the Cloudflare adapter; not used yet.", default=None
+        "LOKOLE_CLOUDFLARE_USER",
+        "The account's address, with LOKOLE_CLOUDFLARE_KEY, as the first Lokole had it; a token may less.",
+        default=None,
     )
     cloudflare_key: str | None = setting(
-        "LOKOLE_CLOUDFLARE_KEY",
-        "Kept from the first Lokole for the Cloudflare adapter; not used yet.",
-        default=None,
-        secret=True,
+        "LOKOLE_CLOUDFLARE_KEY", "The global key of the account at Cloudflare.", default=None, secret=True
+    )
+    cloudflare_url: Url = setting(
+        "LOKOLE_CLOUDFLARE_URL", "Cloudflare's API.", default=Url("https://api.cloudflare.com/client/v4")
     )
 
     def __post_init__(self) -> None:
@@ -276,6 +360,8 @@ class ServerSettings:
             raise ValueError("LOKOLE_REGISTRATION_PASSWORD is too short: give it at least 8 characters.")
         if self.session_key is not None and len(self.session_key) < 16:
             raise ValueError("LOKOLE_SESSION_KEY is too short: give it at least 16 characters.")
+        if self.metrics_token is not None and len(self.metrics_token) < 16:
+            raise ValueError("LOKOLE_METRICS_TOKEN is too short: give it at least 16 characters.")
         for name, url, known in (
             (
                 "LOKOLE_MAIL_OUT",
@@ -283,8 +369,8 @@ class ServerSettings:
                 ("smtp", "smtp+starttls", "smtps", "sendgrid", "sendgrid+http", "mx", "recorder"),
             ),
             ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),
-            ("LOKOLE_DNS", self.dns, ("memory",)),
-            ("LOKOLE_INTAKE", self.intake, ("none",)),
+            ("LOKOLE_DNS", self.dns, ("cloudflare", "manual", "memory")),
+            ("LOKOLE_INTAKE", self.intake, ("sendgrid", "none")),
             ("LOKOLE_EXCHANGE", self.exchange or Url("folder:"), ("folder", "azure", "memory")),
         ):
             if urlsplit(url).scheme not in known:
@@ -308,12 +394,38 @@ class ServerSettings:
         ):
             if text is not None:
                 check_public_key(name, text)
+        if self.github_organization is None and (self.github_team or self.github_sudo_team):
+            raise ValueError(
+                "LOKOLE_REGISTRATION_TEAM and LOKOLE_REGISTRATION_SUDO_TEAM need LOKOLE_REGISTRATION_GITHUB_ORGANIZATION."
+            )
+        _check_api("LOKOLE_GITHUB_URL", self.github_url)
+        _check_api("LOKOLE_CLOUDFLARE_URL", self.cloudflare_url)
+        _check_api("LOKOLE_SENDGRID_URL", self.sendgrid_url)
+        if self.address is not None:
+            _check_api("LOKOLE_ADDRESS", self.address)
+        if self.intake == "sendgrid:" and (self.sendgrid_key is None or self.address is None):
+            raise ValueError("LOKOLE_INTAKE=sendgrid: needs LOKOLE_SENDGRID_KEY and LOKOLE_ADDRESS.")
+        if (self.cloudflare_user is None) != (self.cloudflare_key is None):
+            raise ValueError("LOKOLE_CLOUDFLARE_USER and LOKOLE_CLOUDFLARE_KEY go together.")
+        if self.dns == "cloudflare:" and self.cloudflare_token is None and self.cloudflare_key is None:
+            raise ValueError("LOKOLE_DNS=cloudflare: needs LOKOLE_CLOUDFLARE_TOKEN.")
+        for name, text, start in (("LOKOLE_SPF", self.spf, "v=spf1"), ("LOKOLE_DMARC", self.dmarc, "v=DMARC1")):
+            if text is not None and not (text.startswith(start) and text.isascii() and text.isprintable()):
+                raise ValueError(f"{name} cannot be “{text}”: it must begin with {start}.")
+        for one in (*self.alarm_to, *([] if self.alarm_from is None else [self.alarm_from])):
+            if not _is_address(one):
+                raise ValueError(f"LOKOLE_ALARM_TO and LOKOLE_ALARM_FROM cannot be “{one}”: this is no address.")
+        if self.alarm_webhook is not None and urlsplit(self.alarm_webhook).scheme not in ("https", "http"):
+            raise ValueError("LOKOLE_ALARM_WEBHOOK must begin with https://.")
+        if self.resolver is not None:
+            split_listen("LOKOLE_RESOLVER", self.resolver)
         if self.v1_boxes and self.exchange is None:
             raise ValueError("LOKOLE_V1_BOXES=yes needs LOKOLE_EXCHANGE: the store that such boxes may reach.")
         if (self.smtp_tls_certificate is None) != (self.smtp_tls_key is None):
             raise ValueError("LOKOLE_SMTP_TLS_CERTIFICATE and LOKOLE_SMTP_TLS_KEY go together.")
         for name, value, low, high in (
             ("LOKOLE_WORKERS", self.workers, 0, 64),
+            ("LOKOLE_ALARM_NIGHTS", self.alarm_nights, 1, 1000),
             ("LOKOLE_PICTURE_SIDE", self.picture_side, 16, 10_000),
             ("LOKOLE_MAX_LETTER_MB", self.max_letter_mb, 1, 100),
             ("LOKOLE_MAX_PACKAGE_MB", self.max_package_mb, 1, 2_000),
@@ -368,6 +480,22 @@ def check_public_key(name: str, text: str) -> None:
         load_key(text)
     except ValueError as error:
         raise ValueError(f"{name} cannot be read: {error}.") from error
+
+
+def _is_address(text: str) -> bool:
+    try:
+        Address.parse(text)
+    except Refused:
+        return False
+    return True
+
+
+def _check_api(name: str, url: Url) -> None:
+    """A key goes over TLS only, but for what runs on this machine."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
+        return
+    raise ValueError(f"{name} cannot be “{url}”: it must begin with https://, since secrets go there.")
 
 
 def split_listen(name: str, text: str) -> tuple[str, int]:

@@ -16,10 +16,10 @@ from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.server import junk
+from lokole.server.devices import EXCHANGED
 from lokole.server.ports import ServerPorts
 from lokole.server.provider_trouble import forget_trouble
 from lokole.server.strangers import ASKED, LONGEST_WAIT
-from lokole.server.v1_boxes import EXCHANGED
 
 log = logging.getLogger(__name__)
 

@@ -147,6 +147,8 @@ def run(ports: ServerPorts, job: Job) -> bool:
         tx.execute(update(package_table).where(package_table.c.no == package.no).values(letters=reading.new))
         hear(tx, row.no, now)
         jobs.finish(tx, job)
+    ports.events.count("emails_received_from_client", reading.new)
+    ports.events.count("email_stored_from_client")
     log.info(
         "a package was read: %d letters, %d of them new, %d bad records", len(reading.letters), reading.new, reading.bad
     )

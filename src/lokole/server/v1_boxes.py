@@ -30,7 +30,7 @@ from lokole.mailbox.schema import seen
 from lokole.mailbox.schema import waiting as waiting_table
 from lokole.mailbox.seen import remember, was_seen
 from lokole.mailbox.tenants import TenantRow
-from lokole.server.devices import serves_v1
+from lokole.server.devices import EXCHANGED, serves_v1
 from lokole.server.offer import MAX_LETTERS, builder_lock, record_uid, records, still_waiting
 from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.problems import Words
@@ -38,8 +38,6 @@ from lokole.server.visits import note_visit
 from lokole.sync.package import Compression, write_package
 from lokole.sync.records import EmailRecord
 
-#: Marks the key of a blob that is in the exchange storage.
-EXCHANGED = "exchange:"
 #: Version 1 knows no epochs: its packages are numbered in this one.
 EPOCH = 0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -65,6 +63,7 @@ def take_upload(ports: ServerPorts, client_id: str, name: str) -> None:
     if not _PLAIN_NAME.fullmatch(name):
         raise Words(400, "resource_id is not a plain name")
     if not name.endswith((*(one.extension for one in Compression), ".jsonl.gz")):
+        ports.events.count("unknown_compression_format")
         raise Words(400, _unknown(name.rpartition(".")[2]))
     key = _key(row, storage, name)
     with ports.database.read() as tx:
@@ -129,6 +128,7 @@ def offer_download(ports: ServerPorts, client_id: str, compression: str) -> Offe
     try:
         chosen = Compression(compression)
     except ValueError:
+        ports.events.count("unknown_compression_format")
         raise Words(400, _unknown(compression)) from None
     with builder_lock(ports, row):
         found = _current(ports, row, storage) or _build(ports, row, storage, chosen)
@@ -144,11 +144,12 @@ def answered(ports: ServerPorts, offered: Offer) -> None:
         if package.state != "built":
             return
         packages.set_package_state(tx, package.no, "fetched", now)
-        tx.execute(
+        delivered = tx.execute(
             update(waiting_table)
             .where(waiting_table.c.tenant == offered.tenant, waiting_table.c.package == package.no)
             .values(state="delivered")
-        )
+        ).rowcount
+    ports.events.count("emails_delivered_to_client", delivered)
     ports.bell.ring()
 
 
@@ -260,6 +261,7 @@ def _box(ports: ServerPorts, client_id: str) -> tuple[TenantRow, ExchangeStorage
     with ports.database.read() as tx:
         row = tenants.find_tenant(tx, device_id=client_id)
     if row is None or ports.exchange is None or not ports.settings.v1_boxes or not serves_v1(row):
+        ports.events.count("unregistered_client")
         raise Words(403, "client is not registered")
     return row, ports.exchange
 

@@ -18,7 +18,7 @@ from lokole.mail.errors import LokoleError, Temporary
 from lokole.mailbox import jobs as rows
 from lokole.mailbox.jobs import Job, LeaseLost
 from lokole.mailbox.schema import job as job_table
-from lokole.server import logs
+from lokole.server import alarms, logs
 from lokole.server.jobs import KINDS, Kind, retry_in
 from lokole.server.ports import ServerPorts
 from lokole.server.provider_trouble import tell_operator
@@ -190,6 +190,10 @@ class Worker:
             if self._swept_at is not None and abs(now - self._swept_at) < SWEEP_EVERY:
                 return
             self._swept_at = now
+        try:
+            alarms.look(self._ports)
+        except Exception as error:
+            log.error("the boxes could not be looked at: %s", logs.place(error))  # the next round does
         self._sweeper.sweep()
 
     def _renew_leases(self) -> None:

@@ -213,6 +213,7 @@ class ServerMachine(Machine):
             dns=MemoryDns(),
             intake=NoIntake(),
             identity=StaticIdentity("operator", "nobody's"),
+            resolver=MemoryDns(),
             bell=Doorbell(),
         )
         with self.database.write() as tx:

@@ -12,7 +12,7 @@ import json
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -310,9 +310,13 @@ def place_in(
     seed: int = 1,
     web: bool = False,
     mail_out_port: MailOut | None = None,
+    adapters: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Iterator[Place]:
-    """A place whose data is in ``folder``; ``changes`` are settings, letters leave by ``mail_out_port`` or into ``world``."""
+    """A place whose data is in ``folder``; ``adapters`` are given to ``build_server``, ``changes`` are settings.
+
+    An adapter that is None there is built from the settings. Letters leave by ``mail_out_port`` or into ``world``.
+    """
     clock = clock or Clock()
     world = WorldMailOut()
     if "database" not in changes and not (folder / "lokole.db").exists():
@@ -325,8 +329,8 @@ def place_in(
         mail_out=mail_out_port or world,
         shrink=lambda content, limits: None,
         blobs=MemoryBlobStore(),
-        identity=StaticIdentity(*OPERATOR, tokens=((NEIGHBOUR, "neighbour"),)),
         web=web,
+        **({"identity": StaticIdentity(*OPERATOR, tokens=((NEIGHBOUR, "neighbour"),))} | dict(adapters or {})),
     )
     try:
         with TestClient(server.app, raise_server_exceptions=False) as client:

@@ -48,6 +48,7 @@ async def _webhook(ports: ServerPorts, request: Request) -> Response:
     )
     row = None if shared else await run_in_threadpool(_find, ports, secret)
     if row is None and not shared:
+        ports.events.count("unregistered_client")
         raise Words(403, "client is not registered")
     content_type = request.headers.get("content-type", "")
     media_type = media_type_of(content_type)

@@ -13,10 +13,10 @@ from connexion.security import BasicSecurityHandler, BearerSecurityHandler
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from lokole.mail.errors import NotFound
+from lokole.mail.errors import NotFound, Refused
 from lokole.ports.identity import Caller
 from lokole.ports.sign_in import SignIn
-from lokole.server import devices
+from lokole.server import devices, owners
 from lokole.server.attempts import Attempts, network_of
 from lokole.server.keys import server_public
 from lokole.server.ports import ServerPorts
@@ -40,12 +40,23 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
     def get_domain(domain: str, token_info: Mapping[str, Any]) -> Response:
         return _shown(devices.details(ports, token_info["caller"], domain))
 
+    def show_records(domain: str, token_info: Mapping[str, Any]) -> Response:
+        found = devices.records(ports, token_info["caller"], domain)
+        return JSONResponse({"records": [one.fields() for one in found]})
+
     def delete_domain(domain: str, token_info: Mapping[str, Any]) -> Response:
         devices.delete(ports, token_info["caller"], domain)
         return JSONResponse("deleted")
 
     def revoke_keys(domain: str, token_info: Mapping[str, Any]) -> Response:
         return _shown(devices.revoke_keys(ports, token_info["caller"], domain))
+
+    def hand_over(domain: str, body: Mapping[str, Any], token_info: Mapping[str, Any]) -> Response:
+        named = owners.hand_over(ports, token_info["caller"], domain, body["owner"])
+        return JSONResponse({"domain": domain, "owner": named})
+
+    def show_acts(domain: str, token_info: Mapping[str, Any]) -> Response:
+        return JSONResponse({"acts": owners.acts(ports, token_info["caller"], domain)})
 
     def claim(body: Mapping[str, Any]) -> Response:
         who = network_of(current_request.scope)
@@ -71,8 +82,11 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
         "list_domains": list_domains,
         "register_domain": register_domain,
         "get_domain": get_domain,
+        "show_records": show_records,
         "delete_domain": delete_domain,
         "revoke_keys": revoke_keys,
+        "hand_over": hand_over,
+        "show_acts": show_acts,
         "claim": claim,
     }
 
@@ -82,16 +96,21 @@ def security(ports: ServerPorts) -> dict[str, type]:
     attempts = Attempts(ports, "sign-in", most=10, seconds=60)
 
     async def by_password(username: str, password: str, request: ConnexionRequest) -> dict[str, Any]:
-        return await _caller(request, lambda: ports.identity.by_password(username, password))
+        return await _caller(request, lambda: ports.identity.by_password(username, password), "bad_password")
 
     async def by_token(token: str, request: ConnexionRequest) -> dict[str, Any]:
-        return await _caller(request, lambda: ports.identity.by_token(token))
+        return await _caller(request, lambda: ports.identity.by_token(token), "unknown_user")
 
-    async def _caller(request: ConnexionRequest, ask: Callable[[], Caller | None]) -> dict[str, Any]:
+    async def _caller(request: ConnexionRequest, ask: Callable[[], Caller | None], unknown: str) -> dict[str, Any]:
         def look() -> Caller:
             with attempts.counting_failures(network_of(request.scope)):
-                caller = ask()
+                try:
+                    caller = ask()
+                except Refused:
+                    ports.events.count("missing_scopes")
+                    raise
                 if caller is None:
+                    ports.events.count(unknown)
                     raise OAuthProblem(detail="this name and password, or this token, are not known")
                 return caller
 

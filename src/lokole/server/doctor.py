@@ -1,0 +1,219 @@
+"""What is wrong with a server, and what to do about it: one line for each thing.
+
+Nothing is changed but a blob, which is made and removed again. Nothing of a letter, and no secret, is in any line.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import func, select
+
+from lokole.mail.errors import LokoleError, Permanent, Temporary
+from lokole.mailbox import jobs, tenants
+from lokole.mailbox.database import from_micros
+from lokole.mailbox.schema import job
+from lokole.mailbox.tenants import TenantRow
+from lokole.ports.checkable import Checkable
+from lokole.server import certificates
+from lokole.server.boxes import nights_missed
+from lokole.server.devices import CLAIMED, PREPARING, WAITING
+from lokole.server.ports import ServerPorts
+from lokole.server.records import check_records
+from lokole.server.settings import ServerSettings
+
+State = Literal["good", "warning", "bad"]
+
+#: free bytes, below which it is time to act, or too late to wait
+_LITTLE, _TOO_LITTLE = 2 * 2**30, 256 * 2**20
+_LATE = timedelta(minutes=15)
+_SOON = timedelta(days=14)
+#: of boxes whose DNS is asked in one go; each takes a moment
+MOST_DOMAINS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: ``name`` is a stable word, ``advice`` what to do, empty where nothing is to be done."""
+
+    name: str
+    state: State
+    sentence: str
+    advice: str = ""
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        sign = {"good": "ok     ", "warning": "warning", "bad": "BAD    "}[self.state]
+        return f"{sign} {self.name}: {self.sentence}{f'  -> {self.advice}' if self.advice else ''}"
+
+    def fields(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self)
+
+
+def examine(ports: ServerPorts) -> Iterator[Finding]:
+    """Every finding, as it is made; the slow ones, which ask the world, come last."""
+    for name, look in _LOOKS:
+        try:
+            yield from look(ports)
+        except Exception as error:
+            # of an error that is not ours only its type: its text may quote anything
+            said = str(error) if isinstance(error, LokoleError) else type(error).__name__
+            yield Finding(name, "bad", f"it could not be looked at: {said}", "see the log of the server")
+
+
+def _blobs(ports: ServerPorts) -> Iterator[Finding]:
+    key = f"doctor/{ports.entropy(8).hex()}"
+    ports.blobs.put(key, b"doctor")
+    found = ports.blobs.read(key)
+    ports.blobs.delete(key)
+    if found == b"doctor":
+        yield Finding("blobs", "good", "what is written can be read")
+    else:
+        yield Finding("blobs", "bad", "what is written reads otherwise", "look at the store in LOKOLE_BLOBS")
+
+
+def _queue(ports: ServerPorts) -> Iterator[Finding]:
+    now = ports.clock()
+    with ports.database.read() as tx:
+        ready, dead = jobs.count_jobs(tx, "ready"), jobs.count_jobs(tx, "dead")
+        query = select(func.min(func.coalesce(job.c.lease_until, jobs.due_since()))).where(job.c.state == "ready")
+        first = tx.execute(query).scalar()
+    overdue = timedelta() if first is None else now - from_micros(first)
+    if overdue > _LATE:
+        advice = "is `lokole server`, or `lokole worker`, running? It looks for work once a second"
+        yield Finding("queue", "bad", f"{ready} pieces of work, one of them due for {_spell(overdue)}", advice)
+    else:
+        yield Finding("queue", "good", f"{ready} pieces of work, none overdue")
+    if dead:
+        advice = "see /api/email/metrics/trouble, and the log at that time"
+        yield Finding("given-up", "warning", f"{dead} pieces of work were given up", advice)
+
+
+def _disk(ports: ServerPorts) -> Iterator[Finding]:
+    free = shutil.disk_usage(ports.settings.data).free
+    state: State = "bad" if free < _TOO_LITTLE else "warning" if free < _LITTLE else "good"
+    advice = "" if state == "good" else "make room, or shorten LOKOLE_RETENTION; without room no letter is taken in"
+    yield Finding("disk", state, f"{free // 2**20:,} MB free in {ports.settings.data}", advice)
+
+
+def _smtp_certificate(ports: ServerPorts) -> Iterator[Finding]:
+    certificate, key = ports.settings.smtp_tls_certificate, ports.settings.smtp_tls_key
+    if certificate is not None and key is not None:
+        yield _certificate("smtp-tls", ports.clock(), lambda: certificates.end_of_file(certificate, key))
+
+
+def _web_certificate(ports: ServerPorts) -> Iterator[Finding]:
+    address = ports.settings.address
+    if address is None:
+        advice = "set LOKOLE_ADDRESS to where the world reaches this server, so that its certificate can be looked at"
+        yield Finding("web-tls", "warning", "not looked at", advice)
+    elif address.startswith("https:"):
+        yield _certificate("web-tls", ports.clock(), lambda: certificates.end_at(address))
+
+
+def _certificate(name: str, now: datetime, end: Callable[[], datetime]) -> Finding:
+    try:
+        left = end() - now
+    except Temporary as error:
+        return Finding(name, "bad", str(error), "is the web server in front running, and its port open?")
+    except Permanent as error:
+        return Finding(name, "bad", f"the certificate is not good: {error}", "renew it, or put the right one there")
+    if left < timedelta():
+        return Finding(name, "bad", "the certificate has ended", "renew it")
+    if left < _SOON:
+        return Finding(name, "warning", f"the certificate ends in {_spell(left)}", "its renewal does not seem to work")
+    return Finding(name, "good", f"the certificate is good for {left.days} days")
+
+
+def _providers(ports: ServerPorts) -> Iterator[Finding]:
+    for name, adapter in (
+        ("sign-in", ports.identity),
+        ("dns-provider", ports.dns),
+        ("mail-in", ports.intake),
+        ("mail-out", ports.mail_out),
+    ):
+        if not isinstance(adapter, Checkable):
+            continue
+        try:
+            yield Finding(name, "good", adapter.check())
+        except Temporary as error:
+            yield Finding(name, "bad", str(error), "is it out of reach from here, or is the key wrong?")
+        except Permanent as error:
+            yield Finding(name, "bad", str(error), "mend the key or its permissions at the provider")
+
+
+def _boxes(ports: ServerPorts) -> Iterator[Finding]:
+    now = ports.clock()
+    with ports.database.read() as tx:
+        rows = tenants.list_tenants(tx)
+        stuck = {row.no for row in rows if row.state == PREPARING and jobs.is_dead(tx, "prepare", row.device_id)}
+    for row in rows:
+        name, nights = f"box {row.domain}", nights_missed(row, now)
+        if row.no in stuck:
+            yield Finding(name, "bad", "it could not be made ready", "delete it and register it anew")
+        elif nights:
+            yield Finding(name, "warning", f"it has missed {nights} nights", "call whoever looks after it")
+    claimed = sum(row.state == CLAIMED for row in rows)
+    yield Finding("boxes", "good", f"{len(rows)} domains, {claimed} with a box")
+
+
+def _records(ports: ServerPorts) -> Iterator[Finding]:
+    with ports.database.read() as tx:
+        rows = [row for row in tenants.list_tenants(tx) if row.state in (WAITING, CLAIMED)]
+    for row in rows[:MOST_DOMAINS]:
+        yield _records_of(ports, row)
+    if len(rows) > MOST_DOMAINS:
+        advice = "ask for the others with `lokole server dns DOMAIN`"
+        yield Finding("dns", "warning", f"only {MOST_DOMAINS} of {len(rows)} domains were looked at", advice)
+
+
+def _records_of(ports: ServerPorts, row: TenantRow) -> Finding:
+    name, found = f"dns {row.domain}", check_records(ports, row.domain)
+    advice = f"lokole server dns {row.domain}"
+    if not found:
+        return Finding(name, "warning", "no record is known to be needed", "set LOKOLE_MX or LOKOLE_HOST_NAME")
+    wrong = [f"{one.wanted.type} of {one.wanted.name} is {one.state}" for one in found if one.state != "right"]
+    if not wrong:
+        return Finding(name, "good", f"{len(found)} records are right")
+    # without its MX no letter arrives; the others make mail from there less welcome
+    is_bad = any(one.wanted.type == "MX" and one.state in ("missing", "different") for one in found)
+    return Finding(name, "bad" if is_bad else "warning", "; ".join(wrong), advice)
+
+
+def _spell(time: timedelta) -> str:
+    if time >= timedelta(days=2):
+        return f"{time.days} days"
+    hours = time // timedelta(hours=1)
+    return f"{hours} hours" if hours > 1 else f"{time // timedelta(minutes=1)} minutes"
+
+
+_LOOKS: tuple[tuple[str, Callable[[ServerPorts], Iterator[Finding]]], ...] = (
+    ("blobs", _blobs),
+    ("queue", _queue),
+    ("disk", _disk),
+    ("boxes", _boxes),
+    ("smtp-tls", _smtp_certificate),
+    ("web-tls", _web_certificate),
+    ("providers", _providers),
+    ("dns", _records),
+)
+
+
+def data_finding(settings: ServerSettings) -> Finding | None:
+    """What is wrong with the folder of everything, before anything is made in it; None when nothing is."""
+    data = settings.data
+    if not data.is_dir():
+        return Finding("data", "bad", f"there is no folder {data}", "start `lokole server` once, as its own user")
+    if settings.database is None and not (data / "lokole.db").exists():
+        # whoever opens it makes it, and it would be theirs: the server could not write there
+        return Finding("database", "bad", "there is none yet", "lokole migrate server, as the server's own user")
+    return None
+
+
+__all__ = ["Finding", "data_finding", "examine"]
