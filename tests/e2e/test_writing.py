@@ -394,3 +394,42 @@ def _axe(page: Page, source: str) -> list[str]:
         )
         found += [f"{scheme} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in json.loads(told)]
     return found
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_a_letter_is_taken_back_from_the_bag_and_sent_mended(
+    browser: Browser, served: tuple[Box, str], scripts: bool
+) -> None:
+    box, url = served
+    with tab(browser, url, scripts=scripts) as here:
+        page = here.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        page.get_by_label("Subject").fill("Roof")
+        if scripts:
+            page.locator("#page").click()
+            page.keyboard.press("Control+b")
+            page.keyboard.type("Four beams")
+        else:
+            page.get_by_label("Letter", exact=True).fill("Four beams")
+        page.locator("input[name=files]").first.set_input_files(
+            {"name": "list.txt", "mimeType": "text/plain", "buffer": b"nails"}
+        )
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+        here.look(f"take-back-{'on' if scripts else 'off'}")
+        page.get_by_role("button", name="Take it back").click()
+        page.wait_for_url("**/email/new?draft=*")
+        expect(page.get_by_role("status").first).to_contain_text("It does not leave.")
+        expect(page.get_by_text("list.txt")).to_be_visible()
+        here.look(f"taken-back-{'on' if scripts else 'off'}")
+        page.get_by_label("To", exact=True).fill("eve@example.org")
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+        expect(page.get_by_role("listitem").filter(has_text="eve@example.org")).to_have_count(1)
+        expect(page.get_by_text("ruth@example.com")).to_have_count(0)
+    with box.ports.database.read() as tx:
+        again = letters.read_email(tx, box.tenant, 2)
+    assert again.email.subject == "Roof"
+    assert ("<b>Four beams</b>" if scripts else "Four beams") in again.email.body
+    assert [one.filename for one in again.attachments] == ["list.txt"]
+    assert kept(box) == []

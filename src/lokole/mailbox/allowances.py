@@ -20,6 +20,8 @@ from lokole.mailbox.standing import Standing, get_standing, used_bytes
 
 LIMITS_OPTION = "limits"
 _DAY = timedelta(days=1)
+#: the letter that begins a day is written in the same moment
+_A_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,25 @@ def check_letter(
     if bounds.files is not None and len(attachments) > bounds.files:
         raise Refused("too many files for this box", code="letter-files", field=str(bounds.files))
     if bounds.letters_a_day is not None:
-        written = limits.add_count(tx, f"letters-a-day:{writer.tenant}:{writer.no}", _DAY, now)
+        written = limits.add_count(tx, _day_key(writer), _DAY, now)
         if written > bounds.letters_a_day:
             raise Refused("enough letters for a day", code="letters-a-day", field=str(bounds.letters_a_day))
+
+
+def uncount_letter(tx: Connection, writer: Account, written_at: datetime, now: datetime) -> None:
+    """A letter that ``writer`` sent into the world at ``written_at`` does not leave after all: it counts no more in its day."""
+    key = _day_key(writer)
+    if limits.get_count(tx, key, now) > 0 and written_at > limits.get_expiry(tx, key, now) - _DAY - _A_MOMENT:
+        limits.add_count(tx, key, _DAY, now, -1)
 
 
 def is_unpaid(standing: Standing, now: datetime) -> bool:
     """Whether there was an end and it has passed."""
     return standing.paid_until is not None and now >= standing.paid_until
+
+
+def _day_key(writer: Account) -> str:
+    return f"letters-a-day:{writer.tenant}:{writer.no}"
 
 
 def _is_bound(value: object) -> bool:

@@ -42,6 +42,7 @@ from lokole.webmail.views import (
     profile,
     signup,
     slip,
+    taking_back,
     town,
     ways,
 )
@@ -92,7 +93,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     for view in (
         *(home, design, portal, account, signup, ways, profile),
         *(mailbox, marking, folders, finding, letter, printing),
-        *(compose, drafts, contacts, preferences, board, directory),
+        *(compose, drafts, taking_back, contacts, preferences, board, directory),
         *(admin, slip, doors),
     ):
         app.register_blueprint(view.blueprint)

@@ -89,6 +89,7 @@ PERSON = {
     "compose.check",
     "drafts.kept",
     "drafts.delete",
+    "taking_back.take_back",
     "contacts.book",
     "contacts.line",
     "contacts.new_group",

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.html import html_to_text, make_safe, rewrite_cids
 from lokole.mail.model import DeliveryState, Email, FolderName
-from lokole.mailbox import conversations, lists, recipients
+from lokole.mailbox import conversations, lists, recipients, taking_back
 from lokole.mailbox.attachments import open_file, read_file
 from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.lists import StoredEntry
@@ -29,7 +29,7 @@ from lokole.webmail import access
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
-from lokole.webmail.views.mailbox import NAMED, folder_values, place_of, targets, tonight, ways
+from lokole.webmail.views.mailbox import NAMED, folder_values, place_of, targets, tonight, ways, who_has_it
 from lokole.webmail.views.marking import flash_deleted
 from lokole.webmail.words import gettext
 
@@ -94,6 +94,8 @@ def show(no: int) -> str:
             few=FEW,
             named=NAMED,
             ways=ways([one for one in entry.deliveries if one.state is not DeliveryState.LOCAL]),
+            in_bag=taking_back.in_bag(tx, person, [no] if entry.written else []),
+            have_it=who_has_it(entry.deliveries),
             left_at=recipients.left_at(tx, person.tenant, no) if entry.written else None,
             pictures=[(n, file) for n, file in some if n in shown and file.cid not in inline],
             sounds=[(n, file) for n, file in some if _is_sound(file)],
@@ -164,8 +166,12 @@ def delete(no: int) -> str | AnyResponse:
     if request.method == "GET":
         with ports.database.read() as tx:
             entry = access.own_entry(tx, no)
-            leaves = any(one.state is DeliveryState.WAITING for one in entry.deliveries)
-            return page("delete.html", tx, place="inbox", entry=entry, email=entry.letter.email, leaves=leaves)
+            shown: dict[str, Any] = {
+                "leaves": any(one.state is DeliveryState.WAITING for one in entry.deliveries),
+                "in_bag": taking_back.in_bag(tx, person, [no]),
+                "have_it": who_has_it(entry.deliveries),
+            }
+            return page("delete.html", tx, place="inbox", entry=entry, email=entry.letter.email, **shown)
     with ports.database.write() as tx:
         entry = access.own_entry(tx, no)
         lists.set_flag(tx, person, entry.letter.no, "deleted", True, ports.origin)
