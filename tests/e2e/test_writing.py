@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from lokole.mail.slim import shrink_image
 from lokole.mailbox import accounts, drafts, letters
+from lokole.mailbox.allowances import BoxLimits, set_box_limits
 from lokole.mailbox.options import set_option
 from tests.corpus import REPOSITORY
 from tests.servers_mail import chromium, expect, free_port
@@ -433,3 +434,34 @@ def test_a_letter_is_taken_back_from_the_bag_and_sent_mended(
     assert ("<b>Four beams</b>" if scripts else "Four beams") in again.email.body
     assert [one.filename for one in again.attachments] == ["list.txt"]
     assert kept(box) == []
+
+
+def test_the_limits_of_the_box_are_said_while_files_are_chosen(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_box_limits(tx, box.tenant, BoxLimits(letter_bytes=50_000, files=2))
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        room = page.locator("[data-room]")
+
+        def files(count: int, weight: int) -> list[FilePayload]:
+            return [{"name": f"{n}.txt", "mimeType": "text/plain", "buffer": b"x" * weight} for n in range(count)]
+
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_label("Choose files").set_input_files(files(2, 30_000))
+        expect(room).to_contain_text("60 kB of 10.5 MB used.")
+        page.get_by_label("To", exact=True).fill("jeanne, Ruth <ruth@example.com>")
+        page.get_by_label("Subject").click()
+        expect(room).to_have_text("Letters into the world carry up to 50 kB here. Take fewer or smaller files.")
+        page.get_by_role("button", name="Put it into the bag").click()
+        assert page.url.endswith("/email/new")
+        expect(room).to_be_in_viewport()
+        made.look("limits-of-the-box")
+        page.get_by_label("Choose files").set_input_files(files(3, 1))
+        expect(room).to_contain_text("carry up to 2 files here.")
+        page.get_by_label("Choose files").set_input_files(files(1, 30_000))
+        expect(room).to_contain_text("30 kB of 50 kB used.")
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+    with box.ports.database.read() as tx:
+        assert letters.count_letters(tx, box.tenant) == 1

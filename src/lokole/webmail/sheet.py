@@ -195,6 +195,18 @@ def new_files(sheet: Sheet) -> NewFiles:
     return NewFiles(tuple(found), too_large=left < 0)
 
 
+def quoted_bytes(sheet: Sheet) -> int:
+    """How large the letter is that stands below the own text."""
+    if sheet.answers is None or not sheet.quote or sheet.action == "again":
+        return 0
+    return len(sheet.answers.letter.email.body.encode("utf-8", "replace"))
+
+
+def weight(sheet: Sheet) -> int:
+    """Bytes of the letter as it is so far: text, what it quotes, and files."""
+    return len((sheet.form.body.data or "").encode("utf-8", "replace")) + quoted_bytes(sheet) + sheet.file_bytes
+
+
 def store_files(person: Account, files: tuple[Attachment, ...]) -> list[StoredAttachment]:
     """Make pictures smaller and keep all files; what cannot be opened is kept as it is. Raises Temporary when there is no room."""
     if not files:

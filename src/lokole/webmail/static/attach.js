@@ -6,7 +6,9 @@
   if (!form || !window.Promise) { return; }
   var box = form.querySelector('.att'), room = form.querySelector('[data-room]'), list = form.querySelector('[data-chosen]');
   var inputs = [].slice.call(form.querySelectorAll('input[name=files]'));
-  var limit = Number(form.getAttribute('data-limit')), most = Number(form.getAttribute('data-max-files'));
+  var bound = {size: Number(form.getAttribute('data-limit')), files: Number(form.getAttribute('data-max-files'))};
+  var world = form.hasAttribute('data-world') ? {size: Number(form.getAttribute('data-world')), files: Number(form.getAttribute('data-world-files'))} : null;
+  var groups = [].map.call(document.querySelectorAll('#known [data-out]'), function (one) { return one.value.toLowerCase(); });
   var perMb = Number(box.getAttribute('data-per-mb')) || 0;
   var longest = Number(box.getAttribute('data-longest')), format = box.getAttribute('data-format');
   var working = null, before = {};
@@ -77,24 +79,39 @@
     var sum = files.reduce(function (all, file) { return all + file.size; }, kept());
     var total = form.querySelector('[data-sum]');
     if (total) { total.textContent = cost(sum + Number(form.querySelector('[data-cost]').getAttribute('data-cost'))); }
-    var many = files.length + form.querySelectorAll('input[name=file]:checked').length > most;
-    var large = sum + text() > limit;
-    var words = room.querySelector('span');
-    words.textContent = many ? form.getAttribute('data-too-many') : large ? form.getAttribute('data-too-large') : say('used', {'%u': size(sum + text()), '%l': size(limit)});
-    room.className = many || large ? 'say bad' : 'hint';
-    room.setAttribute('role', many || large ? 'alert' : 'status');
-    return many || large;
+    var count = files.length + form.querySelectorAll('input[name=file]:checked').length, all = sum + text();
+    var out = world && (leaves() || !named().length) ? world : bound;
+    var wrong = count > bound.files ? 'too-many' : all > bound.size ? 'too-large'
+      : !world || !leaves() ? '' : count > world.files ? 'world-many' : all > world.size ? 'world-large' : '';
+    room.querySelector('span').textContent = wrong ? form.getAttribute('data-' + wrong) : say('used', {'%u': size(all), '%l': size(out.size), '%f': out.files});
+    room.className = wrong ? 'say bad' : 'hint';
+    room.setAttribute('role', wrong ? 'alert' : 'status');
+    return wrong;
   }
-  function text() { return form.elements.body.value.length; }
+  function text() {
+    var quote = form.elements.quote, quoted = quote && (quote.type === 'hidden' || quote.checked);
+    return new Blob([form.elements.body.value]).size + (quoted ? Number(form.getAttribute('data-quoted')) : 0);
+  }
+  // for whom it is, as far as typed; the box looks once more
+  function named() {
+    return ['to', 'cc', 'bcc'].reduce(function (all, name) { return all.concat(form.elements[name].value.split(/[,;]/)); }, [])
+      .map(function (one) { return one.trim().toLowerCase(); }).filter(Boolean);
+  }
+  function leaves() {
+    return named().some(function (one) {
+      var at = /@([^\s<>"]+)/.exec(one);
+      return at ? at[1] !== form.getAttribute('data-domain') : groups.indexOf(one) >= 0;
+    });
+  }
 
   inputs.forEach(function (input) { input.addEventListener('change', function () { take(input); }); });
-  form.addEventListener('change', function (event) { if (event.target.name === 'file') { show(); } });
+  form.addEventListener('change', function (event) { if (/^(file|to|cc|bcc|quote)$/.test(event.target.name)) { show(); } });
   form.addEventListener('submit', function (event) {
     var button = event.submitter || document.activeElement;
     if (working) {
       event.preventDefault();
       working.then(function () { button.click(); });
-    } else if (chosen().length && button && /^(send|attach)$/.test(button.value) && show()) {
+    } else if (button && (button.value === 'send' || (button.value === 'attach' && chosen().length)) && show()) {
       event.preventDefault();
       room.scrollIntoView();
     }
