@@ -170,6 +170,36 @@ def test_letters_are_chosen_archived_deleted_and_put_back(browser: Browser, site
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_deleted_letters_are_opened_and_go_for_good_after_a_question(
+    browser: Browser, site: str, scripts: bool
+) -> None:
+    with tab(browser, site, f"for-good-{'js' if scripts else 'plain'}", scripts=scripts) as mine:
+        for no in (1, 2, 4):
+            mine.go(f"/email/delete/{no}")
+            mine.page.locator("main form button").click()
+        mine.go("/email/deleted", "list")
+        mine.page.get_by_label("Choose: Le toit de la maison").check()
+        mine.press("Put back what is ticked")
+        mine.go("/email/deleted")
+        mine.page.get_by_role("link", name="Calendrier des vaccinations").click()
+        expect(mine.page.frame_locator("iframe").get_by_text("Le calendrier de décembre est joint.")).to_be_visible()
+        mine.look("letter")
+        mine.follow("Delete for good")
+        mine.look("question")
+        mine.press("Delete for good")
+        expect(mine.page.get_by_text("The letter is gone for good.")).to_be_visible()
+        expect(mine.page.get_by_text("Calendrier des vaccinations")).to_have_count(0)
+        mine.follow("Empty the folder")
+        mine.look("empty-question")
+        mine.press("Delete all for good")
+        mine.look("emptied")
+        assert "Nothing is deleted" in mine.page.inner_text("main")
+        mine.go("/email/inbox")
+        expect(mine.page.get_by_text("Le toit de la maison")).to_have_count(1)
+        expect(mine.page.get_by_text("Réunion des parents samedi")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
 def test_a_folder_is_made_and_a_letter_moved_there(browser: Browser, site: str, scripts: bool) -> None:
     with tab(browser, site, f"folders-{'js' if scripts else 'plain'}", scripts=scripts) as mine:
         mine.go("/more", "more")
@@ -178,7 +208,7 @@ def test_a_folder_is_made_and_a_letter_moved_there(browser: Browser, site: str, 
         mine.press("Make this folder")
         mine.look("empty-folder")
         mine.go("/email/inbox")
-        mine.page.get_by_text("Calendrier des vaccinations").click()
+        mine.page.get_by_role("link", name="Calendrier des vaccinations").click()
         mine.page.wait_for_url(re.compile(r"/email/\d+$"))
         mine.look("letter")
         # by keyboard: a click right after a jump of the page may still land in the frame that was there before
@@ -307,6 +337,9 @@ def test_axe_finds_nothing_on_the_pages_of_mail(browser: Browser, site: str, dar
             "/email/folders",
             f"/email/folders/{code}",
             "/email/deleted",
+            "/email/deleted/1",
+            "/email/deleted/1/erase",
+            "/email/deleted/empty",
             "/email/search?query=photos&unread=1",
             "/email/outbox",
         ):

@@ -43,6 +43,7 @@ from lokole.webmail.views import (
     signup,
     slip,
     taking_back,
+    thrown_away,
     town,
     ways,
 )
@@ -93,7 +94,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     for view in (
         *(home, design, portal, account, signup, ways, profile),
         *(mailbox, marking, folders, finding, letter, printing),
-        *(compose, drafts, taking_back, contacts, preferences, board, directory),
+        *(compose, drafts, taking_back, thrown_away, contacts, preferences, board, directory),
         *(admin, slip, doors),
     ):
         app.register_blueprint(view.blueprint)

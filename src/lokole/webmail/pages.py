@@ -55,6 +55,16 @@ NOTES = {
     "removed": ("good", lazy_gettext("It is taken out.")),
     "deleted": ("good", lazy_gettext("The letter is deleted.")),
     "deleted-many": ("good", lazy_gettext("The letters are deleted.")),
+    "erased": ("good", lazy_gettext("The letter is gone for good.")),
+    "erased-all": ("good", lazy_gettext("The deleted letters are gone for good.")),
+    "erased-some": (
+        "warn",
+        lazy_gettext("The deleted letters are gone for good, but those that are still on their way."),
+    ),
+    "on-its-way": (
+        "warn",
+        lazy_gettext("This letter is still on its way. It can be deleted for good when it has arrived."),
+    ),
     "put-back": ("good", lazy_gettext("It is back in its place.")),
     "archived": ("good", lazy_gettext("It is in the archive.")),
     "moved": ("good", lazy_gettext("It is in its new place.")),

@@ -108,7 +108,7 @@ def show(no: int) -> str:
             older_letter=older,
             around=around,
             fold_lines={number: _lines(chars) for number, chars in around.chars.items()},
-            lines=_lines_of(email.body),
+            lines=lines_of(email.body),
             move_to=targets(tx, person, entry.folder),
             **values,
             **tonight(tx),
@@ -119,7 +119,7 @@ def show(no: int) -> str:
 def body(no: int) -> Response:
     """The body alone, for the frame."""
     with parts().ports.database.read() as tx:
-        entry = access.own_entry(tx, no)
+        entry = access.own_entry(tx, no, deleted_too=True)
     return framed("letter_body.html", email=entry.letter.email, entry=entry, **body_values(entry))
 
 
@@ -152,7 +152,7 @@ def framed(template: str, **values: Any) -> Response:
 def whole(no: int) -> Response:
     """The text of a letter that is too long for a page, as a file to keep."""
     with parts().ports.database.read() as tx:
-        entry = access.own_entry(tx, no)
+        entry = access.own_entry(tx, no, deleted_too=True)
     answer = Response(make_safe(entry.letter.email.body), mimetype="application/octet-stream")
     answer.headers["Content-Disposition"] = disposition(f"{entry.letter.email.subject[:60] or no}.html")
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
@@ -185,7 +185,7 @@ def attachment(no: int, n: int) -> Response:
     """A file of a letter that this person has, streamed from the store."""
     ports, person = parts().ports, access.account()
     with ports.database.read() as tx:
-        access.own_entry(tx, no)
+        access.own_entry(tx, no, deleted_too=True)
         file = lists.attachment_of(tx, person, no, n)
     if file is None:
         abort(404)
@@ -238,7 +238,7 @@ def _cids(body: str) -> set[str]:
     return set(_CID.findall(body[:SHOWN_CHARS]))
 
 
-def _lines_of(body: str) -> tuple[int, int]:
+def lines_of(body: str) -> tuple[int, int]:
     """How high the frame of a body is, on a narrow screen and on a wide one."""
     text = html_to_text(body[:_MEASURED])
     return frame_height(text, 36), frame_height(text, 76)
