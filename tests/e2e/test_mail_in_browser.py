@@ -298,6 +298,32 @@ def test_a_new_letter_is_said_on_the_page_and_in_its_title_within_five_minutes(
         mine.look("news")
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_the_search_button_is_reached_after_all_that_it_goes_by(browser: Browser, site: str, scripts: bool) -> None:
+    with tab(browser, site, f"search-320-{'js' if scripts else 'plain'}", scripts=scripts, width=320) as mine:
+        mine.go("/email/search")
+        button = mine.page.get_by_role("main").get_by_role("button", name="Search")
+        expect(button).to_be_in_viewport()
+        mine.page.get_by_text("More to go by").click()
+        mine.page.locator("#q").focus()
+        passed = []
+        for _ in range(30):
+            mine.page.keyboard.press("Tab")
+            passed.append(mine.page.evaluate("document.activeElement.name || document.activeElement.tagName"))
+            if button.evaluate("one => one === document.activeElement"):
+                break
+        assert {"SUMMARY", "from", "to", "since", "until", "in", "file", "unread", "star"} <= set(passed)
+        expect(button).to_be_in_viewport()
+        place = button.bounding_box()
+        assert place is not None
+        assert place["height"] >= 44
+        assert place["width"] > 250, "either thumb reaches it"
+        mine.look("button")
+        mine.page.get_by_label("With a file").check()
+        mine.press("Search")
+        expect(mine.page.get_by_text("Calendrier des vaccinations")).to_have_count(1)
+
+
 @pytest.mark.parametrize("width", [320, 360, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_of_mail_fits_the_screen_light_and_dark(browser: Browser, site: str, width: int, dark: bool) -> None:

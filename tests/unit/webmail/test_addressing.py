@@ -251,11 +251,13 @@ def test_a_price_is_said_only_where_the_administrator_has_set_one(box: Box) -> N
         set_option(tx, box.tenant, "cost_per_mb", 90)
     browser.press("check")
     assert "a.pdf 100 kB, about 9 FC" in browser.text
-    assert "Letter about 1 FC Photos and files about 9 FC In all about 9 FC" in browser.text
+    assert "Letter less than 1 FC Photos and files about 9 FC In all about 9 FC" in browser.text
     with box.ports.database.write() as tx:
         set_option(tx, box.tenant, "currency", "USD")
         set_option(tx, box.tenant, "cost_per_mb", 0.5)
-    assert "about 0.1 USD" in browser.press("check").text
+    browser.press("check")
+    assert "a.pdf 100 kB, less than 0.1 USD" in browser.text
+    assert "In all less than 0.1 USD" in browser.text
 
 
 def test_a_signature_stands_below_a_new_letter(box: Box) -> None:

@@ -21,8 +21,9 @@
   }
   function cost(bytes) {
     if (!perMb) { return ''; }
-    var value = bytes * perMb / 1e6;
-    return say('about', {'%c': perMb >= 1 ? Math.max(1, Math.round(value)) : Math.max(0.1, Math.round(value * 10) / 10), '%m': box.getAttribute('data-currency')});
+    // nothing is said more exactly than there is money for (cost.py)
+    var value = bytes * perMb / 1e6, least = perMb >= 1 ? 1 : 0.1;
+    return value && value < least ? say('less', {'%c': least}) : say('about', {'%c': Number((Math.round(value / least) * least).toFixed(1))});
   }
   function chosen() {
     return inputs.reduce(function (all, input) { return all.concat([].slice.call(input.files || [])); }, []);
