@@ -277,6 +277,41 @@ def test_several_photos_go_out_small(browser: Browser, served: tuple[Box, str], 
         assert max(Image.open(io.BytesIO(one.content)).size) == 640
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_the_size_of_photos_is_chosen(browser: Browser, served: tuple[Box, str], scripts: bool) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 90)
+    large = photo()
+    sizes: dict[str, tuple[int, ...]] = {}
+    with tab(browser, url, scripts=scripts) as made:
+        for choice in ("Small", "Medium", "Original"):
+            page = made.write()
+            page.get_by_label("To", exact=True).fill("ruth@example.com")
+            select = page.get_by_label("Size of photos")
+            assert select.input_value() == "small"
+            if not scripts:
+                select.select_option(choice.lower())
+            page.get_by_label("Choose files").set_input_files(
+                {"name": "well.jpg", "mimeType": "image/jpeg", "buffer": large}
+            )
+            if scripts:
+                page.get_by_text(re.compile(r"well\.webp .* MB, now .* kB")).wait_for()
+                told = select.locator("option").all_inner_texts()
+                for name, text in zip(("Small", "Medium", "Original"), told, strict=True):
+                    assert re.fullmatch(rf"{name}: [\d.]+ [kM]B, about \d+ FC", text), text
+                select.select_option(choice.lower())
+                chosen = page.evaluate("document.querySelector('input[name=files]').files[0].size")
+                assert (chosen == len(large)) is (choice == "Original")
+                made.look(f"photo-{choice.lower()}")
+            page.get_by_role("button", name="Put it into the bag").click()
+            page.wait_for_url("**/email/outbox")
+            with box.ports.database.read() as tx:
+                whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, len(sizes) + 1)
+            sizes[choice] = Image.open(io.BytesIO(whole.attachments[0].content)).size
+    assert {name: max(size) for name, size in sizes.items()} == {"Small": 640, "Medium": 1280, "Original": 3000}
+
+
 def test_too_many_bytes_are_said_before_anything_is_sent(
     browser: Browser, make_box: Callable[..., Box], served: tuple[Box, str]
 ) -> None:

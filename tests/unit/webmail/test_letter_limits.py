@@ -31,16 +31,14 @@ def person(box: Box, name: str = "mireille") -> Account:
 
 def test_without_limits_the_form_says_its_own(box: Box) -> None:
     browser = box.signed_in("mireille").open("/email/new")
-    assert "of 10.5 MB used. Photos are made smaller. Up to 50 files." in browser.text
+    assert "of 10.5 MB used. Up to 50 files." in browser.text
     assert "To people here:" not in browser.text
     assert "data-world" not in browser.html
 
 
 def test_the_limits_of_the_box_are_said_and_those_for_people_here(box: Box) -> None:
     browser = limited(box, letter_bytes=50_000, files=3)
-    assert "of 50 kB used. Photos are made smaller. Up to 3 files. To people here: up to 10.5 MB and 50 files." in (
-        browser.text
-    )
+    assert "of 50 kB used. Up to 3 files. To people here: up to 10.5 MB and 50 files." in (browser.text)
     assert 'data-world=50000 data-world-files=3 data-world-large="Letters into the world carry up to 50 kB here.' in (
         browser.html
     )

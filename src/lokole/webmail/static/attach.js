@@ -11,6 +11,7 @@
   var groups = [].map.call(document.querySelectorAll('#known [data-out]'), function (one) { return one.value.toLowerCase(); });
   var perMb = Number(box.getAttribute('data-per-mb')) || 0;
   var longest = Number(box.getAttribute('data-longest')), format = box.getAttribute('data-format');
+  var photo = form.elements.photo, usual = [].map.call(photo.options, function (option) { return option.text; });
   var working = null, before = {};
 
   function say(name, values) {
@@ -37,39 +38,67 @@
     return window.createImageBitmap && window.DataTransfer && window.CSS && CSS.supports('image-orientation', 'from-image')
       && HTMLCanvasElement.prototype.toBlob;
   }
-  function smaller(file) {
-    if (!/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(file); }
+  // a photo in each size that can be chosen; whatever else there is stays as it is
+  function sizes(file) {
+    var made = {original: file, small: file, medium: file};
+    if (!/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(made); }
+    made.photo = true;
     return createImageBitmap(file).then(function (picture) {
-      var scale = Math.min(1, longest / Math.max(picture.width, picture.height));
-      var canvas = document.createElement('canvas');
-      canvas.width = Math.max(1, Math.round(picture.width * scale));
-      canvas.height = Math.max(1, Math.round(picture.height * scale));
-      canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
-      var type = format === 'keep' ? file.type : 'image/' + format;
-      // a browser that cannot write what is asked for writes PNG: no gain for a photo
-      return new Promise(function (done) { canvas.toBlob(done, type, 0.6); }).then(function (made) {
-        if ((made && made.type === type) || file.type !== 'image/jpeg') { return made; }
-        return new Promise(function (done) { canvas.toBlob(done, 'image/jpeg', 0.6); });
-      });
+      return smaller(picture, 1, file).then(function (small) {
+        made.small = small;
+        return smaller(picture, 2, file);
+      }).then(function (medium) { made.medium = medium; });
+    }).catch(function () { /* what cannot be opened here travels as it is */ }).then(function () { return made; });
+  }
+  function smaller(picture, times, file) {
+    var scale = Math.min(1, times * longest / Math.max(picture.width, picture.height));
+    var canvas = document.createElement('canvas');
+    canvas.width = Math.max(1, Math.round(picture.width * scale));
+    canvas.height = Math.max(1, Math.round(picture.height * scale));
+    canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
+    var type = format === 'keep' ? file.type : 'image/' + format;
+    // a browser that cannot write what is asked for writes PNG: no gain for a photo
+    return new Promise(function (done) { canvas.toBlob(done, type, 0.6); }).then(function (made) {
+      if ((made && made.type === type) || file.type !== 'image/jpeg') { return made; }
+      return new Promise(function (done) { canvas.toBlob(done, 'image/jpeg', 0.6); });
     }).then(function (made) {
       if (!made || made.size >= file.size) { return file; }
       var end = {'image/webp': '.webp', 'image/jpeg': '.jpg', 'image/png': '.png'}[made.type];
       var small = new File([made], file.name.replace(/\.[^.]{1,5}$/, '') + end, {type: made.type});
       before[small.name + small.size] = file.size;
       return small;
-    }).catch(function () { return file; }); // what cannot be opened here travels as it is
+    });
   }
   function take(input) {
+    input.made = null;
     if (!canShrink() || !input.files.length) { show(); return; }
-    working = Promise.all([].map.call(input.files, smaller)).then(function (files) {
-      var put = new DataTransfer();
-      files.forEach(function (file) { put.items.add(file); });
-      input.files = put.files;
+    working = Promise.all([].map.call(input.files, sizes)).then(function (made) {
+      input.made = made;
+      put(input);
     }).catch(function () { /* the box makes them smaller */ }).then(function () { working = null; show(); });
     show();
   }
+  function put(input) {
+    var files = new DataTransfer();
+    input.made.forEach(function (one) { files.items.add(one[photo.value]); });
+    input.files = files.files;
+  }
+  // what the chosen photos weigh and cost in each size, instead of what photos usually do
+  function price() {
+    var made = inputs.reduce(function (all, input) { return all.concat(input.made || []); }, []).filter(function (one) { return one.photo; });
+    [].forEach.call(photo.options, function (option, n) {
+      var sum = made.reduce(function (all, one) { return all + one[option.value].size; }, 0);
+      option.text = !made.length ? usual[n] : photo.getAttribute('data-all').replace('%n', option.getAttribute('data-name'))
+        .replace('%a', size(sum) + (perMb ? ', ' + cost(sum) : ''));
+    });
+  }
+  photo.addEventListener('change', function () {
+    inputs.forEach(function (input) { if (input.made) { put(input); } });
+    show();
+  });
   function show() {
     var files = chosen();
+    price();
     list.textContent = '';
     files.forEach(function (file) {
       var item = document.createElement('li'), was = before[file.name + file.size];
@@ -167,6 +196,7 @@
     [].forEach.call(target.files, function (one) { put.items.add(one); });
     put.items.add(file);
     target.files = put.files;
+    target.made = null; // nothing here has several sizes
     var heard = voice.querySelector('audio') || voice.appendChild(document.createElement('audio'));
     heard.controls = true;
     heard.src = URL.createObjectURL(said);

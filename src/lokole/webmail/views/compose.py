@@ -15,7 +15,7 @@ from lokole.mail.html import html_to_text
 from lokole.mail.model import Account, Email, FolderName
 from lokole.mailbox import contacts, drafts, letter_options, lists, post, recipients, seen
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, addressing, bounds, language, limits, sheet, wording
+from lokole.webmail import access, addressing, bounds, language, limits, photos, sheet, wording
 from lokole.webmail.cost import LETTER_BYTES, price
 from lokole.webmail.forms import LetterForm
 from lokole.webmail.headers import PAGE_POLICY
@@ -198,7 +198,7 @@ def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
         )
         return _again(paper, sentence, 413)
     try:
-        paper.files += sheet.store_files(person, brought.found)
+        paper.files += sheet.store_files(person, brought.found, paper.photo)
     except Temporary:
         return _again(paper, gettext("Lokole could not keep the files: its memory is full. Your text is kept."), 503)
     return None
@@ -352,7 +352,7 @@ def _again(paper: Sheet, problem: str, status: int) -> tuple[str, int]:
 
 
 def _page(tx: Connection, paper: Sheet) -> str:
-    person = access.account()
+    settings, person = parts().settings, access.account()
     used, quoted_bytes = sheet.weight(paper), sheet.quoted_bytes(paper)
     bound = bounds.bounds_for(tx, person)
     limit, most_files = bound.shown
@@ -374,6 +374,7 @@ def _page(tx: Connection, paper: Sheet) -> str:
         nearly_full=used > limit * 0.7,
         max_files=most_files,
         quoted_bytes=quoted_bytes,
+        photo_sizes=photos.choices(settings.pictures, asked_price),
         quoted=html_to_text(answers.body)[:600] if answers is not None and paper.action != "again" else "",
         suggestions=_suggestions(tx, person, paper.form.to.data or ""),
         known=known,
