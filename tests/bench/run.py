@@ -30,7 +30,7 @@ class Target:
 
 
 TARGETS = {
-    "box_pss_mib": Target(74, gates=True),
+    "box_pss_mib": Target(66, gates=True),
     "inbox_50k_cpu_ms": Target(20, gates=False),
     "search_50k_cpu_ms": Target(30, gates=False),
     "inbox_html_bytes": Target(15_000, gates=True),

@@ -231,6 +231,7 @@ def device(folder: Path, *, settings: Mapping[str, str] | None = None) -> Device
     all_settings = {
         "LOKOLE_DATA": str(folder / "data"),
         "LOKOLE_LISTEN": f"127.0.0.1:{port}",
+        "PYTHONOPTIMIZE": "2",  # as its service has it (docs/operate-device.md)
         **(settings or {}),
     }
     return Device(folder, port, all_settings, folder / "device.log")

@@ -67,7 +67,9 @@ def settle(place: Place, *, rounds: int = 8, seconds: float = 60) -> None:
     """Sync until box and server have nothing more to say to each other; ``lokole server`` runs. Raises Stuck."""
     told, found = [], dict[str, Any]()
     for _ in range(rounds):
-        found = place.sync(seconds=seconds)
+        end = time.monotonic() + seconds
+        while (found := place.sync(seconds=seconds)).get("result") == "busy" and time.monotonic() < end:
+            time.sleep(0.1)  # the box exchanges by itself just now
         told.append(found.get("result"))
         until_idle(place)
         if found.get("result") == "ok" and found["waiting"] == 0 and not _waits(place):

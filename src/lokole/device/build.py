@@ -172,6 +172,7 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
         WebmailSettings(
             session_key=session_key(box),
             cookie_name=COOKIE,
+            template_cache=settings.data / "templates",
             prefix=settings.path_prefix.rstrip("/"),
             secure_cookie=settings.https,
             default_language=settings.language,

@@ -153,9 +153,11 @@ def _build_once(
     packed: dict[EmailNo, frozenset[str]] = {}  # with those for whom each of them was read
     too_long: list[EmailNo] = []
     carried: list[Carried] = []
+    # people first, so that the server knows whose the letters are
+    first_frame = 1 + len(people)
 
     def some_letters() -> Iterator[EmailRecord]:
-        size, frame = 0, 1
+        size, frame = 0, first_frame
         for no in waiting:
             with database.read() as tx:
                 whom = packages.still_waiting(tx, tenant.no, UP, [no]).get(no)
@@ -180,7 +182,8 @@ def _build_once(
         yield from people
 
     def sealed() -> Iterator[AnyRecord]:
-        yield from archived()
+        yield from people
+        yield from some_letters()
         yield from (one.record for one in besides)
         yield from acks
 

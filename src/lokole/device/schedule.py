@@ -22,8 +22,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from lokole.mail.errors import LokoleError, Refused
 from lokole.mail.model import TenantNo
@@ -337,7 +337,7 @@ class Timetable:
         """Begin to ask, in a thread of its own; what was missed is caught up with the first question."""
         self._scheduler = _Ticker(timezone=UTC, daemon=True)
         self._scheduler.add_job(
-            self._safe_tick, IntervalTrigger(seconds=TICK_SECONDS, timezone=UTC), next_run_time=datetime.now(UTC)
+            self._safe_tick, _Every(TICK_SECONDS), next_run_time=datetime.now(UTC), misfire_grace_time=None
         )
         self._scheduler.start()
 
@@ -356,6 +356,20 @@ class Timetable:
             self.tidy()
         except LokoleError as error:
             log.warning("the box could not tidy up: %s", error)
+
+
+class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
+    """So many seconds after the last time, counted from now.
+
+    APScheduler's own interval makes up a list of every time that was missed: for a clock that was put right by years
+    millions of them, until the memory of the box is gone.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._gap = timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        return now + self._gap
 
 
 class _Ticker(BackgroundScheduler):  # type: ignore[misc]  # APScheduler ships no types

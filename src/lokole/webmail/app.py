@@ -18,6 +18,7 @@ from flask_wtf import CSRFProtect
 from lokole.webmail import access, assets, headers, keep, language, limits, pages
 from lokole.webmail.numbers import RowNumberConverter
 from lokole.webmail.parts import ManyTenants, OneTenant, Parts, Tenants, WebmailPorts, WebmailSettings
+from lokole.webmail.template_cache import TemplateCache
 from lokole.webmail.views import (
     account,
     admin,
@@ -82,6 +83,8 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
         app.wsgi_app = _below(settings.prefix, app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.url_map.converters["int"] = RowNumberConverter
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if settings.template_cache is not None:
+        app.jinja_env.bytecode_cache = TemplateCache(settings.template_cache)
     Babel(app, default_locale=settings.default_language, locale_selector=language.choose)
     headers.install(app)
     limits.install(app, ports)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from flask import current_app
@@ -136,6 +137,7 @@ class WebmailSettings:
     address: str = (
         ""  # what people type to get here, such as http://lokole.lan/; without it nobody who joins the Wi-Fi is told
     )
+    template_cache: Path | None = None  # a folder for compiled templates
     links: tuple[tuple[str, str], ...] = ()  # further addresses the start page names: (text, address)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.config import Url
 from lokole.device.box import Box
-from lokole.device.schedule import DEPARTURES_OPTION, SCHEDULE_OPTION, TICK_SECONDS, _Ticker
+from lokole.device.schedule import DEPARTURES_OPTION, SCHEDULE_OPTION, TICK_SECONDS, _Every, _Ticker
 from lokole.mail.model import DeliveryState
 from lokole.mailbox import recipients
 from lokole.mailbox.options import get_option, set_option
@@ -133,7 +133,7 @@ def test_the_thread_that_asks_survives_a_clock_that_goes_back_by_years() -> None
     ticker.start(paused=True)
     try:
         asked: list[str] = []
-        ticker.add_job(asked.append, "interval", ["tick"], seconds=TICK_SECONDS, id="tick")
+        ticker.add_job(asked.append, _Every(TICK_SECONDS), ["tick"], id="tick")
         job = ticker.get_job("tick")
         job.modify(next_run_time=datetime.now(UTC) + timedelta(days=4400))
         ticker.resume()
@@ -158,3 +158,16 @@ def test_a_box_that_only_carriers_reach_never_leaves_and_tidies_up(tmp_path: Pat
     assert peer.uploaded == []
     assert key not in set(box.ports.blobs.list())
     box.ports.database.close()
+
+
+def test_a_clock_that_is_put_right_by_years_makes_up_no_list_of_missed_times() -> None:
+    ticker = _Ticker(timezone=UTC)
+    ticker.start(paused=True)
+    try:
+        ticker.add_job(list, _Every(TICK_SECONDS), id="tick", next_run_time=datetime(1970, 1, 1, tzinfo=UTC))
+        now = datetime.now(UTC)
+        assert len(ticker.get_job("tick")._get_run_times(now)) == 1
+        ticker.resume()
+        assert (ticker._process_jobs() or 0) <= 2 * TICK_SECONDS
+    finally:
+        ticker.shutdown()
