@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from lokole.mail.model import Account, Contact
 from lokole.mailbox import accounts, contacts, letters, standing
 from lokole.mailbox.allowances import BoxLimits, set_box_limits
+from lokole.webmail.app import ManyTenants
 from lokole.webmail.bounds import goes_out
 from tests.unit.webmail.browser import Browser
-from tests.unit.webmail.conftest import Box
+from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box
 
 SMALL = ("a.txt", b"x" * 30_000, "text/plain")
 
@@ -126,3 +128,18 @@ def test_bounds_of_a_domain_are_read_whatever_its_case(box: Box) -> None:
     box.person("mireille")
     assert not goes_out([Contact("Joe@Bolenge.Lokole.ca")], person(box))
     assert goes_out([Contact("joe@example.com")], person(box))
+
+
+def test_the_pages_in_town_say_the_limits_of_the_writers_box(make_box: Callable[..., Box]) -> None:
+    place = make_box(tenants=ManyTenants(), prefix="/web", origin="server")
+    with place.ports.database.write() as tx:
+        set_box_limits(tx, place.tenant, BoxLimits(letter_bytes=50_000, files=3, letters_a_day=1))
+    place.person("mireille")
+    browser = place.browser().open("/web/user/login")
+    browser.press("Enter", name=f"mireille@{DOMAIN}", password=PASSWORD, own="y")
+    browser.open("/web/email/new")
+    assert "of 50 kB used. Up to 3 files." in browser.text
+    assert "You can send 1 more letter into the world today." in browser.text
+    files = [SMALL, ("b.txt", b"x" * 30_000, "text/plain")]
+    browser.press("send", files, to="ruth@example.com", body="x")
+    assert "Letters into the world carry up to 50 kB here." in browser.text
