@@ -240,7 +240,8 @@ def test_completion_is_bounded(box: Box) -> None:
     browser = box.signed_in("mireille")
     for start in (0, 50):
         browser.open("/email/new").press("send", to=", ".join(f"p{n:03}@example.com" for n in range(start, start + 50)))
-    assert browser.open("/email/new").html.count("<option") == 40
+    known = browser.open("/email/new").html.partition("<datalist")[2].partition("</datalist>")[0]
+    assert known.count("<option") == 40
 
 
 def test_a_price_is_said_only_where_the_administrator_has_set_one(box: Box) -> None:
