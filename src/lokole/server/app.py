@@ -13,7 +13,7 @@ import copy
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from importlib import resources
@@ -28,6 +28,7 @@ from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -35,7 +36,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import carry, exchange, health, intake, register, start, v1
+from lokole.server.api import carry, events, exchange, health, held_back, intake, register, start, status, v1
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -64,9 +65,11 @@ def make_app(
     document = read_document()
     api = _make_api(ports, document)
     routes: list[BaseRoute] = [
+        *events.routes(ports),
         *intake.routes(ports),
         *exchange.routes(ports),
         *carry.routes(ports, pages),
+        *status.routes(ports),
         *_console_routes(ports.settings.console),
         Route("/openapi.json", _json(document), methods=["GET"]),
         Route("/", start.page(ports, links or {}, web=pages is not None), methods=["GET"]),
@@ -85,14 +88,29 @@ def make_app(
                 on_stop()
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_answers())
-    return _Guard(app)
+    return _Guard(_asked_from(ports.settings.status_page_origins, app))
+
+
+def _asked_from(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
+    """``app``, which a status page of one of these ``origins`` may ask too (CORS); nothing is read from cookies, so none are let through."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+        max_age=3600,
+    )
 
 
 def make_streamed_app(ports: ServerPorts) -> ASGIApp:
     """The operations marked ``x-streamed`` alone: all that boxes and providers call, without the reading of the document."""
     return _Guard(
         Starlette(
-            routes=[*intake.routes(ports), *exchange.routes(ports), *carry.routes(ports)], exception_handlers=_answers()
+            routes=[*events.routes(ports), *intake.routes(ports), *exchange.routes(ports), *carry.routes(ports)],
+            exception_handlers=_answers(),
         )
     )
 
@@ -118,7 +136,12 @@ def streamed_operations(document: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def _make_api(ports: ServerPorts, document: Mapping[str, Any]) -> AsyncApp:
-    operations = {**register.handlers(ports), **health.handlers(ports), **v1.handlers(ports)}
+    operations = {
+        **register.handlers(ports),
+        **held_back.handlers(ports),
+        **health.handlers(ports),
+        **v1.handlers(ports),
+    }
     app = AsyncApp(__name__)
     app.add_error_handler(ProblemException, _answer_connexion)
     app.add_error_handler(HTTPException, _answer_connexion_http)
@@ -234,6 +257,7 @@ def _console_routes(switched_on: bool) -> list[Route]:
 def _answers() -> dict[Any, Callable[[Request, Any], Response]]:
     return {
         LokoleError: _answer_error,
+        ProblemException: _answer_problem,
         Problem: _answer_error,
         Words: _answer_error,
         HTTPException: _answer_http,
@@ -245,6 +269,11 @@ def _answer_error(_request: Request, error: Exception) -> Response:
     if isinstance(problem, Problem) and problem.status >= 500:
         log.error("a request failed", exc_info=error)
     return problem.response()
+
+
+def _answer_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemException)
+    return Problem(error.status, str(error.detail or error.title)).response()
 
 
 def _answer_http(_request: Request, error: Exception) -> Response:
