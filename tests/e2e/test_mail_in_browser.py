@@ -170,6 +170,38 @@ def test_letters_are_chosen_archived_deleted_and_put_back(browser: Browser, site
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_deleted_letters_are_opened_and_go_for_good_after_a_question(
+    browser: Browser, site: str, scripts: bool
+) -> None:
+    with tab(browser, site, f"for-good-{'js' if scripts else 'plain'}", scripts=scripts) as mine:
+        for no in (1, 2, 4):
+            mine.go(f"/email/delete/{no}")
+            mine.page.locator("main form button").click()
+        mine.go("/email/deleted", "list")
+        mine.page.get_by_label("Choose: Le toit de la maison").check()
+        mine.press("Put back what is ticked")
+        mine.go("/email/deleted")
+        mine.page.get_by_role("link", name="Calendrier des vaccinations").click()
+        expect(mine.page.frame_locator("iframe").get_by_text("Le calendrier de décembre est joint.")).to_be_visible()
+        mine.look("letter")
+        # by keyboard: a click right after a jump of the page may still land in the frame that was there before
+        mine.page.get_by_role("link", name="Delete for good").press("Enter")
+        mine.page.wait_for_url("**/erase")
+        mine.look("question")
+        mine.press("Delete for good")
+        expect(mine.page.get_by_text("The letter is gone for good.")).to_be_visible()
+        expect(mine.page.get_by_text("Calendrier des vaccinations")).to_have_count(0)
+        mine.follow("Empty the folder")
+        mine.look("empty-question")
+        mine.press("Delete all for good")
+        mine.look("emptied")
+        assert "Nothing is deleted" in mine.page.inner_text("main")
+        mine.go("/email/inbox")
+        expect(mine.page.get_by_text("Le toit de la maison")).to_have_count(1)
+        expect(mine.page.get_by_text("Réunion des parents samedi")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
 def test_a_folder_is_made_and_a_letter_moved_there(browser: Browser, site: str, scripts: bool) -> None:
     with tab(browser, site, f"folders-{'js' if scripts else 'plain'}", scripts=scripts) as mine:
         mine.go("/more", "more")
@@ -268,6 +300,32 @@ def test_a_new_letter_is_said_on_the_page_and_in_its_title_within_five_minutes(
         mine.look("news")
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_the_search_button_is_reached_after_all_that_it_goes_by(browser: Browser, site: str, scripts: bool) -> None:
+    with tab(browser, site, f"search-320-{'js' if scripts else 'plain'}", scripts=scripts, width=320) as mine:
+        mine.go("/email/search")
+        button = mine.page.get_by_role("main").get_by_role("button", name="Search")
+        expect(button).to_be_in_viewport()
+        mine.page.get_by_text("More to go by").click()
+        mine.page.locator("#q").focus()
+        passed = []
+        for _ in range(30):
+            mine.page.keyboard.press("Tab")
+            passed.append(mine.page.evaluate("document.activeElement.name || document.activeElement.tagName"))
+            if button.evaluate("one => one === document.activeElement"):
+                break
+        assert {"SUMMARY", "from", "to", "since", "until", "in", "file", "unread", "star"} <= set(passed)
+        expect(button).to_be_in_viewport()
+        place = button.bounding_box()
+        assert place is not None
+        assert place["height"] >= 44
+        assert place["width"] > 250, "either thumb reaches it"
+        mine.look("button")
+        mine.page.get_by_label("With a file").check()
+        mine.press("Search")
+        expect(mine.page.get_by_text("Calendrier des vaccinations")).to_have_count(1)
+
+
 @pytest.mark.parametrize("width", [320, 360, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_of_mail_fits_the_screen_light_and_dark(browser: Browser, site: str, width: int, dark: bool) -> None:
@@ -307,6 +365,9 @@ def test_axe_finds_nothing_on_the_pages_of_mail(browser: Browser, site: str, dar
             "/email/folders",
             f"/email/folders/{code}",
             "/email/deleted",
+            "/email/deleted/1",
+            "/email/deleted/1/erase",
+            "/email/deleted/empty",
             "/email/search?query=photos&unread=1",
             "/email/outbox",
         ):

@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from lokole.mail.slim import shrink_image
 from lokole.mailbox import accounts, drafts, letters
+from lokole.mailbox.allowances import BoxLimits, set_box_limits
 from lokole.mailbox.options import set_option
 from tests.corpus import REPOSITORY
 from tests.servers_mail import chromium, expect, free_port
@@ -276,6 +277,41 @@ def test_several_photos_go_out_small(browser: Browser, served: tuple[Box, str], 
         assert max(Image.open(io.BytesIO(one.content)).size) == 640
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_the_size_of_photos_is_chosen(browser: Browser, served: tuple[Box, str], scripts: bool) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 90)
+    large = photo()
+    sizes: dict[str, tuple[int, ...]] = {}
+    with tab(browser, url, scripts=scripts) as made:
+        for choice in ("Small", "Medium", "Original"):
+            page = made.write()
+            page.get_by_label("To", exact=True).fill("ruth@example.com")
+            select = page.get_by_label("Size of photos")
+            assert select.input_value() == "small"
+            if not scripts:
+                select.select_option(choice.lower())
+            page.get_by_label("Choose files").set_input_files(
+                {"name": "well.jpg", "mimeType": "image/jpeg", "buffer": large}
+            )
+            if scripts:
+                page.get_by_text(re.compile(r"well\.webp .* MB, now .* kB")).wait_for()
+                told = select.locator("option").all_inner_texts()
+                for name, text in zip(("Small", "Medium", "Original"), told, strict=True):
+                    assert re.fullmatch(rf"{name}: [\d.]+ [kM]B, about \d+ FC", text), text
+                select.select_option(choice.lower())
+                chosen = page.evaluate("document.querySelector('input[name=files]').files[0].size")
+                assert (chosen == len(large)) is (choice == "Original")
+                made.look(f"photo-{choice.lower()}")
+            page.get_by_role("button", name="Put it into the bag").click()
+            page.wait_for_url("**/email/outbox")
+            with box.ports.database.read() as tx:
+                whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, len(sizes) + 1)
+            sizes[choice] = Image.open(io.BytesIO(whole.attachments[0].content)).size
+    assert {name: max(size) for name, size in sizes.items()} == {"Small": 640, "Medium": 1280, "Original": 3000}
+
+
 def test_too_many_bytes_are_said_before_anything_is_sent(
     browser: Browser, make_box: Callable[..., Box], served: tuple[Box, str]
 ) -> None:
@@ -394,3 +430,73 @@ def _axe(page: Page, source: str) -> list[str]:
         )
         found += [f"{scheme} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in json.loads(told)]
     return found
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_a_letter_is_taken_back_from_the_bag_and_sent_mended(
+    browser: Browser, served: tuple[Box, str], scripts: bool
+) -> None:
+    box, url = served
+    with tab(browser, url, scripts=scripts) as here:
+        page = here.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        page.get_by_label("Subject").fill("Roof")
+        if scripts:
+            page.locator("#page").click()
+            page.keyboard.press("Control+b")
+            page.keyboard.type("Four beams")
+        else:
+            page.get_by_label("Letter", exact=True).fill("Four beams")
+        page.locator("input[name=files]").first.set_input_files(
+            {"name": "list.txt", "mimeType": "text/plain", "buffer": b"nails"}
+        )
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+        here.look(f"take-back-{'on' if scripts else 'off'}")
+        page.get_by_role("button", name="Take it back").click()
+        page.wait_for_url("**/email/new?draft=*")
+        expect(page.get_by_role("status").first).to_contain_text("It does not leave.")
+        expect(page.get_by_text("list.txt")).to_be_visible()
+        here.look(f"taken-back-{'on' if scripts else 'off'}")
+        page.get_by_label("To", exact=True).fill("eve@example.org")
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+        expect(page.get_by_role("listitem").filter(has_text="eve@example.org")).to_have_count(1)
+        expect(page.get_by_text("ruth@example.com")).to_have_count(0)
+    with box.ports.database.read() as tx:
+        again = letters.read_email(tx, box.tenant, 2)
+    assert again.email.subject == "Roof"
+    assert ("<b>Four beams</b>" if scripts else "Four beams") in again.email.body
+    assert [one.filename for one in again.attachments] == ["list.txt"]
+    assert kept(box) == []
+
+
+def test_the_limits_of_the_box_are_said_while_files_are_chosen(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_box_limits(tx, box.tenant, BoxLimits(letter_bytes=50_000, files=2))
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        room = page.locator("[data-room]")
+
+        def files(count: int, weight: int) -> list[FilePayload]:
+            return [{"name": f"{n}.txt", "mimeType": "text/plain", "buffer": b"x" * weight} for n in range(count)]
+
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_label("Choose files").set_input_files(files(2, 30_000))
+        expect(room).to_contain_text("60 kB of 10.5 MB used.")
+        page.get_by_label("To", exact=True).fill("jeanne, Ruth <ruth@example.com>")
+        page.get_by_label("Subject").click()
+        expect(room).to_have_text("Letters into the world carry up to 50 kB here. Take fewer or smaller files.")
+        page.get_by_role("button", name="Put it into the bag").click()
+        assert page.url.endswith("/email/new")
+        expect(room).to_be_in_viewport()
+        made.look("limits-of-the-box")
+        page.get_by_label("Choose files").set_input_files(files(3, 1))
+        expect(room).to_contain_text("carry up to 2 files here.")
+        page.get_by_label("Choose files").set_input_files(files(1, 30_000))
+        expect(room).to_contain_text("30 kB of 50 kB used.")
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+    with box.ports.database.read() as tx:
+        assert letters.count_letters(tx, box.tenant) == 1

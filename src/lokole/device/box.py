@@ -23,6 +23,7 @@ from lokole.mailbox.deleted import empty_deleted
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.tenants import TenantRow, add_tenant, get_tenant, list_tenants
+from lokole.mailbox.town_limits import note_limits
 from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
@@ -137,8 +138,9 @@ class Box:
         return "started"
 
     def note_health(self) -> None:
-        """Let how this box is travel with its next package, when it is not as the server knows it."""
+        """Let how this box is, and what it bounds, travel with its next package, when it is not as the server knows it."""
         with self.ports.database.write() as tx:
+            note_limits(tx, self.tenant)
             note_health(tx, get_tenant(tx, self.tenant), self.ports.clock(), self.ports.free_bytes())
 
     def tidy(self) -> int:

@@ -27,7 +27,7 @@ from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.recipients import move_waiting
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import TenantRow, lock
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
 from lokole.sync import payload2, version1
@@ -51,6 +51,10 @@ SERVER_KEY_OPTION = "server_key"
 #: what the writer of a letter reads that no package can carry
 TOO_LONG = "the letter is too long"
 _CHUNK = 64 * 1024
+
+
+class _TakenBack(Exception):
+    """A letter that was read for a package is no longer in the bag as it was read."""
 
 
 def unsent_package(database: Database, tenant: TenantNo) -> PackageRow | None:
@@ -110,7 +114,32 @@ def build_package(
 
     Sealed to the server when its key is known (``seed`` is this box's), else an archive of version 1.
     The bytes are durable before the rows that name them; letters are one at a time in memory.
+
+    A letter that its writer takes back meanwhile (``mailbox/taking_back.py``) is in no package: what was written then goes,
+    and a package of the others is built. How often anybody may take back is limited (``webmail/views/taking_back.py``), so there is a last round.
     """
+    while True:
+        try:
+            return _build_once(
+                database, blobs, tenant, entropy, compression, now, spool, seed, enough_bytes, even_empty
+            )
+        except _TakenBack:
+            log.info("a letter was taken back while it was packed: the package is built anew")
+
+
+def _build_once(
+    database: Database,
+    blobs: BlobStore,
+    tenant: TenantRow,
+    entropy: Entropy,
+    compression: Compression,
+    now: datetime,
+    spool: Path | None,
+    seed: bytes,
+    enough_bytes: int,
+    even_empty: bool,
+) -> PackageRow | None:
+    """:func:`build_package`; raises _TakenBack, and nothing is built, when that happened to a letter in it meanwhile."""
     with database.write() as tx:
         server_key = find_server_key(tx, tenant.no) if seed else None
         epoch = ensure_identity(tx, entropy)
@@ -121,7 +150,7 @@ def build_package(
         acks = _acknowledgements(tx, tenant.no) if server_key is not None else []
     if not (waiting or people or besides or (even_empty and server_key is not None)):
         return None
-    packed: list[EmailNo] = []
+    packed: dict[EmailNo, frozenset[str]] = {}  # with those for whom each of them was read
     too_long: list[EmailNo] = []
     carried: list[Carried] = []
     # people first, so that the server knows whose the letters are
@@ -131,11 +160,14 @@ def build_package(
         size, frame = 0, first_frame
         for no in waiting:
             with database.read() as tx:
+                whom = packages.still_waiting(tx, tenant.no, UP, [no]).get(no)
+                if whom is None:  # taken back
+                    continue
                 stored = letters.read_email(tx, tenant.no, no, private=True)
             email = replace(stored.email, attachments=tuple(_files(blobs, tenant, stored)))
             size += len(email.body) + sum(one.size for one in stored.attachments)
             record = EmailRecord(uid=stored.id.hex(), email=email)
-            packed.append(no)
+            packed[no] = whom
             if _does_not_fit(record, sealed=server_key is not None):
                 too_long.append(no)
                 continue
@@ -178,6 +210,11 @@ def build_package(
         out.seek(0)
         blobs.put(blob, iter(lambda: out.read(_CHUNK), b""))
     with database.write() as tx:
+        lock(tx, tenant.no)  # keeps who takes back and who packs apart
+        whole = packages.still_waiting(tx, tenant.no, UP, list(packed)) == packed and bool(packed or not waiting)
+        if not whole:
+            blobs.delete(blob)
+            raise _TakenBack
         no = packages.add_package(
             tx,
             tenant.no,

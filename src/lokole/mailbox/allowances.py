@@ -20,6 +20,8 @@ from lokole.mailbox.standing import Standing, get_standing, used_bytes
 
 LIMITS_OPTION = "limits"
 _DAY = timedelta(days=1)
+#: the letter that begins a day is written in the same moment
+_A_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,40 @@ def set_box_limits(tx: Connection, tenant_no: int, wanted: BoxLimits) -> None:
     set_option(tx, tenant_no, LIMITS_OPTION, {name: value for name, value in asdict(wanted).items() if value})
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What one person may send now. None is no bound: ``letter_bytes`` and ``files`` of a letter into the world, ``letters_left`` of them today,
+    ``room_bytes`` of the ``quota_bytes`` that the person's letters may take up. ``shut`` says why none goes into the world, as :func:`check_letter` raises it.
+    """
+
+    letter_bytes: int | None = None
+    files: int | None = None
+    letters_left: int | None = None
+    room_bytes: int | None = None
+    quota_bytes: int | None = None
+    shut: Refused | None = None
+
+
+def allowed(tx: Connection, writer: Account, now: datetime) -> Allowed:
+    """What :func:`check_letter` would let ``writer`` send; counts nothing. Reads all letters of somebody who has a quota."""
+    standing, bounds = get_standing(tx, writer), box_limits(tx, writer.tenant)
+    left = None
+    if bounds.letters_a_day is not None:
+        left = max(0, bounds.letters_a_day - limits.get_count(tx, _day_key(writer), now))
+    shut = _shut(standing, now)
+    if shut is None and left == 0:
+        shut = Refused("enough letters for a day", code="letters-a-day", field=str(bounds.letters_a_day))
+    quota = standing.quota_bytes
+    return Allowed(
+        letter_bytes=bounds.letter_bytes,
+        files=bounds.files,
+        letters_left=left,
+        room_bytes=None if quota is None else max(0, quota - used_bytes(tx, writer)),
+        quota_bytes=quota,
+        shut=shut,
+    )
+
+
 def check_letter(
     tx: Connection,
     writer: Account,
@@ -65,25 +101,42 @@ def check_letter(
         raise Refused("the person's letters take up all their room", code="full", field=str(standing.quota_bytes))
     if not outwards:
         return
-    if standing.local_only:
-        raise Refused("this person writes to people here only", code="local-only")
-    if is_unpaid(standing, now):
-        assert standing.paid_until is not None
-        raise Refused("the time that was paid is over", code="unpaid", field=standing.paid_until.isoformat())
+    shut = _shut(standing, now)
+    if shut is not None:
+        raise shut
     bounds = box_limits(tx, writer.tenant)
     if bounds.letter_bytes is not None and size > bounds.letter_bytes:
         raise Refused("the letter is too large for this box", code="letter-size", field=str(bounds.letter_bytes))
     if bounds.files is not None and len(attachments) > bounds.files:
         raise Refused("too many files for this box", code="letter-files", field=str(bounds.files))
     if bounds.letters_a_day is not None:
-        written = limits.add_count(tx, f"letters-a-day:{writer.tenant}:{writer.no}", _DAY, now)
+        written = limits.add_count(tx, _day_key(writer), _DAY, now)
         if written > bounds.letters_a_day:
             raise Refused("enough letters for a day", code="letters-a-day", field=str(bounds.letters_a_day))
+
+
+def uncount_letter(tx: Connection, writer: Account, written_at: datetime, now: datetime) -> None:
+    """A letter that ``writer`` sent into the world at ``written_at`` does not leave after all: it counts no more in its day."""
+    key = _day_key(writer)
+    if limits.get_count(tx, key, now) > 0 and written_at > limits.get_expiry(tx, key, now) - _DAY - _A_MOMENT:
+        limits.add_count(tx, key, _DAY, now, -1)
 
 
 def is_unpaid(standing: Standing, now: datetime) -> bool:
     """Whether there was an end and it has passed."""
     return standing.paid_until is not None and now >= standing.paid_until
+
+
+def _shut(standing: Standing, now: datetime) -> Refused | None:
+    if standing.local_only:
+        return Refused("this person writes to people here only", code="local-only")
+    if standing.paid_until is not None and is_unpaid(standing, now):
+        return Refused("the time that was paid is over", code="unpaid", field=standing.paid_until.isoformat())
+    return None
+
+
+def _day_key(writer: Account) -> str:
+    return f"letters-a-day:{writer.tenant}:{writer.no}"
 
 
 def _is_bound(value: object) -> bool:

@@ -4,6 +4,8 @@ Deleting is a flag (``entries.py``), so both ends agree on it without a clock. W
 the box's tidy notes each deleted letter when it first sees it, and empties what it has noted for thirty days.
 A letter that is on its way, or whose deletion the other end does not know yet, stays.
 
+A person can also empty it at once (:func:`erase`), one letter or all of them.
+
 What is emptied leaves a row behind, with the folder ``""``: a late repeat of the letter finds it and brings nothing back.
 The content goes when nobody has the letter any more; its files follow by ``unnamed.py``.
 """
@@ -15,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, bindparam, exists, func, or_, select, true, update
 
-from lokole.mail.errors import NotFound
+from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account
 from lokole.mailbox import outbound, seen
 from lokole.mailbox.database import Connection, Database, to_micros
@@ -71,6 +73,40 @@ def put_back(tx: Connection, person: Account, email_no: int, origin: str) -> Non
     set_flag(tx, person, email_no, "deleted", False, origin)
 
 
+def erase(tx: Connection, person: Account, email_no: int) -> None:
+    """The person deletes a deleted letter for good; whoever else has it keeps it, deleted or not.
+
+    Raises NotFound when it is not among the person's deleted letters, Refused with code ``on-its-way``, nothing changed, as long as
+    it is: its bytes are needed still, and its writer is to be told when it is refused.
+    """
+    mine = (entry.c.tenant == person.tenant, entry.c.account == person.no, entry.c.email == email_no)
+    put_away = (entry.c.deleted == true(), entry.c.folder > _EMPTIED)
+    if tx.execute(select(entry.c.email).where(*mine, *put_away)).first() is None:
+        raise NotFound("no such letter")
+    if is_on_its_way(tx, email_no):
+        raise Refused("the letter is still on its way", code="on-its-way")
+    tx.execute(update(entry).where(*mine, *put_away).values(folder=_EMPTIED))
+    _forget(tx, person.tenant, [email_no])
+
+
+def erase_all(database: Database, person: Account) -> tuple[int, int]:
+    """:func:`erase` of everything that the person deleted; returns how many letters went, and how many are still on their way."""
+    gone = kept = 0
+    before: int | None = None
+    while True:
+        with database.write() as tx:
+            rows = list_deleted(tx, person, before=before, limit=_AT_ONCE).rows
+            for row in rows:
+                try:
+                    erase(tx, person, row.no)
+                    gone += 1
+                except Refused:
+                    kept += 1
+        if not rows:
+            return gone, kept
+        before = rows[-1].no
+
+
 def empty_deleted(database: Database, tenant_no: int, now: datetime, age: timedelta = KEPT) -> int:
     """Empty what has been deleted for ``age``; returns how many letters went. Once a day is enough; may be broken off anywhere."""
     with database.write() as tx:
@@ -113,7 +149,7 @@ def _key(row: Row[Any]) -> str:
 
 
 def _empty(tx: Connection, tenant_no: int, row: Row[Any]) -> bool:
-    if _is_on_its_way(tx, row.email):
+    if is_on_its_way(tx, row.email):
         return False
     if row.roaming:
         name = wire_id(tx, tenant_no, row.email)
@@ -144,7 +180,8 @@ def _forget(tx: Connection, tenant_no: int, numbers: list[int]) -> None:
     forget_content(tx, tenant_no, [no for no in numbers if no not in held], keep_entries=True)
 
 
-def _is_on_its_way(tx: Connection, email_no: int) -> bool:
+def is_on_its_way(tx: Connection, email_no: int) -> bool:
+    """Whether a letter has not reached the other end, or somebody whom it is for."""
     query = select(
         or_(
             exists().where(waiting.c.email == email_no, waiting.c.state != "delivered"),

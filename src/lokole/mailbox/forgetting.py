@@ -112,4 +112,5 @@ def forget_content(tx: Connection, tenant_no: int, numbers: Sequence[int], *, ke
             raw_ref=None,
         )
     )
-    recount(tx, tenant_no)
+    if not keep_entries:  # else nothing that is counted has changed: whoever had one of them deleted it
+        recount(tx, tenant_no)

@@ -87,6 +87,7 @@ class StoredEntry:
     read: bool
     starred: bool
     deliveries: tuple[Delivery, ...]
+    deleted: bool = False
 
 
 COLUMNS = (
@@ -154,11 +155,11 @@ _STATES = (
     .where(recipient.c.account == bindparam("account"), recipient.c.email.in_(bindparam("emails", expanding=True)))
     .distinct()
 )
-_ENTRY = select(entry.c.folder, entry.c.written, entry.c.read, entry.c.starred).where(
+_ENTRY = select(entry.c.folder, entry.c.written, entry.c.read, entry.c.starred, entry.c.deleted).where(
     entry.c.tenant == bindparam("tenant"),
     entry.c.account == bindparam("account"),
     entry.c.email == bindparam("email"),
-    entry.c.deleted == false(),
+    entry.c.folder > "",  # what is emptied (deleted.py) is nobody's
 )
 _WORST_FIRST = (
     DeliveryState.REFUSED,
@@ -245,10 +246,10 @@ def counts(tx: Connection, person: Account) -> Counts:
     return Counts(unread=unread, waiting=waiting, inbox_total=totals.get("inbox", 0), totals=totals)
 
 
-def get_entry(tx: Connection, person: Account, email_no: int) -> StoredEntry | None:
-    """The letter when the person has it and has not deleted it, else None."""
+def get_entry(tx: Connection, person: Account, email_no: int, *, deleted_too: bool = False) -> StoredEntry | None:
+    """The letter when the person has it and has not deleted it, else None; ``deleted_too`` as long as it can be put back."""
     row = tx.execute(_ENTRY, {"tenant": person.tenant, "account": person.no, "email": email_no}).first()
-    if row is None:
+    if row is None or (row.deleted and not deleted_too):
         return None
     letter = read_email(tx, person.tenant, email_no)
     deliveries: tuple[Delivery, ...] = ()
@@ -257,11 +258,11 @@ def get_entry(tx: Connection, person: Account, email_no: int) -> StoredEntry | N
         deliveries = tuple(one.delivery for one in written)
         bcc = tuple(Contact(one.delivery.address, one.name) for one in written if one.delivery.role == "bcc")
         letter = replace(letter, email=replace(letter.email, bcc=bcc))
-    return StoredEntry(letter, row.folder, row.written, row.read, row.starred, deliveries)
+    return StoredEntry(letter, row.folder, row.written, row.read, row.starred, deliveries, bool(row.deleted))
 
 
 def attachment_of(tx: Connection, person: Account, email_no: int, n: int) -> StoredAttachment | None:
-    """File ``n`` (from 0) of a letter that the person has and has not deleted, else None."""
+    """File ``n`` (from 0) of a letter that the person has, among the deleted ones too, else None."""
     row = tx.execute(_ENTRY, {"tenant": person.tenant, "account": person.no, "email": email_no}).first()
     if row is None:
         return None

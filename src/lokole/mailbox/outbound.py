@@ -170,6 +170,18 @@ def is_on_its_way(tx: Connection, tenant_no: int, record: OutboundRecord) -> boo
     return tx.execute(query.limit(1)).first() is not None
 
 
+def is_told(tx: Connection, tenant_no: int, direction: str, record: OutboundRecord) -> bool:
+    """Whether the other end has, or gets, a record of this kind and key, whatever it says."""
+    kind, key, _version = _place(record)
+    query = select(outbound.c.no).where(
+        outbound.c.tenant == tenant_no,
+        outbound.c.direction == direction,
+        outbound.c.kind == kind,
+        outbound.c.key == key,
+    )
+    return tx.execute(query).first() is not None
+
+
 def told_of(tx: Connection, tenant_no: int, direction: str, package: str) -> set[int]:
     """The numbers of the records of the package with this digest that the other end was, or will be, told about."""
     query = select(outbound.c.key).where(

@@ -20,12 +20,17 @@ from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import outbound
 from lokole.mailbox.accounts import mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
-from lokole.mailbox.schema import carried, email, package, waiting
+from lokole.mailbox.schema import carried, email, package, recipient, waiting
+from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import lock
 from lokole.mailbox.upsert import insert_new
 from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.digest import ack_check
 from lokole.sync.records import AckRecord
+
+#: kind in ``seen`` of a letter that was in a package once and waits again: the other end may have it
+OFFERED = "offered"
+_AT_ONCE = 500
 
 _INSERT_WAITING = insert_new(waiting)
 _WAITING = (
@@ -209,8 +214,12 @@ def unpack_again(tx: Connection, package_no: int) -> int:
 def withdraw_package(tx: Connection, package_no: int, now: datetime) -> int:
     """A package of ours that nobody can take any more: all that it carried waits again, delivered or not; returns how many letters.
 
-    It counts in no digest from now on.
+    It counts in no digest from now on. Its letters are noted as :data:`OFFERED`: where the answer was lost, the other end has them.
     """
+    row = tx.execute(select(package.c.tenant, package.c.direction).where(package.c.no == package_no)).one()
+    if row.direction == "up":
+        for one in emails_of(tx, package_no):
+            remember(tx, row.tenant, OFFERED, str(one.email), now)
     statement = update(waiting).where(waiting.c.package == package_no)
     rows = tx.execute(statement.values(state="waiting", package=None)).rowcount
     outbound.wait_again(tx, package_no)
@@ -303,6 +312,23 @@ def take_again(tx: Connection, package_no: int, blob: str, now: datetime) -> Non
     """The bytes of a package are here once more, under ``blob``: it is to be read again."""
     tx.execute(update(package).where(package.c.no == package_no).values(blob=blob))
     set_package_state(tx, package_no, "held", now)
+
+
+def still_waiting(tx: Connection, tenant_no: int, direction: str, numbers: Sequence[int]) -> dict[int, frozenset[str]]:
+    """Those of these letters that are in no package yet, each with the addresses of its recipients who wait."""
+    here = (waiting.c.tenant == tenant_no, waiting.c.direction == direction, waiting.c.state == "waiting")
+    found: dict[int, set[str]] = {}
+    for first in range(0, len(numbers), _AT_ONCE):
+        some = numbers[first : first + _AT_ONCE]
+        query = select(waiting.c.email).where(*here, waiting.c.email.in_(some))
+        found |= {int(no): set() for no in tx.execute(query).scalars()}
+        whom = select(recipient.c.email, recipient.c.address).where(
+            recipient.c.tenant == tenant_no, recipient.c.email.in_(some), recipient.c.state == "waiting"
+        )
+        for row in tx.execute(whom):
+            if row.email in found:
+                found[row.email].add(row.address)
+    return {no: frozenset(addresses) for no, addresses in found.items()}
 
 
 def set_package_state(tx: Connection, package_no: int, state: str, now: datetime) -> None:

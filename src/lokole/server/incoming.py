@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import folders, letters, packages, recipients, roaming
+from lokole.mailbox import folders, letters, packages, recipients, roaming, town_limits
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.held import not_held
 from lokole.mailbox.options import get_option, set_option
@@ -42,6 +42,9 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
             _told(tx, row, record, ports)
         case RequestRecord(kind=folders.REQUEST):
             folders.take_folder(tx, row.no, record)
+        case RequestRecord(kind=town_limits.REQUEST):
+            package = packages.get_package(tx, row.no, package_no)
+            town_limits.take_limits(tx, row.no, package.epoch, package.seq, record)
         case RequestRecord() if record.kind == TELL_WRITER:
             _tell_writer(tx, row, record, now)
         case RequestRecord():

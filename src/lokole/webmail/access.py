@@ -107,9 +107,9 @@ def account() -> Account:
     return found
 
 
-def own_entry(tx: Connection, no: int) -> StoredEntry:
-    """A letter as the one who asks has it; 404 when they do not have it, whoever else does."""
-    entry = lists.get_entry(tx, account(), EmailNo(no))
+def own_entry(tx: Connection, no: int, *, deleted_too: bool = False) -> StoredEntry:
+    """A letter as the one who asks has it (``deleted_too``: or can put back); 404 when they do not have it, whoever else does."""
+    entry = lists.get_entry(tx, account(), EmailNo(no), deleted_too=deleted_too)
     if entry is None:
         abort(404)
     return entry

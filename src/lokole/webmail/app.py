@@ -44,6 +44,8 @@ from lokole.webmail.views import (
     profile,
     signup,
     slip,
+    taking_back,
+    thrown_away,
     town,
     ways,
 )
@@ -96,7 +98,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     for view in (
         *(home, here, design, portal, account, signup, ways, profile),
         *(mailbox, marking, folders, finding, letter, printing),
-        *(compose, drafts, contacts, preferences, board, directory),
+        *(compose, drafts, taking_back, thrown_away, contacts, preferences, board, directory),
         *(admin, slip, doors),
     ):
         app.register_blueprint(view.blueprint)

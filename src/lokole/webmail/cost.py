@@ -29,18 +29,38 @@ class Price:
 
     def said(self, count: int) -> str:
         """Such as "330 FC" for bytes that have gone; empty without a price."""
-        if self.per_mb is None:
+        amount = self._amount(count)
+        if amount is None:
             return ""
-        value = count * self.per_mb / _MB
-        return f"{round(value) if value >= 10 else decimal(value)} {self.currency}"
+        return f"{amount} {self.currency}" if amount else self._little()
 
     def about(self, count: int) -> str:
-        """Such as "about 9 FC"; empty without a price. Never less than what there is money for."""
-        if self.per_mb is None:
+        """Such as "about 9 FC"; empty without a price."""
+        amount = self._amount(count)
+        if amount is None:
             return ""
+        return gettext("about %(cost)s %(currency)s", cost=amount, currency=self.currency) if amount else self._little()
+
+    @property
+    def least(self) -> float:
+        """What there is money for: 1, or a tenth where a megabyte costs less than 1. Nothing is said more exactly."""
+        return 1 if self.per_mb is None or self.per_mb >= 1 else 0.1
+
+    def less_than(self, least: str) -> str:
+        """For what costs something, and less than ``least``, which is :attr:`least` as it is written."""
+        return gettext("less than %(cost)s %(currency)s", cost=least, currency=self.currency)
+
+    def _amount(self, count: int) -> str | None:
+        """What ``count`` bytes cost; empty for less than :attr:`least`, "0" for nothing at all, None without a price."""
+        if self.per_mb is None:
+            return None
         value = count * self.per_mb / _MB
-        shown = str(max(1, round(value))) if self.per_mb >= 1 else decimal(max(0.1, value))
-        return gettext("about %(cost)s %(currency)s", cost=shown, currency=self.currency)
+        if 0 < value < self.least:
+            return ""
+        return str(round(value)) if self.least == 1 else decimal(value)
+
+    def _little(self) -> str:
+        return self.less_than(decimal(self.least))
 
 
 def price(tx: Connection, tenant_no: int) -> Price:

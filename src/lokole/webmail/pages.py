@@ -28,6 +28,24 @@ NOTES = {
     "in-bag": ("good", lazy_gettext("It is in the bag.")),
     "arrived-here": ("good", lazy_gettext("It was delivered.")),
     "bag-and-here": ("good", lazy_gettext("People here have it already. For the others it is in the bag.")),
+    "taken-back": ("good", lazy_gettext("The letter is out of the bag. It does not leave.")),
+    "taken-back-here": (
+        "good",
+        lazy_gettext("It does not leave any more. People here who have it keep it; this is the letter for the others."),
+    ),
+    "take-back-packed": (
+        "warn",
+        lazy_gettext("This letter is packed for the exchange already. It can no longer be taken back."),
+    ),
+    "take-back-none": ("warn", lazy_gettext("This letter is not in the bag any more.")),
+    "take-back-full": (
+        "warn",
+        lazy_gettext("You keep many letters for later. Send or delete some, then this one can be taken back."),
+    ),
+    "take-back-often": (
+        "warn",
+        lazy_gettext("You have taken back many letters in this hour. Wait a little, then try again."),
+    ),
     "kept": ("good", lazy_gettext("The letter is kept for later.")),
     "kept-apart": (
         "warn",
@@ -37,6 +55,16 @@ NOTES = {
     "removed": ("good", lazy_gettext("It is taken out.")),
     "deleted": ("good", lazy_gettext("The letter is deleted.")),
     "deleted-many": ("good", lazy_gettext("The letters are deleted.")),
+    "erased": ("good", lazy_gettext("The letter is gone for good.")),
+    "erased-all": ("good", lazy_gettext("The deleted letters are gone for good.")),
+    "erased-some": (
+        "warn",
+        lazy_gettext("The deleted letters are gone for good, but those that are still on their way."),
+    ),
+    "on-its-way": (
+        "warn",
+        lazy_gettext("This letter is still on its way. It can be deleted for good when it has arrived."),
+    ),
     "put-back": ("good", lazy_gettext("It is back in its place.")),
     "archived": ("good", lazy_gettext("It is in the archive.")),
     "moved": ("good", lazy_gettext("It is in its new place.")),

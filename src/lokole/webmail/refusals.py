@@ -55,5 +55,5 @@ def why_not_this_name(error: Refused) -> str:
                 "This language is not spoken here. Write one of: %(codes)s.", codes=", ".join(language.offered())
             )
     return gettext(
-        "A name has letters without accents, digits, dots and dashes only, and begins with a letter or digit."
+        "Write the name with the letters a to z and the numbers 0 to 9, no accents, no spaces. A dot or a dash may stand in it, not at its beginning."
     )

@@ -30,6 +30,7 @@ from lokole.mailbox.lists import StoredEntry
 from lokole.webmail.forms import LetterForm, submitted
 from lokole.webmail.numbers import row_number
 from lokole.webmail.parts import parts
+from lokole.webmail.photos import SMALL, chosen_size, limits_of
 
 ACTIONS = ("reply", "reply_all", "forward", "again")
 MAX_FILES = 50
@@ -45,6 +46,7 @@ class Sheet:
 
     ``asked`` are addresses that look like mistakes and that the person has been asked about: sent once more, they are as meant.
     ``page`` is the window it is shown in; ``markup`` is the text as the editor of the script had it, where the form shows it plain. ``near`` are offers (field, what was typed, what may be meant); ``problem`` stands above all, ``kept`` says that it is kept.
+    ``photo`` is the size that photos of this round get (``photos.py``).
     """
 
     form: LetterForm
@@ -61,6 +63,7 @@ class Sheet:
     markup: str = ""
     problem: str = ""
     kept: str = ""
+    photo: str = SMALL
 
     @property
     def file_bytes(self) -> int:
@@ -107,6 +110,7 @@ def from_form(tx: Connection, person: Account) -> Sheet:
     sheet.version = min(request.form.get("version", 0, type=row_number), _LARGEST_VERSION)
     sheet.format = "html" if request.form.get("format") == "html" else "text"
     sheet.quote = "quote" in request.form
+    sheet.photo = chosen_size(request.form.get("photo", ""))
     sheet.asked = [text[:320] for text in request.form.getlist("asked")[:200]]
     action, no = request.form.get("action", ""), request.form.get("uid", type=row_number)
     if action in ACTIONS and no is not None:
@@ -195,13 +199,26 @@ def new_files(sheet: Sheet) -> NewFiles:
     return NewFiles(tuple(found), too_large=left < 0)
 
 
-def store_files(person: Account, files: tuple[Attachment, ...]) -> list[StoredAttachment]:
-    """Make pictures smaller and keep all files; what cannot be opened is kept as it is. Raises Temporary when there is no room."""
+def quoted_bytes(sheet: Sheet) -> int:
+    """How large the letter is that stands below the own text."""
+    if sheet.answers is None or not sheet.quote or sheet.action == "again":
+        return 0
+    return len(sheet.answers.letter.email.body.encode("utf-8", "replace"))
+
+
+def weight(sheet: Sheet) -> int:
+    """Bytes of the letter as it is so far: text, what it quotes, and files."""
+    return len((sheet.form.body.data or "").encode("utf-8", "replace")) + quoted_bytes(sheet) + sheet.file_bytes
+
+
+def store_files(person: Account, files: tuple[Attachment, ...], photo: str = SMALL) -> list[StoredAttachment]:
+    """Make pictures as small as ``photo`` says and keep all files; what cannot be opened is kept as it is. Raises Temporary when there is no room."""
     if not files:
         return []
-    ports, limit = parts().ports, parts().settings.pictures
-    slim = slim_email(Email(Contact(""), attachments=files), ports.shrink, limit)
-    return letters.put_attachments(ports.blobs, person.domain, slim.attachments)
+    ports, limits = parts().ports, limits_of(photo, parts().settings.pictures)
+    if limits is not None:
+        files = slim_email(Email(Contact(""), attachments=files), ports.shrink, limits).attachments
+    return letters.put_attachments(ports.blobs, person.domain, files)
 
 
 def _type(upload: FileStorage) -> str:

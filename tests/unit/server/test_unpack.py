@@ -16,13 +16,15 @@ from sqlalchemy import select
 from lokole.mail.model import Attachment, Contact, Email
 from lokole.mailbox import held, jobs, outbound
 from lokole.mailbox.accounts import list_accounts
+from lokole.mailbox.allowances import BoxLimits, box_limits
 from lokole.mailbox.lists import list_folder
 from lokole.mailbox.schema import account as account_table
+from lokole.mailbox.standing import get_standing
 from lokole.server import strangers, unpack
 from lokole.sync import jsontext
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind, seal
 from lokole.sync.frames import write_frame
-from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
+from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord, RequestRecord
 from lokole.sync.signing import body_sha256
 from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, packed
 
@@ -299,3 +301,19 @@ def test_a_package_that_was_given_up_holds_nothing_up_and_can_be_tried_again(
         jobs.revive(tx, dead.no, place.clock())
     place.work()
     assert subjects(place) == ["Late"]
+
+
+def test_limits_of_a_box_hold_for_what_is_written_at_the_server(place: Place, box: BoxAtPlace) -> None:
+    told = [
+        RequestRecord("limits", "", {"account": "", "files": 2}),
+        RequestRecord("limits", "x", {"account": "", "files": "many"}),
+        RequestRecord("limits", "ann", {"account": "ann", "local_only": True}),
+    ]
+    box.put_sealed(told)
+    place.work()
+    row = place.row("a.lokole.test")
+    with place.ports.database.read() as tx:
+        assert box_limits(tx, row.no) == BoxLimits(files=2)
+        (ann,) = list_accounts(tx, row.no)
+        assert get_standing(tx, ann).local_only
+    assert len(place.quarantined()) == 1, "one that cannot be read stops none of the others"

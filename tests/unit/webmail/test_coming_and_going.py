@@ -50,7 +50,7 @@ def test_a_name_that_is_taken_reserved_or_wrong_is_named_and_kept(box: Box) -> N
     for name, sentence in (
         ("mireille", "has this name already"),
         ("postmaster", "kept for Lokole itself"),
-        ("mi reille", "A name has letters"),
+        ("mi reille", "Write the name with the letters a to z and the numbers 0 to 9"),
         ("", "Please choose a name"),
     ):
         browser = box.browser().open("/user/register").press("Get this address", name=name, password=PASSWORD)

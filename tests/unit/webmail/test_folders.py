@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lokole.mail.model import Attachment
+from lokole.mailbox import letters
 from tests.unit.webmail.browser import Browser
 from tests.unit.webmail.conftest import Box
 
@@ -93,6 +95,88 @@ def test_a_deleted_letter_is_put_back_at_once_or_within_thirty_days(box: Box) ->
     browser.press("Put back what is ticked", n=str(no))
     assert "Nothing is deleted" in browser.text
     assert "Results" in browser.open("/email/inbox").text
+
+
+def test_a_deleted_letter_is_opened_and_put_back(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    no = box.letter("mireille", "Results", attachments=(Attachment("list.pdf", b"%PDF", "application/pdf"),))
+    browser.open(f"/email/{no}").follow("Delete").press("Delete")
+    assert browser.open(f"/email/{no}").status == 404
+    browser.open("/email/deleted").follow("Results")
+    assert browser.address == f"/email/deleted/{no}"
+    assert "ruth@example.com" in browser.text
+    frame, page = browser.sources[-1], browser.address
+    assert "Good morning" in browser.open(frame).text
+    assert browser.open(page).follow("list.pdf").response.get_data() == b"%PDF"
+    browser.open(page).press("Put back")
+    assert browser.address == "/email/inbox"
+    assert "Results" in browser.text
+    assert browser.open(page).status == 404
+
+
+def test_a_deleted_letter_goes_for_good_after_a_question_and_others_keep_theirs(box: Box) -> None:
+    joseph, browser = box.signed_in("joseph"), box.signed_in("mireille")
+    browser.open("/email/new").press("send", to="joseph", subject="Results", body="All well")
+    for one in (browser, joseph):
+        one.open("/email/delete/1").press("Delete")
+    browser.open("/email/deleted/1").follow("Delete for good")
+    assert "Nobody can bring it back to you. Others who have it keep it." in browser.text
+    before = box.fingerprint()
+    browser.follow("No, keep").follow("Delete for good")
+    assert box.fingerprint() == before, "a question changes nothing"
+    browser.press("Delete for good")
+    assert "The letter is gone for good. Deleted letters" in browser.text
+    assert "Nothing is deleted" in browser.text
+    for address in ("/email/deleted/1", "/email/1", "/email/1/body", "/email/deleted/1/erase"):
+        assert browser.open(address).status == 404, address
+    joseph.open("/email/deleted/1").press("Put back")
+    assert "All well" in joseph.open("/email/1/body").text
+    joseph.open("/email/delete/1").press("Delete")
+    joseph.open("/email/deleted/1/erase").press("Delete for good")
+    with box.ports.database.read() as tx:
+        assert letters.read_email(tx, box.tenant, 1).email.body == "", "nobody has it any more"
+
+
+def test_the_folder_of_deleted_letters_is_emptied_after_a_question(box: Box) -> None:
+    joseph, browser = box.signed_in("joseph"), box.signed_in("mireille")
+    for n in range(30):
+        box.letter("mireille", f"Old {n}")
+    kept = box.letter("mireille", "Good one")
+    theirs = box.letter("joseph", "Of Joseph")
+    joseph.open(f"/email/delete/{theirs}").press("Delete")
+    browser.open("/email/inbox").post(
+        "/email/mark", {"csrf_token": browser.token(), "act": "delete", "n": [str(n) for n in range(1, 31)]}
+    )
+    browser.open("/email/new").press("send", to="ruth@example.com", subject="In the bag", body="x")
+    browser.open(f"/email/delete/{theirs + 1}").press("Delete")
+    browser.open("/email/deleted").follow("Empty the folder")
+    assert "31 deleted letters go for good." in browser.text
+    browser.press("Delete all for good")
+    assert "The deleted letters are gone for good, but those that are still on their way." in browser.text
+    assert "In the bag" in browser.text
+    assert "Old" not in browser.text
+    assert "Good one" in browser.open("/email/inbox").text
+    assert browser.open(f"/email/{kept}").status == 200
+    assert "Of Joseph" in joseph.open("/email/deleted").text
+    browser.open("/email/deleted").follow("In the bag").follow("Delete for good")
+    assert "This letter is still on its way." in browser.text
+    browser.post(f"/email/deleted/{theirs + 1}/erase", {"csrf_token": browser.token()})
+    assert browser.address == f"/email/deleted/{theirs + 1}/erase"
+    browser.press("Take it back")
+    assert "It does not leave." in browser.text
+    assert "Nothing is deleted" in browser.open("/email/deleted").text
+
+
+def test_what_is_not_deleted_is_not_deleted_for_good(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    no = box.letter("mireille", "Results")
+    token = browser.open("/email/inbox").token()
+    for path in (f"/email/deleted/{no}", f"/email/deleted/{no}/erase"):
+        assert browser.open(path).status == 404
+    before = box.fingerprint()
+    browser.post(f"/email/deleted/{no}/erase", {"csrf_token": token})
+    assert browser.status == 404
+    assert box.fingerprint() == before
 
 
 def test_nobody_puts_back_what_is_not_theirs(box: Box) -> None:

@@ -51,8 +51,8 @@ def test_a_wrong_new_name_is_said_and_what_was_typed_stays(box: Box) -> None:
     for name, sentence in (
         ("chief", "Somebody here has this name already."),
         ("news", "This name is kept for Lokole itself."),
-        ("é à", "A name has letters without accents"),
-        ("", "A name has letters without accents"),
+        ("é à", "Write the name with the letters a to z"),
+        ("", "Write the name with the letters a to z"),
     ):
         browser.open("/admin/people/new").press("Make this person", name=name, display_name="Full Name")
         assert browser.status == 400
@@ -69,7 +69,7 @@ def test_every_line_of_a_list_is_answered(box: Box) -> None:
     )
     assert "Made: 2. Here already: 1. Wrong: 3." in browser.text
     assert "Line 3: chief Somebody here has this name already." in browser.text
-    assert "Line 4: à côté A name has letters without accents" in browser.text
+    assert "Line 4: à côté Write the name with the letters a to z" in browser.text
     assert "Line 6: joseph;Joseph;xx This language is not spoken here." in browser.text
     assert "Line 8: a,b,c,d A line has a name, a full name and a language." in browser.text
     assert len(set(SLIP.findall(browser.text))) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Temporary
-from lokole.mail.model import Attachment, Contact, DeliveryState
+from lokole.mail.model import Attachment, Contact, DeliveryState, PictureLimits
 from lokole.mailbox import letters, packages, recipients
+from lokole.mailbox.options import set_option
 from tests.unit.webmail.browser import Browser
-from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box
+from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, small
 
 JPEG = b"\xff\xd8\xff a photo of three megabytes" * 100
 
@@ -276,9 +278,9 @@ def test_photos_are_made_smaller_and_what_cannot_be_opened_travels_as_it_is(box:
 
 def test_names_of_files_lose_their_folders_and_control_characters(box: Box) -> None:
     browser = box.signed_in("mireille").follow("Write")
-    browser.press("attach", [("C:/photos/a\u202eb.txt", b"1", "text/plain; evil")])
+    browser.press("attach", [("C:/holidays/a\u202eb.txt", b"1", "text/plain; evil")])
     assert "ab.txt" in browser.text
-    assert "photos" not in browser.text
+    assert "holidays" not in browser.text
 
 
 def test_too_much_is_said_and_the_text_stays(make_box: Callable[..., Box]) -> None:
@@ -436,3 +438,37 @@ def test_a_letter_to_be_changed_and_sent_again_keeps_its_looks_for_the_editor(bo
     assert written(browser, "body") == "Good day"
     assert written(browser, "format") == "text"
     assert 'data-html="&lt;b&gt;Good&lt;/b&gt; day"' in browser.html
+
+
+@pytest.mark.parametrize(
+    ("chosen", "side"), [("", 640), ("small", 640), ("medium", 1280), ("original", None), ("x", 640)]
+)
+def test_photos_get_the_size_that_was_chosen(make_box: Callable[..., Box], chosen: str, side: int | None) -> None:
+    asked: list[PictureLimits] = []
+
+    def shrink(content: bytes, limits: PictureLimits) -> tuple[bytes, str] | None:
+        asked.append(limits)
+        return small(content, limits)
+
+    box = make_box(shrink=shrink)
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("attach", [("well.jpg", JPEG, "image/jpeg")], photo=chosen)
+    assert [one.longest_side for one in asked] == ([side] if side else [])
+    assert ("well.webp" if side else "well.jpg") in browser.text
+    kept = chosen if chosen in ("small", "medium", "original") else "small"
+    assert re.findall(r"value=(\w+) data-name=\"\w+\" selected", browser.html) == [kept], (
+        "the next round keeps the choice"
+    )
+
+
+def test_each_size_of_photos_says_what_it_weighs_and_costs(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/email/new")
+    assert (
+        "Size of photos Small: about 40 kB each Medium: about 100 kB each Original: about 2.5 MB each" in browser.text
+    )
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 90)
+    assert (
+        "Small: about 40 kB each, about 4 FC Medium: about 100 kB each, about 9 FC" in browser.open("/email/new").text
+    )
+    assert "Original: about 2.5 MB each, about 225 FC" in browser.text

@@ -6,9 +6,12 @@
   if (!form || !window.Promise) { return; }
   var box = form.querySelector('.att'), room = form.querySelector('[data-room]'), list = form.querySelector('[data-chosen]');
   var inputs = [].slice.call(form.querySelectorAll('input[name=files]'));
-  var limit = Number(form.getAttribute('data-limit')), most = Number(form.getAttribute('data-max-files'));
+  var bound = {size: Number(form.getAttribute('data-limit')), files: Number(form.getAttribute('data-max-files'))};
+  var world = form.hasAttribute('data-world') ? {size: Number(form.getAttribute('data-world')), files: Number(form.getAttribute('data-world-files'))} : null;
+  var groups = [].map.call(document.querySelectorAll('#known [data-out]'), function (one) { return one.value.toLowerCase(); });
   var perMb = Number(box.getAttribute('data-per-mb')) || 0;
   var longest = Number(box.getAttribute('data-longest')), format = box.getAttribute('data-format');
+  var photo = form.elements.photo, usual = [].map.call(photo.options, function (option) { return option.text; });
   var working = null, before = {};
 
   function say(name, values) {
@@ -19,8 +22,9 @@
   }
   function cost(bytes) {
     if (!perMb) { return ''; }
-    var value = bytes * perMb / 1e6;
-    return say('about', {'%c': perMb >= 1 ? Math.max(1, Math.round(value)) : Math.max(0.1, Math.round(value * 10) / 10), '%m': box.getAttribute('data-currency')});
+    // nothing is said more exactly than there is money for (cost.py)
+    var value = bytes * perMb / 1e6, least = perMb >= 1 ? 1 : 0.1;
+    return value && value < least ? say('less', {'%c': least}) : say('about', {'%c': Number((Math.round(value / least) * least).toFixed(1))});
   }
   function chosen() {
     return inputs.reduce(function (all, input) { return all.concat([].slice.call(input.files || [])); }, []);
@@ -34,39 +38,67 @@
     return window.createImageBitmap && window.DataTransfer && window.CSS && CSS.supports('image-orientation', 'from-image')
       && HTMLCanvasElement.prototype.toBlob;
   }
-  function smaller(file) {
-    if (!/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(file); }
+  // a photo in each size that can be chosen; whatever else there is stays as it is
+  function sizes(file) {
+    var made = {original: file, small: file, medium: file};
+    if (!/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(made); }
+    made.photo = true;
     return createImageBitmap(file).then(function (picture) {
-      var scale = Math.min(1, longest / Math.max(picture.width, picture.height));
-      var canvas = document.createElement('canvas');
-      canvas.width = Math.max(1, Math.round(picture.width * scale));
-      canvas.height = Math.max(1, Math.round(picture.height * scale));
-      canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
-      var type = format === 'keep' ? file.type : 'image/' + format;
-      // a browser that cannot write what is asked for writes PNG: no gain for a photo
-      return new Promise(function (done) { canvas.toBlob(done, type, 0.6); }).then(function (made) {
-        if ((made && made.type === type) || file.type !== 'image/jpeg') { return made; }
-        return new Promise(function (done) { canvas.toBlob(done, 'image/jpeg', 0.6); });
-      });
+      return smaller(picture, 1, file).then(function (small) {
+        made.small = small;
+        return smaller(picture, 2, file);
+      }).then(function (medium) { made.medium = medium; });
+    }).catch(function () { /* what cannot be opened here travels as it is */ }).then(function () { return made; });
+  }
+  function smaller(picture, times, file) {
+    var scale = Math.min(1, times * longest / Math.max(picture.width, picture.height));
+    var canvas = document.createElement('canvas');
+    canvas.width = Math.max(1, Math.round(picture.width * scale));
+    canvas.height = Math.max(1, Math.round(picture.height * scale));
+    canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
+    var type = format === 'keep' ? file.type : 'image/' + format;
+    // a browser that cannot write what is asked for writes PNG: no gain for a photo
+    return new Promise(function (done) { canvas.toBlob(done, type, 0.6); }).then(function (made) {
+      if ((made && made.type === type) || file.type !== 'image/jpeg') { return made; }
+      return new Promise(function (done) { canvas.toBlob(done, 'image/jpeg', 0.6); });
     }).then(function (made) {
       if (!made || made.size >= file.size) { return file; }
       var end = {'image/webp': '.webp', 'image/jpeg': '.jpg', 'image/png': '.png'}[made.type];
       var small = new File([made], file.name.replace(/\.[^.]{1,5}$/, '') + end, {type: made.type});
       before[small.name + small.size] = file.size;
       return small;
-    }).catch(function () { return file; }); // what cannot be opened here travels as it is
+    });
   }
   function take(input) {
+    input.made = null;
     if (!canShrink() || !input.files.length) { show(); return; }
-    working = Promise.all([].map.call(input.files, smaller)).then(function (files) {
-      var put = new DataTransfer();
-      files.forEach(function (file) { put.items.add(file); });
-      input.files = put.files;
+    working = Promise.all([].map.call(input.files, sizes)).then(function (made) {
+      input.made = made;
+      put(input);
     }).catch(function () { /* the box makes them smaller */ }).then(function () { working = null; show(); });
     show();
   }
+  function put(input) {
+    var files = new DataTransfer();
+    input.made.forEach(function (one) { files.items.add(one[photo.value]); });
+    input.files = files.files;
+  }
+  // what the chosen photos weigh and cost in each size, instead of what photos usually do
+  function price() {
+    var made = inputs.reduce(function (all, input) { return all.concat(input.made || []); }, []).filter(function (one) { return one.photo; });
+    [].forEach.call(photo.options, function (option, n) {
+      var sum = made.reduce(function (all, one) { return all + one[option.value].size; }, 0);
+      option.text = !made.length ? usual[n] : photo.getAttribute('data-all').replace('%n', option.getAttribute('data-name'))
+        .replace('%a', size(sum) + (perMb ? ', ' + cost(sum) : ''));
+    });
+  }
+  photo.addEventListener('change', function () {
+    inputs.forEach(function (input) { if (input.made) { put(input); } });
+    show();
+  });
   function show() {
     var files = chosen();
+    price();
     list.textContent = '';
     files.forEach(function (file) {
       var item = document.createElement('li'), was = before[file.name + file.size];
@@ -77,24 +109,39 @@
     var sum = files.reduce(function (all, file) { return all + file.size; }, kept());
     var total = form.querySelector('[data-sum]');
     if (total) { total.textContent = cost(sum + Number(form.querySelector('[data-cost]').getAttribute('data-cost'))); }
-    var many = files.length + form.querySelectorAll('input[name=file]:checked').length > most;
-    var large = sum + text() > limit;
-    var words = room.querySelector('span');
-    words.textContent = many ? form.getAttribute('data-too-many') : large ? form.getAttribute('data-too-large') : say('used', {'%u': size(sum + text()), '%l': size(limit)});
-    room.className = many || large ? 'say bad' : 'hint';
-    room.setAttribute('role', many || large ? 'alert' : 'status');
-    return many || large;
+    var count = files.length + form.querySelectorAll('input[name=file]:checked').length, all = sum + text();
+    var out = world && (leaves() || !named().length) ? world : bound;
+    var wrong = count > bound.files ? 'too-many' : all > bound.size ? 'too-large'
+      : !world || !leaves() ? '' : count > world.files ? 'world-many' : all > world.size ? 'world-large' : '';
+    room.querySelector('span').textContent = wrong ? form.getAttribute('data-' + wrong) : say('used', {'%u': size(all), '%l': size(out.size), '%f': out.files});
+    room.className = wrong ? 'say bad' : 'hint';
+    room.setAttribute('role', wrong ? 'alert' : 'status');
+    return wrong;
   }
-  function text() { return form.elements.body.value.length; }
+  function text() {
+    var quote = form.elements.quote, quoted = quote && (quote.type === 'hidden' || quote.checked);
+    return new Blob([form.elements.body.value]).size + (quoted ? Number(form.getAttribute('data-quoted')) : 0);
+  }
+  // for whom it is, as far as typed; the box looks once more
+  function named() {
+    return ['to', 'cc', 'bcc'].reduce(function (all, name) { return all.concat(form.elements[name].value.split(/[,;]/)); }, [])
+      .map(function (one) { return one.trim().toLowerCase(); }).filter(Boolean);
+  }
+  function leaves() {
+    return named().some(function (one) {
+      var at = /@([^\s<>"]+)/.exec(one);
+      return at ? at[1] !== form.getAttribute('data-domain') : groups.indexOf(one) >= 0;
+    });
+  }
 
   inputs.forEach(function (input) { input.addEventListener('change', function () { take(input); }); });
-  form.addEventListener('change', function (event) { if (event.target.name === 'file') { show(); } });
+  form.addEventListener('change', function (event) { if (/^(file|to|cc|bcc|quote)$/.test(event.target.name)) { show(); } });
   form.addEventListener('submit', function (event) {
     var button = event.submitter || document.activeElement;
     if (working) {
       event.preventDefault();
       working.then(function () { button.click(); });
-    } else if (chosen().length && button && /^(send|attach)$/.test(button.value) && show()) {
+    } else if (button && (button.value === 'send' || (button.value === 'attach' && chosen().length)) && show()) {
       event.preventDefault();
       room.scrollIntoView();
     }
@@ -149,6 +196,7 @@
     [].forEach.call(target.files, function (one) { put.items.add(one); });
     put.items.add(file);
     target.files = put.files;
+    target.made = null; // nothing here has several sizes
     var heard = voice.querySelector('audio') || voice.appendChild(document.createElement('audio'));
     heard.controls = true;
     heard.src = URL.createObjectURL(said);

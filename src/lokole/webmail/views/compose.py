@@ -15,7 +15,7 @@ from lokole.mail.html import html_to_text
 from lokole.mail.model import Account, Email, FolderName
 from lokole.mailbox import contacts, drafts, letter_options, lists, post, recipients, seen
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, addressing, language, limits, sheet, wording
+from lokole.webmail import access, addressing, bounds, language, limits, photos, sheet, wording
 from lokole.webmail.cost import LETTER_BYTES, price
 from lokole.webmail.forms import LetterForm
 from lokole.webmail.headers import PAGE_POLICY
@@ -90,8 +90,10 @@ def send() -> str | AnyResponse | tuple[str, int]:
     elif pressed == "attach":
         _keep_quietly(paper, person)
     with parts().ports.database.read() as tx:
-        _look_over(tx, paper, person)
-    return _again(paper, "", 200)
+        found = _look_over(tx, paper, person)
+        outwards = bounds.goes_out((one for field in found.values() for one in field.people), person)
+        too_much = bounds.bounds_for(tx, person).why_not(sheet.weight(paper), len(paper.files), outwards=outwards)
+    return _again(paper, too_much, 200)
 
 
 @blueprint.post("/email/draft")
@@ -196,7 +198,7 @@ def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
         )
         return _again(paper, sentence, 413)
     try:
-        paper.files += sheet.store_files(person, brought.found)
+        paper.files += sheet.store_files(person, brought.found, paper.photo)
     except Temporary:
         return _again(paper, gettext("Lokole could not keep the files: its memory is full. Your text is kept."), 503)
     return None
@@ -351,8 +353,9 @@ def _again(paper: Sheet, problem: str, status: int) -> tuple[str, int]:
 
 def _page(tx: Connection, paper: Sheet) -> str:
     settings, person = parts().settings, access.account()
-    text_bytes = len((paper.form.body.data or "").encode())
-    used = paper.file_bytes + text_bytes
+    used, quoted_bytes = sheet.weight(paper), sheet.quoted_bytes(paper)
+    bound = bounds.bounds_for(tx, person)
+    limit, most_files = bound.shown
     answers = paper.answers.letter.email if paper.answers is not None else None
     known = contacts.list_contacts(tx, person, limit=_MOST_COMPLETED)
     groups = contacts.list_groups(tx, person)
@@ -366,15 +369,18 @@ def _page(tx: Connection, paper: Sheet) -> str:
         form=paper.form,
         files=[(sheet.file_token(file, person), file) for file in paper.files],
         used=used,
-        limit=settings.max_upload_bytes,
-        nearly_full=used > settings.max_upload_bytes * 0.7,
-        max_files=MAX_FILES,
+        bounds=bound,
+        limit=limit,
+        nearly_full=used > limit * 0.7,
+        max_files=most_files,
+        quoted_bytes=quoted_bytes,
+        photo_sizes=photos.choices(settings.pictures, asked_price),
         quoted=html_to_text(answers.body)[:600] if answers is not None and paper.action != "again" else "",
         suggestions=_suggestions(tx, person, paper.form.to.data or ""),
         known=known,
-        groups=groups,
+        groups=[(one, bounds.group_goes_out(one, person)) for one in groups],
         price=asked_price,
-        weight=text_bytes + LETTER_BYTES,
+        weight=used - paper.file_bytes + LETTER_BYTES,
         drafts_count=drafts.count_drafts(tx, person),
         **tonight(tx),
     )

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.html import html_to_text, make_safe, rewrite_cids
 from lokole.mail.model import DeliveryState, Email, FolderName
-from lokole.mailbox import conversations, lists, recipients
+from lokole.mailbox import conversations, lists, recipients, taking_back
 from lokole.mailbox.attachments import open_file, read_file
 from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.lists import StoredEntry
@@ -29,7 +29,7 @@ from lokole.webmail import access
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
-from lokole.webmail.views.mailbox import NAMED, folder_values, place_of, targets, tonight, ways
+from lokole.webmail.views.mailbox import NAMED, folder_values, place_of, targets, tonight, ways, who_has_it
 from lokole.webmail.views.marking import flash_deleted
 from lokole.webmail.words import gettext
 
@@ -94,6 +94,8 @@ def show(no: int) -> str:
             few=FEW,
             named=NAMED,
             ways=ways([one for one in entry.deliveries if one.state is not DeliveryState.LOCAL]),
+            in_bag=taking_back.in_bag(tx, person, [no] if entry.written else []),
+            have_it=who_has_it(entry.deliveries),
             left_at=recipients.left_at(tx, person.tenant, no) if entry.written else None,
             pictures=[(n, file) for n, file in some if n in shown and file.cid not in inline],
             sounds=[(n, file) for n, file in some if _is_sound(file)],
@@ -106,7 +108,7 @@ def show(no: int) -> str:
             older_letter=older,
             around=around,
             fold_lines={number: _lines(chars) for number, chars in around.chars.items()},
-            lines=_lines_of(email.body),
+            lines=lines_of(email.body),
             move_to=targets(tx, person, entry.folder),
             **values,
             **tonight(tx),
@@ -117,7 +119,7 @@ def show(no: int) -> str:
 def body(no: int) -> Response:
     """The body alone, for the frame."""
     with parts().ports.database.read() as tx:
-        entry = access.own_entry(tx, no)
+        entry = access.own_entry(tx, no, deleted_too=True)
     return framed("letter_body.html", email=entry.letter.email, entry=entry, **body_values(entry))
 
 
@@ -150,7 +152,7 @@ def framed(template: str, **values: Any) -> Response:
 def whole(no: int) -> Response:
     """The text of a letter that is too long for a page, as a file to keep."""
     with parts().ports.database.read() as tx:
-        entry = access.own_entry(tx, no)
+        entry = access.own_entry(tx, no, deleted_too=True)
     answer = Response(make_safe(entry.letter.email.body), mimetype="application/octet-stream")
     answer.headers["Content-Disposition"] = disposition(f"{entry.letter.email.subject[:60] or no}.html")
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
@@ -164,8 +166,12 @@ def delete(no: int) -> str | AnyResponse:
     if request.method == "GET":
         with ports.database.read() as tx:
             entry = access.own_entry(tx, no)
-            leaves = any(one.state is DeliveryState.WAITING for one in entry.deliveries)
-            return page("delete.html", tx, place="inbox", entry=entry, email=entry.letter.email, leaves=leaves)
+            shown: dict[str, Any] = {
+                "leaves": any(one.state is DeliveryState.WAITING for one in entry.deliveries),
+                "in_bag": taking_back.in_bag(tx, person, [no]),
+                "have_it": who_has_it(entry.deliveries),
+            }
+            return page("delete.html", tx, place="inbox", entry=entry, email=entry.letter.email, **shown)
     with ports.database.write() as tx:
         entry = access.own_entry(tx, no)
         lists.set_flag(tx, person, entry.letter.no, "deleted", True, ports.origin)
@@ -179,7 +185,7 @@ def attachment(no: int, n: int) -> Response:
     """A file of a letter that this person has, streamed from the store."""
     ports, person = parts().ports, access.account()
     with ports.database.read() as tx:
-        access.own_entry(tx, no)
+        access.own_entry(tx, no, deleted_too=True)
         file = lists.attachment_of(tx, person, no, n)
     if file is None:
         abort(404)
@@ -232,7 +238,7 @@ def _cids(body: str) -> set[str]:
     return set(_CID.findall(body[:SHOWN_CHARS]))
 
 
-def _lines_of(body: str) -> tuple[int, int]:
+def lines_of(body: str) -> tuple[int, int]:
     """How high the frame of a body is, on a narrow screen and on a wide one."""
     text = html_to_text(body[:_MEASURED])
     return frame_height(text, 36), frame_height(text, 76)

@@ -7,13 +7,14 @@ What the buttons do is ``marking.py``, looking for letters is ``finding.py``, th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.model import Account, Delivery, DeliveryState, FolderName
-from lokole.mailbox import conversations, deleted, folders, lists, recipients, visits
+from lokole.mailbox import conversations, deleted, folders, lists, recipients, taking_back, visits
 from lokole.mailbox.database import Connection
 from lokole.webmail import access
 from lokole.webmail.numbers import row_number
@@ -97,6 +98,8 @@ def outbox() -> str:
             tx,
             place="waiting",
             letters=waiting,
+            in_bag=taking_back.in_bag(tx, person, [row.no for row, _ways in waiting]),
+            who_has_it=who_has_it,
             named=NAMED,
             **_links(found, "mailbox.outbox"),
             **tonight(tx),
@@ -182,6 +185,13 @@ def ways(each: list[Delivery] | tuple[Delivery, ...]) -> list[tuple[DeliveryStat
     ]
 
 
+def who_has_it(each: Iterable[Delivery]) -> str:
+    """The names of the people of this box who have a letter that others wait for, but the writer's own; empty when nobody has it."""
+    me = access.account().address.key
+    names = [one.address for one in each if one.state is DeliveryState.LOCAL and one.address != me]
+    return ", ".join(address.partition("@")[0] for address in names[:NAMED])
+
+
 def _folder_page(name: str, place: str = "more") -> str:
     with parts().ports.database.read() as tx:
         values = folder_values(tx, access.account(), name)
@@ -242,4 +252,15 @@ def cursors() -> dict[str, int | None]:
     return {"before": _cursor("before"), "after": _cursor("after")}
 
 
-__all__ = ["NAMED", "blueprint", "cursors", "folder_values", "list_values", "place_of", "targets", "tonight", "ways"]
+__all__ = [
+    "NAMED",
+    "blueprint",
+    "cursors",
+    "folder_values",
+    "list_values",
+    "place_of",
+    "targets",
+    "tonight",
+    "ways",
+    "who_has_it",
+]

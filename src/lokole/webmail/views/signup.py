@@ -191,7 +191,7 @@ def _why_not(error: Refused) -> str:
     if error.code == "reserved":
         return gettext("This name is kept for Lokole itself. Choose another one.")
     return gettext(
-        "A name has letters without accents, digits, dots and dashes only, and begins with a letter or digit."
+        "Write the name with the letters a to z and the numbers 0 to 9, no accents, no spaces. A dot or a dash may stand in it, not at its beginning."
     )
 
 
