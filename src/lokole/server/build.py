@@ -16,14 +16,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp
 
+from lokole import __version__
 from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
 from lokole.adapters.dns.memory import MemoryDns
+from lokole.adapters.fetch.http import HttpFetch
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
 from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
+from lokole.adapters.service.known import find_service
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.mail.errors import NotFound
 from lokole.mailbox import tenants
@@ -33,9 +36,11 @@ from lokole.mailbox.migrate import is_current, migrate
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
 from lokole.ports.dns import Dns
+from lokole.ports.fetch import Fetch
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
+from lokole.ports.service import Service, Surroundings
 from lokole.server import carry, logs, receive, send, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
@@ -118,6 +123,7 @@ def build_server(
     dns: Dns | None = None,
     intake: Intake | None = None,
     identity: Identity | None = None,
+    fetch: Fetch | None = None,
     links: Mapping[str, str] | None = None,
     workers: int | None = None,
     web: bool = True,
@@ -137,6 +143,7 @@ def build_server(
         dns=dns,
         intake=intake,
         identity=identity,
+        fetch=fetch,
     )
     return Server(ports, pages=_pages(ports) if web else None, links=links, workers=workers)
 
@@ -152,6 +159,7 @@ def build_ports(
     dns: Dns | None = None,
     intake: Intake | None = None,
     identity: Identity | None = None,
+    fetch: Fetch | None = None,
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -173,6 +181,7 @@ def build_ports(
         intake=intake or NoIntake(),
         identity=identity or StaticIdentity(settings.registration_username, settings.registration_password),
         bell=Doorbell(),
+        services=_services(settings, clock or (lambda: datetime.now(UTC)), fetch),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
     )
 
@@ -257,6 +266,31 @@ def _mail_out(settings: ServerSettings) -> MailOut:
     if urlsplit(settings.mail_out).scheme == "recorder":
         return RecorderMailOut()
     return SmtpMailOut.from_url(settings.mail_out, password=settings.mail_out_password, host_name=settings.host_name)
+
+
+def _services(settings: ServerSettings, clock: Clock, fetch: Fetch | None) -> Mapping[str, Service]:
+    """The services that are on; raises ValueError naming one that nothing installed here has."""
+    made: dict[str, Service] = {}
+    urls = {key: url for key, _, url in (text.partition("=") for text in settings.bots_urls)}
+    agent = f"lokole/{__version__} (https://github.com/ascoderu/lokole; postmaster@{settings.host_name})"
+    fetch = fetch or HttpFetch(user_agent=agent, trusted=urls.values())
+    for name in settings.bots:
+        if name == "none" and len(settings.bots) == 1:
+            break
+        make = find_service(name)
+        if make is None:
+            raise ValueError(f"LOKOLE_BOTS names “{name}”, and no package that is installed has such a service.")
+        around = Surroundings(
+            address=f"{name}@{settings.bots_domain}",
+            clock=clock,
+            fetch=fetch,
+            urls=urls,
+            max_bytes=settings.bots_answer_bytes,
+            max_file_bytes=settings.bots_file_bytes,
+            services=lambda: made,
+        )
+        made[name] = make(around)
+    return made
 
 
 def _smtp_intake(ports: ServerPorts) -> SmtpIntake:

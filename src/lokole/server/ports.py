@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lokole.mailbox.database import Database
@@ -12,6 +12,7 @@ from lokole.ports.dns import Dns
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
+from lokole.ports.service import Service
 from lokole.server.bell import Doorbell
 from lokole.server.settings import ServerSettings
 
@@ -50,3 +51,5 @@ class ServerPorts:
     identity: Identity
     bell: Doorbell
     exchange: ExchangeStorage | None = None
+    #: those that are on, by the local part of their address
+    services: Mapping[str, Service] = field(default_factory=dict)

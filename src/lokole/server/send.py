@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import datetime
 
 from lokole.mail.errors import NotFound, Permanent, Temporary
 from lokole.mail.mime import build_mime, message_id_for
@@ -20,7 +19,7 @@ from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.recipients import deliveries, move_waiting
 from lokole.mailbox.tenants import TenantRow
-from lokole.server import receive, strangers
+from lokole.server import answering, receive, strangers
 from lokole.server.devices import REMOVED
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import envelope_sender, settle
@@ -65,10 +64,15 @@ def to_message(row: TenantRow, stored: StoredEmail, files: tuple[Attachment, ...
     return build_mime(email, message_id=email.message_id or message_id_for(stored.id, row.domain), date=date)
 
 
-def queue_sending(tx: Connection, row: TenantRow, no: EmailNo, now: datetime) -> None:
+def queue_sending(ports: ServerPorts, tx: Connection, row: TenantRow, no: EmailNo) -> None:
     """One piece of work for each recipient who is still to get the letter; a repeat changes nothing."""
+    now = ports.clock()
     for one in deliveries(tx, row.no, no):
-        if one.state is DeliveryState.AT_SERVER:
+        if one.state is not DeliveryState.AT_SERVER:
+            continue
+        if answering.is_service(ports, one.address):
+            answering.queue_answering(ports, tx, row, no, one.address)
+        else:
             digest = hashlib.sha256(one.address.encode("utf-8", "replace")).hexdigest()[:32]
             jobs.enqueue(tx, "send", f"{no}:{digest}", {"email": no, "address": one.address}, tenant=row.no, now=now)
 
@@ -78,7 +82,7 @@ def leave_from_here(ports: ServerPorts, tx: Connection, tenant: int, no: int) ->
     row = tenants.get_tenant(tx, tenant)
     letter = EmailNo(no)
     move_waiting(tx, row.no, [letter], DeliveryState.AT_SERVER)
-    queue_sending(tx, row, letter, ports.clock())
+    queue_sending(ports, tx, row, letter)
     packages.turn_round(tx, row.no, letter, "down")
 
 

@@ -125,7 +125,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
     for some in _in_groups(reading.letters, 100):
         with ports.database.write() as tx:
             for no in some:
-                queue_sending(tx, row, no, ports.clock())
+                queue_sending(ports, tx, row, no)
     with ports.database.write() as tx:
         now = ports.clock()
         roaming.take_kept(tx, row.no)
