@@ -72,6 +72,7 @@ ROWS: dict[tuple[str, str], Cells] = {
     ("POST", "/api/email/upload/{client_id}"): SECRET_IN_PATH,
     ("GET", "/api/email/download/{client_id}"): SECRET_IN_PATH,
     ("POST", "/api/email/sendgrid/{client_id}"): SECRET_IN_PATH,
+    ("POST", "/api/email/sendgrid/service"): NEEDS_NOTHING,  # kept apart for the operator, and never answered
     (
         "GET",
         "/api/email/metrics/pending/{domain}",

@@ -35,7 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import carry, exchange, health, intake, register, start, v1
+from lokole.server.api import carry, exchange, health, intake, outside_services, register, start, v1
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -64,6 +64,7 @@ def make_app(
     document = read_document()
     api = _make_api(ports, document)
     routes: list[BaseRoute] = [
+        *outside_services.routes(ports),
         *intake.routes(ports),
         *exchange.routes(ports),
         *carry.routes(ports, pages),
@@ -92,7 +93,13 @@ def make_streamed_app(ports: ServerPorts) -> ASGIApp:
     """The operations marked ``x-streamed`` alone: all that boxes and providers call, without the reading of the document."""
     return _Guard(
         Starlette(
-            routes=[*intake.routes(ports), *exchange.routes(ports), *carry.routes(ports)], exception_handlers=_answers()
+            routes=[
+                *outside_services.routes(ports),
+                *intake.routes(ports),
+                *exchange.routes(ports),
+                *carry.routes(ports),
+            ],
+            exception_handlers=_answers(),
         )
     )
 

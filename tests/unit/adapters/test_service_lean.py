@@ -107,7 +107,7 @@ def test_a_page_of_meanings_says_what_it_leads_to() -> None:
 
 def test_nonsense_is_read_without_a_fault_and_in_time() -> None:
     rng = random.Random(5)
-    tags = "p div table tr td ul li h2 b i figure script style title head section sup br img a".split()
+    tags = ["p", "div", "table", "tr", "td", "ul", "li", "h2", "b", "i", "figure", "script", "style", "title", "head", "section", "sup", "br", "img", "a"]
     for _ in range(150):
         pieces = [
             rng.choice(

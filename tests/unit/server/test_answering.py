@@ -19,6 +19,7 @@ from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.seen import find_by_uid
 from lokole.ports.service import Answer, Question
 from lokole.server import answering, receive, strangers, unpack
+from lokole.server.api import outside_services
 from lokole.sync.records import AccountRecord, EmailRecord, ReceiptRecord
 from tests.unit.server.place import BoxAtPlace, Place, message, place_in
 
@@ -338,3 +339,31 @@ def test_two_who_ask_in_one_package_cost_one_answer(place: Place, box: BoxAtPlac
     answers = box.fetch()
     assert sorted(one.email.subject for one in answers) == ["On the board: The answer", "The answer"]
     assert len(oracle.asked) == 1
+
+
+# --- mail from outside ---------------------------------------------------------------------------
+
+
+def test_what_is_posted_to_services_from_outside_is_kept_apart_and_never_answered(
+    place: Place, box: BoxAtPlace
+) -> None:
+    raw = message(to=ECHO)
+    for _ in range(2):
+        answer = place.webhook("service", raw, [ECHO], sender="ann@a.lokole.test")
+        assert (answer.status_code, answer.json()) == (200, "received")
+    place.work()
+    (apart,) = place.quarantined()
+    assert (apart.tenant, apart.kind) == (None, "dead-letter")
+    assert apart.raw_ref is not None
+    assert place.ports.blobs.read(apart.raw_ref) == raw
+    assert place.world.attempts == []
+    assert box.fetch() == []
+
+
+def test_what_strangers_may_leave_in_a_day_has_an_end_and_nothing_is_lost_by_it(place: Place) -> None:
+    for n in range(outside_services.MOST_A_DAY):
+        assert place.webhook("service", message(subject=str(n)), [ECHO]).status_code == 200
+    assert place.webhook("service", message(), [ECHO]).status_code == 503  # a provider comes again
+    assert place.webhook("service", bytes(2 * 2**20), [ECHO]).status_code == 413
+    place.clock.pass_by(days=1, minutes=1)
+    assert place.webhook("service", message(), [ECHO]).status_code == 200

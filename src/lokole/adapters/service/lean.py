@@ -7,8 +7,8 @@ Reads what MediaWiki's REST API gives (Parsoid's HTML, https://www.mediawiki.org
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 
 
 def _set(words: str) -> frozenset[str]:
@@ -29,6 +29,17 @@ _DROPPED_CLASSES = _set(
     " mw-cite-backlink printfooter catlinks authority-control dablink rellink mbox-small"
 )
 _NAVIGATION = frozenset(("navigation", "presentation"))
+
+
+#: levels of markup inside one another; articles stay far below
+_MAX_DEPTH = 500
+# an unquoted "<" ends the attempt, so that hostile input costs no more than its length
+_TAG = re.compile(
+    r"<(?:script|style)\b[^<>]*>(?:.*?</(?:script|style)\s*>|.*\Z)|<!--(?:.*?-->|.*\Z)|<![^<>]*>"
+    r"|<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9-]*)(?P<rest>(?:\"[^\"]*\"|'[^']*'|[^'\"<>])*+)>",
+    re.DOTALL | re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(r"""([a-zA-Z][a-zA-Z:-]*)\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>]+)""")
 
 
 @dataclass(slots=True)
@@ -57,7 +68,6 @@ def read_article(content: bytes, max_bytes: int) -> Article:
     """The article in a page's HTML; ``body`` is empty when there are no words."""
     reader = _Reader()
     reader.feed(content.decode("utf-8", "replace"))
-    reader.close()
     reader.finish_block()
     body, cut = _within(_without_empty(reader.blocks), max_bytes)
     return Article(" ".join(reader.title.split()), body, cut, reader.ambiguous, tuple(dict.fromkeys(reader.links)))
@@ -114,11 +124,10 @@ class _Open:
     row: list[str] = field(default_factory=list)
 
 
-class _Reader(HTMLParser):
+class _Reader:
     """Walks the tags once and writes blocks."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.blocks: list[_Block] = []
         self.title = ""
         self.ambiguous = False
@@ -132,10 +141,27 @@ class _Reader(HTMLParser):
         self._item_has_link = True
         self._tables = 0
 
-    # --- html.parser -----------------------------------------------------------------------------
+    def feed(self, markup: str) -> None:
+        """Read a whole page; one pass, whatever it holds."""
+        position = 0
+        for match in _TAG.finditer(markup):
+            self.handle_data(html.unescape(markup[position : match.start()]))
+            position = match.end()
+            if match["name"] is None:
+                continue
+            name = match["name"].lower()
+            if match["end"]:
+                self.handle_endtag(name)
+                continue
+            if len(self._open) > _MAX_DEPTH:
+                return  # no article is like that
+            self.handle_starttag(name, match["rest"])
+            if match["rest"].endswith("/") and name not in _VOID:
+                self.handle_endtag(name)
+        self.handle_data(html.unescape(markup[position:]))
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+    def handle_starttag(self, tag: str, rest: str) -> None:
+        given = {name.lower(): html.unescape(value.strip("\"'")) for name, value in _ATTRIBUTE.findall(rest[:5000])}
         if tag == "meta" and given.get("property") == "mw:PageProp/disambiguation":
             self.ambiguous = True
         if tag == "title":
