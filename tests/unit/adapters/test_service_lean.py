@@ -53,15 +53,9 @@ def test_a_row_of_a_table_becomes_a_line() -> None:
         "<tr><td colspan=2><img src=x alt=map></td></tr><tr><th>Mouth</th><td><ul><li>Banana</li><li>Muanda</li></ul></td></tr>"
         "<tr><td><table><tr><td>in</td><td>side</td></tr></table></td></tr></tbody></table><p>after</p>"
     )
-    body = lean(markup)
-    assert (
-        body == ("<p>Congo · Length · 4,700 <small>km</small><br>Mouth · Banana Muanda<br>in · side</p><p>after</p>")
-        or "Mouth · " in body
+    assert lean(markup) == (
+        "<p>Congo · Length · 4,700 <small>km</small><br>Mouth ·   Banana Muanda<br>in · side</p><p>after</p>"
     )
-    assert "<table" not in body
-    assert "Length · 4,700 <small>km</small><br>" in body
-    assert "in · side" in body
-    assert body.endswith("<p>after</p>")
 
 
 def test_formulas_keep_their_words() -> None:
@@ -107,7 +101,28 @@ def test_a_page_of_meanings_says_what_it_leads_to() -> None:
 
 def test_nonsense_is_read_without_a_fault_and_in_time() -> None:
     rng = random.Random(5)
-    tags = ["p", "div", "table", "tr", "td", "ul", "li", "h2", "b", "i", "figure", "script", "style", "title", "head", "section", "sup", "br", "img", "a"]
+    tags = [
+        "p",
+        "div",
+        "table",
+        "tr",
+        "td",
+        "ul",
+        "li",
+        "h2",
+        "b",
+        "i",
+        "figure",
+        "script",
+        "style",
+        "title",
+        "head",
+        "section",
+        "sup",
+        "br",
+        "img",
+        "a",
+    ]
     for _ in range(150):
         pieces = [
             rng.choice(
@@ -126,11 +141,12 @@ def test_nonsense_is_read_without_a_fault_and_in_time() -> None:
         body = lean("".join(pieces), 2000)
         assert len(body.encode()) <= 2100
         assert make_safe(make_safe(body)) == make_safe(body)
-    assert read_article(b"\xff\xfe\x00", 100).body != "x"
+    assert len(read_article(b"\xff\xfe\x00", 100).body) < 100
     assert read_article(b"", 100).body == ""
     started = time.process_time()
     lean("<div>" * 100_000 + "x", 1000)
     lean("<li><b>" * 50_000, 1000)
     lean("<table><tr><td>" * 30_000 + "y", 1000)
-    lean("</p>" * 200_000, 1000)
+    for piece in ("</p>", "<p>", "<a ", '<a "', "<!--", "<script>", "&", "<![CDATA[", "<b><p>"):
+        lean(piece * 100_000, 1000)
     assert time.process_time() - started < 20
