@@ -46,7 +46,9 @@ def test_the_document_is_served_whole_and_the_console_reads_it(place: Place) -> 
 def test_below_each_path_of_the_api_ui_leads_to_the_console(place: Place) -> None:
     prefixes = {path.rpartition("/{")[0] or path for path in DOCUMENT["paths"]}
     for prefix in {one.rstrip("/") for one in prefixes if one.startswith(("/api/email", "/api/exchange"))}:
-        if prefix.endswith(("claim", "packages", "ack", "digest", "carry", "trouble", "pending", "users", "{domain}")):
+        if prefix.endswith(
+            ("claim", "packages", "ack", "digest", "carry", "trouble", "pending", "users", "{domain}", "service")
+        ):
             continue  # below an operation there is nothing
         answer = place.client.get(f"{prefix}/ui", follow_redirects=False)
         assert (answer.status_code, answer.headers["location"]) == (307, "/ui/"), prefix
