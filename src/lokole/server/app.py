@@ -35,7 +35,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import carry, exchange, health, intake, outside_services, register, start, v1
+from lokole.server.api import (
+    carry,
+    events,
+    exchange,
+    health,
+    held_back,
+    intake,
+    outside_services,
+    register,
+    start,
+    v1,
+)
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -65,6 +76,7 @@ def make_app(
     api = _make_api(ports, document)
     routes: list[BaseRoute] = [
         *outside_services.routes(ports),
+        *events.routes(ports),
         *intake.routes(ports),
         *exchange.routes(ports),
         *carry.routes(ports, pages),
@@ -94,6 +106,7 @@ def make_streamed_app(ports: ServerPorts) -> ASGIApp:
     return _Guard(
         Starlette(
             routes=[
+                *events.routes(ports),
                 *outside_services.routes(ports),
                 *intake.routes(ports),
                 *exchange.routes(ports),
@@ -125,7 +138,12 @@ def streamed_operations(document: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def _make_api(ports: ServerPorts, document: Mapping[str, Any]) -> AsyncApp:
-    operations = {**register.handlers(ports), **health.handlers(ports), **v1.handlers(ports)}
+    operations = {
+        **register.handlers(ports),
+        **held_back.handlers(ports),
+        **health.handlers(ports),
+        **v1.handlers(ports),
+    }
     app = AsyncApp(__name__)
     app.add_error_handler(ProblemException, _answer_connexion)
     app.add_error_handler(HTTPException, _answer_connexion_http)
