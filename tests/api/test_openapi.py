@@ -19,7 +19,7 @@ from schemathesis.generation.case import Case
 from schemathesis.specs.openapi import checks
 
 from lokole.config import Url
-from lokole.server.api import carry, events, exchange, intake
+from lokole.server.api import carry, events, exchange, intake, outside_services
 from lokole.server.app import read_document, streamed_operations
 from lokole.sync.package import Compression
 from tests.unit.server.place import OPERATOR, Place, message, place_in
@@ -79,7 +79,7 @@ def test_the_console_is_off_unless_it_is_switched_on(tmp_path: Path) -> None:
 def test_routes_of_our_own_are_exactly_those_that_the_document_marks(place: Place) -> None:
     ours = {
         (method, route.path)
-        for module in (events, intake, exchange, carry)
+        for module in (events, outside_services, intake, exchange, carry)
         for route in module.routes(place.ports)
         for method in route.methods or ()
         if method != "HEAD" or (method, route.path) in streamed_operations(DOCUMENT)
