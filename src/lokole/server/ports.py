@@ -13,6 +13,7 @@ from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
 from lokole.ports.service import Service
+from lokole.ports.sign_in import SignIn
 from lokole.server.bell import Doorbell
 from lokole.server.settings import ServerSettings
 
@@ -53,3 +54,4 @@ class ServerPorts:
     exchange: ExchangeStorage | None = None
     #: those that are on, by the local part of their address
     services: Mapping[str, Service] = field(default_factory=dict)
+    sign_in: SignIn | None = None
