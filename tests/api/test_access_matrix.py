@@ -84,6 +84,7 @@ ROWS: dict[tuple[str, str], Cells] = {
     ("POST", "/api/email/upload/{client_id}"): SECRET_IN_PATH,
     ("GET", "/api/email/download/{client_id}"): SECRET_IN_PATH,
     ("POST", "/api/email/sendgrid/{client_id}"): SECRET_IN_PATH,
+    ("POST", "/api/email/sendgrid/service"): NEEDS_NOTHING,  # kept apart for the operator, and never answered
     ("POST", "/api/email/sendgrid/events"): NEEDS_NOTHING,  # says nothing without the id of a letter
     (
         "GET",
@@ -342,7 +343,8 @@ def _packages(place: Place) -> list[Any]:
 
 
 def fingerprint(place: Place, *, but: int | None = None) -> str:
-    """Everything that is stored, but what belongs to the tenant ``but``, the counter of a key, and counts of failures."""
+    """Everything that is stored, but what belongs to the tenant ``but``, the counter of a key, counts of failures,
+    and what anybody may leave for the operator: letters from outside to services, which are nobody's."""
     found: dict[str, Any] = {}
     own = None
     with place.ports.database.read() as tx:
@@ -352,12 +354,15 @@ def fingerprint(place: Place, *, but: int | None = None) -> str:
             columns = [one for one in table.columns if (table.name, one.name) not in PROGRESS]
             rows = tx.execute(table.select().with_only_columns(*columns)).mappings()
             found[table.name] = sorted(str(dict(row)) for row in rows if but is None or row.get("tenant") != but)
+            if table.name == "quarantine":
+                found[table.name] = [one for one in found[table.name] if "'key': 'services:" not in one]
             if table.name == "tenant":
                 own = next((row["domain"] for row in tx.execute(table.select()).mappings() if row["no"] == but), None)
                 found[table.name] = [one for one in found[table.name] if own is None or f"'{own}'" not in one]
             if but is not None and table.name in NO_TENANT:
                 del found[table.name]
-    found["blobs"] = [key for key in sorted(place.ports.blobs.list()) if own is None or not key.startswith(f"{own}/")]
+    besides = ("services/raw/",) if own is None else ("services/raw/", f"{own}/")
+    found["blobs"] = [key for key in sorted(place.ports.blobs.list()) if not key.startswith(besides)]
     found["sent"] = len(place.world.attempts)
     return json.dumps(found)
 

@@ -19,7 +19,7 @@ from schemathesis.generation.case import Case
 from schemathesis.specs.openapi import checks
 
 from lokole.config import Url
-from lokole.server.api import carry, events, exchange, intake, scrape
+from lokole.server.api import carry, events, exchange, intake, outside_services, scrape
 from lokole.server.app import read_document, streamed_operations
 from lokole.sync.package import Compression
 from tests.unit.server.place import OPERATOR, Place, message, place_in
@@ -59,6 +59,7 @@ def test_below_each_path_of_the_api_ui_leads_to_the_console(place: Place) -> Non
                 "{domain}",
                 "suppressed",
                 "events",
+                "service",
                 "boxes",
                 "device",
                 "token",
@@ -81,7 +82,7 @@ def test_the_console_is_off_unless_it_is_switched_on(tmp_path: Path) -> None:
 def test_routes_of_our_own_are_exactly_those_that_the_document_marks(place: Place) -> None:
     ours = {
         (method, route.path)
-        for module in (events, intake, exchange, carry, scrape)
+        for module in (events, outside_services, intake, exchange, carry, scrape)
         for route in module.routes(place.ports)
         for method in route.methods or ()
         if method != "HEAD" or (method, route.path) in streamed_operations(DOCUMENT)

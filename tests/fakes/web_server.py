@@ -103,7 +103,8 @@ class FakeProvider:
                 if said.content is None:
                     content = b""
                 self.send_response(said.status)
-                self.send_header("Content-Type", "application/json")
+                if "Content-Type" not in said.headers:
+                    self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 for name, value in said.headers.items():
                     self.send_header(name, value)

@@ -202,7 +202,8 @@ class _Importer:
                 account = self._arriving.account(tx, address.local)
                 if address.local.casefold() == BOARD_NAME:
                     # only the server's mark counts, never what the letter says of itself; without it nobody has this name
-                    news = is_news(tx, tenant.no, email.sender.address, proven=record.proven)
+                    proven = is_news(tx, tenant.no, email.sender.address, proven=record.proven)
+                    news = proven or record.posted is not None
                     envelope[address.key] = "delivered" if news else "dead"
                     continue
                 envelope[address.key] = "unknown" if account is None else "delivered"
@@ -228,7 +229,8 @@ class _Importer:
             take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now, arriving=self._arriving, email=email)
             set_envelope(tx, tenant.no, no, envelope)
             if news:
-                make_post(tx, tenant.no, no, now, account=None, public=True)
+                # what a service has answered is for the people here, and hangs for its time
+                make_post(tx, tenant.no, no, now, account=None, public=record.posted is None, expires_at=record.posted)
             if self._package_no is not None and _ID.fullmatch(record.uid):
                 note_carried(tx, tenant.no, self._package_no, [Carried(frame, bytes.fromhex(record.uid), no)])
         self.letters += created

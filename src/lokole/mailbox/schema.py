@@ -373,7 +373,7 @@ post = Table(
     Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
     Column(
         "account", Number, ForeignKey("account.no")
-    ),  # who put it there; null: somebody elsewhere, proven by the server
+    ),  # who put it there; null: somebody elsewhere, proven by the server, or a service
     Column("public", Boolean, nullable=False),  # shown to everybody who opens the pages
     Column("pinned", Boolean, nullable=False),
     Column("posted_at", BigInteger, nullable=False),

@@ -43,6 +43,7 @@ from lokole.server.api import (
     health,
     held_back,
     intake,
+    outside_services,
     register,
     scrape,
     start,
@@ -77,6 +78,7 @@ def make_app(
     document = read_document()
     api = _make_api(ports, document)
     routes: list[BaseRoute] = [
+        *outside_services.routes(ports),
         *events.routes(ports),
         *intake.routes(ports),
         *exchange.routes(ports),
@@ -122,7 +124,13 @@ def make_streamed_app(ports: ServerPorts) -> ASGIApp:
     """The operations marked ``x-streamed`` alone: all that boxes and providers call, without the reading of the document."""
     return _Guard(
         Starlette(
-            routes=[*events.routes(ports), *intake.routes(ports), *exchange.routes(ports), *carry.routes(ports)],
+            routes=[
+                *events.routes(ports),
+                *outside_services.routes(ports),
+                *intake.routes(ports),
+                *exchange.routes(ports),
+                *carry.routes(ports),
+            ],
             exception_handlers=_answers(),
         )
     )

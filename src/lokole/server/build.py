@@ -16,11 +16,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp
 
+from lokole import __version__
 from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
 from lokole.adapters.dns.cloudflare import CloudflareDns
 from lokole.adapters.dns.manual import ManualDns
 from lokole.adapters.dns.memory import MemoryDns
+from lokole.adapters.fetch.http import HttpFetch
 from lokole.adapters.identity.github import GitHubIdentity
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
@@ -30,6 +32,7 @@ from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.adapters.resolver.dnspython import DnsPythonResolver
+from lokole.adapters.service.known import find_service
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.adapters.sign_in.github import GitHubSignIn
 from lokole.adapters.tell.webhook import WebhookTell
@@ -42,9 +45,11 @@ from lokole.mailbox.migrate import is_current, migrate
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
 from lokole.ports.dns import Dns, Resolver
+from lokole.ports.fetch import Fetch
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
+from lokole.ports.service import Service, Surroundings
 from lokole.server import carry, logs, receive, send, strangers
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
@@ -134,6 +139,7 @@ def build_server(
     intake: Intake | None = None,
     identity: Identity | None = None,
     resolver: Resolver | None = None,
+    fetch: Fetch | None = None,
     links: Mapping[str, str] | None = None,
     workers: int | None = None,
     web: bool = True,
@@ -154,6 +160,7 @@ def build_server(
         intake=intake,
         identity=identity,
         resolver=resolver,
+        fetch=fetch,
     )
     return Server(ports, pages=_pages(ports) if web else None, links=links, workers=workers)
 
@@ -170,6 +177,7 @@ def build_ports(
     intake: Intake | None = None,
     identity: Identity | None = None,
     resolver: Resolver | None = None,
+    fetch: Fetch | None = None,
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
     clock = clock or (lambda: datetime.now(UTC))
@@ -195,6 +203,7 @@ def build_ports(
         resolver=resolver or _resolver(settings, dns),
         tell=None if settings.alarm_webhook is None else WebhookTell(settings.alarm_webhook),
         bell=Doorbell(),
+        services=_services(settings, clock, fetch),
         sign_in=None
         if settings.github_client_id is None
         else GitHubSignIn(settings.github_client_id, url=settings.github_sign_in_url),
@@ -379,6 +388,31 @@ def _identity(settings: ServerSettings) -> Identity:
         team=settings.github_team,
         sudo_team=settings.github_sudo_team,
     )
+
+
+def _services(settings: ServerSettings, clock: Clock, fetch: Fetch | None) -> Mapping[str, Service]:
+    """The services that are on; raises ValueError naming one that nothing installed here has."""
+    made: dict[str, Service] = {}
+    urls = {key: url for key, _, url in (text.partition("=") for text in settings.bots_urls)}
+    agent = f"lokole/{__version__} (https://github.com/ascoderu/lokole; postmaster@{settings.host_name})"
+    fetch = fetch or HttpFetch(user_agent=agent, trusted=urls.values())
+    for name in settings.bots:
+        if name == "none" and len(settings.bots) == 1:
+            break
+        make = find_service(name)
+        if make is None:
+            raise ValueError(f"LOKOLE_BOTS names “{name}”, and no package that is installed has such a service.")
+        around = Surroundings(
+            address=f"{name}@{settings.bots_domain}",
+            clock=clock,
+            fetch=fetch,
+            urls=urls,
+            max_bytes=settings.bots_answer_bytes,
+            max_file_bytes=settings.bots_file_bytes,
+            services=lambda: made,
+        )
+        made[name] = make(around)
+    return made
 
 
 def _smtp_intake(ports: ServerPorts) -> SmtpIntake:

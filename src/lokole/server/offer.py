@@ -25,8 +25,10 @@ from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import Waiting
+from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.recipients import envelope_of
 from lokole.mailbox.roaming import written_entries
+from lokole.mailbox.shared_answers import hangs_until
 from lokole.mailbox.tenants import TenantRow
 from lokole.server import reconcile
 from lokole.server.devices import READS_OPTION
@@ -210,11 +212,15 @@ def _records_of(
     people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
     # those in another package too: somebody who appeared meanwhile would get the letter twice
     apart = packages.recipients_apart(tx, row.no, no, DOWN)
+    board = [person for person in people if person.local.casefold() == BOARD_NAME]
+    until = hangs_until(tx, row.no, no) if board and make is own_records else None
     for one in some:
         mine = [
             person for person in people if (person.key == one.recipient if one.recipient else person.key not in apart)
         ]
-        yield from make(row, stored, email, one, mine)
+        for record in make(row, stored, email, one, mine):
+            posted = until is not None and board[0] in record.email.recipients
+            yield replace(record, posted=until) if posted else record
 
 
 def own_records(

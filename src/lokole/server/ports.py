@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lokole.mailbox.database import Database
@@ -12,6 +12,7 @@ from lokole.ports.dns import Dns, Resolver
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
+from lokole.ports.service import Service
 from lokole.ports.sign_in import SignIn
 from lokole.server.bell import Doorbell
 from lokole.server.counting import Events
@@ -53,6 +54,8 @@ class ServerPorts:
     resolver: Resolver
     bell: Doorbell
     exchange: ExchangeStorage | None = None
+    #: those that are on, by the local part of their address
+    services: Mapping[str, Service] = field(default_factory=dict)
     sign_in: SignIn | None = None
     tell: Tell | None = None
     events: Events = field(default_factory=Events)

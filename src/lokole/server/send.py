@@ -18,7 +18,7 @@ from lokole.mailbox.recipients import deliveries, move_waiting
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppressed
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import TogetherMailOut
-from lokole.server import outbound_limit, receive, strangers, together
+from lokole.server import answering, outbound_limit, receive, strangers, together
 from lokole.server.addresses import home, outward
 from lokole.server.devices import REMOVED
 from lokole.server.judgement import OF_A_BOX
@@ -66,9 +66,19 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
 
 
 def queue_sending(ports: ServerPorts, tx: Connection, row: TenantRow, no: EmailNo) -> None:
-    """One piece of work for each recipient who is still to get the letter, or one for all of them; a repeat changes nothing."""
+    """One piece of work for each recipient who is still to get the letter, or one for all of them; a repeat changes nothing.
+
+    Services are answered here (``answering.py``), whichever way letters leave.
+    """
     now = ports.clock()
-    standing = [one.address for one in deliveries(tx, row.no, no) if one.state is DeliveryState.AT_SERVER]
+    standing = []
+    for one in deliveries(tx, row.no, no):
+        if one.state is not DeliveryState.AT_SERVER:
+            continue
+        if answering.is_service(ports, one.address):
+            answering.queue_answering(ports, tx, row, no, one.address)
+        else:
+            standing.append(one.address)
     if standing and isinstance(ports.mail_out, TogetherMailOut):
         jobs.enqueue(tx, "send", f"{no}:{together.KEY}", {"email": no}, tenant=row.no, now=now)
         return

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from lokole.config import Url, setting
 from lokole.mail.errors import Refused
-from lokole.mail.model import Address, PictureLimits
+from lokole.mail.model import Address, PictureLimits, normal_domain
 
 _MEBI = 2**20
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -310,6 +310,31 @@ class ServerSettings:
         "for ever for a person with roaming on.",
         default=timedelta(days=30),
     )
+    bots: tuple[str, ...] = setting(
+        "LOKOLE_BOTS",
+        "Which services answer letters of people of boxes, by their names; none switches all off (docs/bots.md).",
+        default=("help", "echo", "wikipedia", "dictionary", "weather"),
+    )
+    bots_domain: str = setting(
+        "LOKOLE_BOTS_DOMAIN",
+        "The domain of their addresses: NAME@ this domain is answered here.",
+        default="bot.lokole.ca",
+    )
+    bots_urls: tuple[str, ...] = setting(
+        "LOKOLE_BOTS_URLS",
+        "Where services ask instead of their usual places, each KEY=URL, such as wikipedia=https://mirror.example.org/{language};\n"
+        "keys: wikipedia, dictionary, weather, places, and those of other packages. These may be in a private network.",
+        default=(),
+    )
+    bots_per_day: int = setting(
+        "LOKOLE_BOTS_PER_DAY", "How many letters to services one person has answered within a day.", default=20
+    )
+    bots_answer_kb: int = setting(
+        "LOKOLE_BOTS_ANSWER_KB", "How long the text of an answer should be at most, in kB before packing.", default=40
+    )
+    bots_file_kb: int = setting(
+        "LOKOLE_BOTS_FILE_KB", "How large the files of an answer may be together, in kB.", default=1000
+    )
     sendgrid_key: str | None = setting(
         "LOKOLE_SENDGRID_KEY",
         "The key of the account at SendGrid; it needs the permission Mail Send with LOKOLE_MAIL_OUT=sendgrid:,\n"
@@ -426,12 +451,21 @@ class ServerSettings:
         for name, value, low, high in (
             ("LOKOLE_WORKERS", self.workers, 0, 64),
             ("LOKOLE_ALARM_NIGHTS", self.alarm_nights, 1, 1000),
+            ("LOKOLE_BOTS_PER_DAY", self.bots_per_day, 1, 10_000),
+            ("LOKOLE_BOTS_ANSWER_KB", self.bots_answer_kb, 1, 1_000),
+            ("LOKOLE_BOTS_FILE_KB", self.bots_file_kb, 0, 20_000),
             ("LOKOLE_PICTURE_SIDE", self.picture_side, 16, 10_000),
             ("LOKOLE_MAX_LETTER_MB", self.max_letter_mb, 1, 100),
             ("LOKOLE_MAX_PACKAGE_MB", self.max_package_mb, 1, 2_000),
         ):
             if not low <= value <= high:
                 raise ValueError(f"{name} cannot be “{value}”: it must be from {low} to {high}.")
+        if self.bots_domain != _domain_or_nothing(self.bots_domain):
+            raise ValueError(f"LOKOLE_BOTS_DOMAIN cannot be “{self.bots_domain}”: it must be a domain in lower case.")
+        for text in self.bots_urls:
+            key, _, base = text.partition("=")
+            if not key or not base.startswith(("https://", "http://")) or not urlsplit(base).hostname:
+                raise ValueError(f"LOKOLE_BOTS_URLS cannot be “{text}”: it must be KEY=https://…")
         for origin in self.status_page_origins:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(
@@ -466,10 +500,27 @@ class ServerSettings:
         """The largest package that a box may upload, in bytes."""
         return self.max_package_mb * _MEBI
 
+    @property
+    def bots_answer_bytes(self) -> int:
+        """What the markup of an answer of a service should not exceed, in bytes."""
+        return self.bots_answer_kb * 1000
+
+    @property
+    def bots_file_bytes(self) -> int:
+        """What the files of an answer of a service may have together, in bytes."""
+        return self.bots_file_kb * 1000
+
     def pictures(self, *, v1: bool) -> PictureLimits:
         """How pictures are made smaller before they travel to a box of ours, or to one of the first Lokole."""
         form = PictureFormat.JPEG if v1 and self.picture_format is PictureFormat.WEBP else self.picture_format
         return PictureLimits(longest_side=self.picture_side, format=form.value)
+
+
+def _domain_or_nothing(text: str) -> str:
+    try:
+        return normal_domain(text)
+    except Refused:
+        return ""
 
 
 def check_public_key(name: str, text: str) -> None:

@@ -21,6 +21,7 @@ from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import Recipient, RefusedRecipients, TogetherMailOut
 from lokole.server import outbound_limit
 from lokole.server.addresses import home, outward
+from lokole.server.answering import is_service
 from lokole.server.devices import REMOVED
 from lokole.server.outgoing import to_message
 from lokole.server.ports import ServerPorts
@@ -108,7 +109,11 @@ def _find(ports: ServerPorts, job: Job) -> tuple[TenantRow, StoredEmail, list[De
             stored = letters.read_email(tx, row.no, int(job.ids["email"]))
         except NotFound:
             return None
-        standing = [one for one in deliveries(tx, row.no, stored.no) if one.state is DeliveryState.AT_SERVER]
+        standing = [
+            one
+            for one in deliveries(tx, row.no, stored.no)
+            if one.state is DeliveryState.AT_SERVER and not is_service(ports, one.address)
+        ]
         outside = [one for one in standing if _is_outside(ports, tx, one.address)]
     return row, stored, outside, [one for one in standing if one not in outside]
 

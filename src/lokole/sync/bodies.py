@@ -73,6 +73,8 @@ def letter_fields(record: EmailRecord) -> Fields:
         fields["entries"] = [entry_fields(one) for one in record.entries]
     if record.proven:
         fields["proven"] = True
+    if record.posted is not None:
+        fields["posted"] = write_time(record.posted)
     return fields
 
 
@@ -107,7 +109,8 @@ def read_letter(fields: Fields) -> tuple[EmailRecord, list[Attachment]]:
     entries = tuple(_read_entry(item) for item in _list(fields, "entries"))
     if max(len(files), len(entries)) > MAX_FILES:
         raise BadPackage("the letter has too many files or entries")
-    return EmailRecord(uid, email, tuple(notes), entries, proven=_truth(fields, "proven")), files
+    posted = version1.read_moment(fields.get("posted"))[0]
+    return EmailRecord(uid, email, tuple(notes), entries, proven=_truth(fields, "proven"), posted=posted), files
 
 
 def read_apart(fields: Fields) -> tuple[str, Attachment, tuple[str, ...]]:

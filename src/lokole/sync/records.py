@@ -35,7 +35,8 @@ class EmailRecord:
 
     ``notes`` say in stable words what the reader had to do without (protocol 2.4):
     ``uid-derived``, ``sent_at-unreadable``, ``attachment-unreadable:N`` with N counting from 1.
-    ``entries`` and ``proven`` (the server has proven who sent it) travel in version 2 only (protocol 7.3).
+    ``entries``, ``proven`` (the server has proven who sent it) and ``posted`` (a service of the server hangs it on the board,
+    until then) travel in version 2 only (protocol 7.3).
     """
 
     uid: str
@@ -43,6 +44,7 @@ class EmailRecord:
     notes: tuple[str, ...] = ()
     entries: tuple[EntryState, ...] = ()
     proven: bool = False
+    posted: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

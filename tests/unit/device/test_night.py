@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device.box import Box
 from lokole.device.importing import import_package
 from lokole.mail.errors import BadPackage
-from lokole.mail.model import Attachment, Contact, Email
+from lokole.mail.model import Address, Attachment, Contact, Email
 from lokole.mailbox import board, quarantine
 from lokole.mailbox.allowances import BoxLimits, set_box_limits
 from lokole.sync import bodies
@@ -97,6 +100,25 @@ def test_what_the_server_has_proven_hangs_for_everybody_and_the_rest_does_not(bo
         (post,), _total = board.posts(tx, box.tenant, box.ports.clock(), only_public=True)
         _post, stored = board.get_post(tx, box.tenant, post.no, box.ports.clock(), only_public=True)
     assert "script" not in stored.email.body
+
+
+def test_what_a_service_has_answered_hangs_for_the_people_here_and_for_its_time(box: Box) -> None:
+    ann = person(box, "ann")
+    until = box.ports.clock() + timedelta(hours=24)
+    letter = news(5, "weather@bot.lokole.ca", proven=False)
+    both = replace(letter.email, recipients=(Address.parse("News@village.lokole.test"), ann.address))
+    record = replace(letter, email=both, posted=until)
+    travelled, _files = bodies.read_letter(bodies.letter_fields(record))
+    assert travelled.posted == until
+    import_package(
+        enumerate([travelled], start=1), name="b" * 64, database=box.ports.database, blobs=box.ports.blobs, tenant=box.row(),
+        clock=box.ports.clock, entropy=box.ports.entropy,
+    )  # fmt: skip
+    assert hanging(box) == []  # not for everybody near the box
+    with box.ports.database.read() as tx:
+        (post,), _total = board.posts(tx, box.tenant, box.ports.clock(), only_public=False)
+        assert (post.subject, post.expires_at) == ("news 5", until)
+        assert board.posts(tx, box.tenant, until, only_public=False)[1] == 0
 
 
 def test_the_word_of_the_server_travels_with_the_letter_and_is_true_only_when_it_is_true() -> None:

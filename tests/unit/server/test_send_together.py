@@ -141,3 +141,15 @@ def test_a_person_in_french_is_told_in_french(place: Place, box: BoxAtPlace, wor
     box.put([EmailRecord("u9", Email(sender=Contact("ann@a.lokole.test"), to=(Contact("élise@example.org"),)))])
     (home,) = box.fetch()
     assert home.email.subject.startswith("Votre lettre n’est pas arrivée")
+
+
+def test_a_service_among_the_recipients_is_answered_here_and_handed_to_nobody(
+    place: Place, box: BoxAtPlace, world: SendGrid
+) -> None:
+    box.put([written("echo@bot.lokole.ca", "bob@example.org")])
+    (mail,) = world.taken
+    (copy,) = mail["personalizations"]
+    assert [one["email"] for one in copy["to"]] == ["bob@example.org"]
+    assert [one.email.sender.address for one in box.fetch()] == ["echo@bot.lokole.ca"]
+    box.put([written("echo@bot.lokole.ca", uid="u2")])
+    assert len(world.taken) == 1
