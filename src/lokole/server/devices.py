@@ -64,7 +64,7 @@ def register(ports: ServerPorts, caller: Caller, domain: str) -> None:
             state=PREPARING,
             # a box of the first Lokole knows no other secret than its client id
             webhook_secret=device_id if v1 else ports.entropy(16).hex(),
-            claim_code=_new_code(ports.entropy),
+            claim_code=new_code(ports.entropy),
             v1=v1,
             v1_container=container,
             now=now,
@@ -107,7 +107,7 @@ def revoke_keys(ports: ServerPorts, caller: Caller, domain: str) -> Details:
         tx.execute(
             update(tenant_table)
             .where(tenant_table.c.no == row.no)
-            .values(state=WAITING, claim_code=_new_code(ports.entropy))
+            .values(state=WAITING, claim_code=new_code(ports.entropy))
         )
         row = tenants.get_tenant(tx, row.no)
     return _details(ports, row)
@@ -169,8 +169,10 @@ def remove(ports: ServerPorts, job: Job) -> bool:
     ports.dns.remove_mx(row.domain)
     for key in list(ports.blobs.list(f"{row.domain}/")):
         ports.blobs.delete(key)
-    if row.v1_container is not None and ports.exchange is not None and ports.exchange.shared_container is None:
-        for key in list(ports.exchange.blobs.list(f"{row.v1_container}/")):
+    if row.v1_container is not None and ports.exchange is not None:
+        with ports.database.read() as tx:
+            shared = tenants.shares_container(tx, row, ports.exchange.shared_container)
+        for key in [] if shared else list(ports.exchange.blobs.list(f"{row.v1_container}/")):
             ports.exchange.blobs.delete(key)
     with ports.database.write() as tx:
         tenants.remove_tenant(tx, row.no)
@@ -214,6 +216,6 @@ def serves_v1(row: TenantRow) -> bool:
     return row.v1 and row.state == WAITING
 
 
-def _new_code(entropy: Entropy) -> str:
+def new_code(entropy: Entropy) -> str:
     """80 random bits that a person can read out over the phone."""
     return normal_code(base64.b32encode(entropy(10)).decode("ascii"))

@@ -231,6 +231,21 @@ class ServerSettings:
         return PictureLimits(longest_side=self.picture_side, format=form.value)
 
 
+@dataclass(frozen=True, slots=True)
+class FirstStoreKeys:
+    """Keys of the storage accounts of a first Lokole's server, for `lokole server import-first` only."""
+
+    blobs_key: str | None = setting(
+        "LOKOLE_FIRST_BLOBS_KEY", "The key of the account that --blobs names.", default=None, secret=True
+    )
+    tables_key: str | None = setting(
+        "LOKOLE_FIRST_TABLES_KEY", "The key of the account that --tables names.", default=None, secret=True
+    )
+    clients_key: str | None = setting(
+        "LOKOLE_FIRST_CLIENTS_KEY", "The key of the account that --clients names.", default=None, secret=True
+    )
+
+
 def split_listen(name: str, text: str) -> tuple[str, int]:
     """``HOST:PORT`` as two; raises ValueError with a sentence that names the setting."""
     host, colon, port = text.rpartition(":")
