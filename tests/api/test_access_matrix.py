@@ -69,9 +69,14 @@ ROWS: dict[tuple[str, str], Cells] = {
     ("GET", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}"): PEOPLE | {"other owner": (403, 404)},
     ("DELETE", "/api/email/register/{domain}/keys"): PEOPLE | {"other owner": (403, 404)},
+    ("GET", "/api/email/register/{domain}/suppressed"): PEOPLE | {"other owner": (403, 404)},
+    ("DELETE", "/api/email/register/{domain}/suppressed"): PEOPLE | {"other owner": (400, 403, 404)},
+    ("GET", "/api/email/register/{domain}/junk"): PEOPLE | {"other owner": (403, 404)},
+    ("POST", "/api/email/register/{domain}/junk"): PEOPLE | {"other owner": (400, 403, 404)},
     ("POST", "/api/email/upload/{client_id}"): SECRET_IN_PATH,
     ("GET", "/api/email/download/{client_id}"): SECRET_IN_PATH,
     ("POST", "/api/email/sendgrid/{client_id}"): SECRET_IN_PATH,
+    ("POST", "/api/email/sendgrid/events"): NEEDS_NOTHING,  # says nothing without the id of a letter
     (
         "GET",
         "/api/email/metrics/pending/{domain}",

@@ -19,7 +19,7 @@ from schemathesis.generation.case import Case
 from schemathesis.specs.openapi import checks
 
 from lokole.config import Url
-from lokole.server.api import carry, exchange, intake
+from lokole.server.api import carry, events, exchange, intake
 from lokole.server.app import read_document, streamed_operations
 from lokole.sync.package import Compression
 from tests.unit.server.place import OPERATOR, Place, message, place_in
@@ -46,7 +46,21 @@ def test_the_document_is_served_whole_and_the_console_reads_it(place: Place) -> 
 def test_below_each_path_of_the_api_ui_leads_to_the_console(place: Place) -> None:
     prefixes = {path.rpartition("/{")[0] or path for path in DOCUMENT["paths"]}
     for prefix in {one.rstrip("/") for one in prefixes if one.startswith(("/api/email", "/api/exchange"))}:
-        if prefix.endswith(("claim", "packages", "ack", "digest", "carry", "trouble", "pending", "users", "{domain}")):
+        if prefix.endswith(
+            (
+                "claim",
+                "packages",
+                "ack",
+                "digest",
+                "carry",
+                "trouble",
+                "pending",
+                "users",
+                "{domain}",
+                "suppressed",
+                "events",
+            )
+        ):
             continue  # below an operation there is nothing
         answer = place.client.get(f"{prefix}/ui", follow_redirects=False)
         assert (answer.status_code, answer.headers["location"]) == (307, "/ui/"), prefix
@@ -64,7 +78,8 @@ def test_the_console_is_off_unless_it_is_switched_on(tmp_path: Path) -> None:
 def test_routes_of_our_own_are_exactly_those_that_the_document_marks(place: Place) -> None:
     ours = {
         (method, route.path)
-        for route in (*intake.routes(place.ports), *exchange.routes(place.ports), *carry.routes(place.ports))
+        for module in (events, intake, exchange, carry)
+        for route in module.routes(place.ports)
         for method in route.methods or ()
         if method != "HEAD" or (method, route.path) in streamed_operations(DOCUMENT)
     }

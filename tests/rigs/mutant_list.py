@@ -287,9 +287,9 @@ MUTANTS = (
     ),
     Mutant(
         "each attempt has a Message-ID of its own",
-        "server/send.py",
+        "server/outgoing.py",
         "message_id=email.message_id or message_id_for(stored.id, row.domain)",
-        'message_id=f"<{id(stored)}.{id(files)}.{id(email)}@{row.domain}>"',
+        'message_id=f"<{id(stored)}.{id(email)}@{row.domain}>"',
         SEND,
         "P5",
     ),
@@ -362,10 +362,10 @@ MUTANTS = (
     Mutant(
         "a webhook says yes before the letter is durable",
         "server/api/intake.py",
-        "        await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)\n",
-        "        try:\n"
-        "            await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)\n"
-        "        except Exception:\n            pass\n",
+        "            await run_in_threadpool(receive.take_form, ports, row, body, content_type)\n",
+        "            try:\n"
+        "                await run_in_threadpool(receive.take_form, ports, row, body, content_type)\n"
+        "            except Exception:\n                pass\n",
         ("tests/api/test_webhook.py", *RECEIVE),
         "P6",
     ),
@@ -389,8 +389,8 @@ MUTANTS = (
     Mutant(
         "a letter's number is enough to read it in another tenant",
         "mailbox/letters.py",
-        'select(email, _AUTOMATIC).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))',
-        'select(email, _AUTOMATIC).where(email.c.order_no == bindparam("email"))',
+        '_PROVEN).where(\n    email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email")\n)',
+        '_PROVEN).where(email.c.order_no == bindparam("email"))',
         LETTERS,
         "P11",
     ),
@@ -592,9 +592,9 @@ MUTANTS = (
     Mutant(
         "a yes is said before the row of work is there",
         "server/api/intake.py",
-        "        await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)\n",
-        "        import contextlib\n\n        with contextlib.suppress(Exception):\n"
-        "            await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)\n",
+        "            await run_in_threadpool(receive.take_form, ports, row, body, content_type)\n",
+        "            import contextlib\n\n            with contextlib.suppress(Exception):\n"
+        "                await run_in_threadpool(receive.take_form, ports, row, body, content_type)\n",
         ("tests/rigs/test_quick_intake.py", "tests/unit/server/test_receive.py"),
         "P6",
     ),

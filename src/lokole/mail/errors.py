@@ -38,11 +38,15 @@ class BadPackage(LokoleError):
 
 
 class Temporary(LokoleError):
-    """Something outside failed and may work later; ``retry_after`` is in seconds when the peer named it."""
+    """Something outside failed and may work later; ``retry_after`` is in seconds when the peer named it.
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    ``operator`` is a sentence for the operator when it will not work before they have done something; it says nothing of any letter.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, operator: str | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.operator = operator
 
 
 class Permanent(LokoleError):

@@ -49,7 +49,7 @@ from lokole.mailbox.fulltext import index_letter, letter_text
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.posting import BOARD_NAME, make_post, may_post
 from lokole.mailbox.recipients import envelope_of, set_recipients, written_recipients
-from lokole.mailbox.schema import address, automatic, email
+from lokole.mailbox.schema import address, automatic, email, proven
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import plain_text, storable
 from lokole.ports.blobs import BlobStore
@@ -63,10 +63,14 @@ _INSERT = insert_new(
 )
 _INSERT_ADDRESS = insert_new(address)
 _INSERT_AUTOMATIC = insert_new(automatic)
+_INSERT_PROVEN = insert_new(proven)
 _BY_ID = select(email.c.order_no).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
 _CONVERSATION = select(email.c.conversation).where(email.c.tenant == bindparam("tenant"), email.c.id == bindparam("id"))
 _AUTOMATIC = exists().where(automatic.c.email == email.c.order_no).label("automatic")
-_EMAIL = select(email, _AUTOMATIC).where(email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email"))
+_PROVEN = exists().where(proven.c.email == email.c.order_no).label("proven")
+_EMAIL = select(email, _AUTOMATIC, _PROVEN).where(
+    email.c.tenant == bindparam("tenant"), email.c.order_no == bindparam("email")
+)
 _ADDRESSES = (
     select(address.c.role, address.c.name, address.c.address)
     .where(address.c.tenant == bindparam("tenant"), address.c.email == bindparam("email"))
@@ -76,7 +80,10 @@ _ADDRESSES = (
 
 @dataclass(frozen=True, slots=True)
 class StoredEmail:
-    """A letter as it is kept. ``email.attachments`` is empty; the files are ``attachments``, counted from 0."""
+    """A letter as it is kept. ``email.attachments`` is empty; the files are ``attachments``, counted from 0.
+
+    ``proven`` says that SPF or DKIM have proven to the server who sent it.
+    """
 
     no: EmailNo
     tenant: TenantNo
@@ -87,6 +94,7 @@ class StoredEmail:
     conversation: str
     uid: str | None
     raw_ref: str | None
+    proven: bool = False
 
 
 def store_email(
@@ -278,7 +286,13 @@ def read_email(tx: Connection, tenant_no: int, email_no: int, *, private: bool =
         conversation=row.conversation,
         uid=row.uid,
         raw_ref=row.raw_ref,
+        proven=bool(row.proven),
     )
+
+
+def mark_proven(tx: Connection, tenant_no: int, email_no: int) -> None:
+    """SPF or DKIM have proven who sent this letter (ADR 17); may be repeated."""
+    _INSERT_PROVEN.run(tx, {"tenant": tenant_no, "email": email_no})
 
 
 def load_email(

@@ -487,7 +487,7 @@ quarantine = Table(
     Column(
         "tenant", Number, ForeignKey("tenant.no")
     ),  # null: nobody's (an unknown domain, a letter without recipient here)
-    Column("kind", String(20), nullable=False),  # mime, package, record, webhook, dead-letter, unknown, told
+    Column("kind", String(20), nullable=False),  # mime, package, record, webhook, dead-letter, unknown, told, provider
     Column("source", Text, nullable=False),  # where it came from, without a word of its content
     Column("reason", Text, nullable=False),
     Column("raw_ref", Text),
@@ -568,6 +568,27 @@ automatic = Table(
     # letters that a machine or a list wrote (RFC 3834): nothing answers them or passes them on by itself
     _tenant(),
     Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+proven = Table(
+    "proven",
+    metadata,
+    # letters from elsewhere whose sender SPF or DKIM has proven to the server (ADR 17)
+    _tenant(),
+    Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    # addresses in the world that letters of this tenant no longer go to, until an operator lifts it
+    Column("tenant", Number, ForeignKey("tenant.no"), primary_key=True),
+    Column("address", String(330), primary_key=True),  # as it is compared
+    Column("cause", String(20), nullable=False),  # bounce, complaint, unsubscribed
+    Column("said", Text, nullable=False),  # by the other side
+    Column("at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -35,7 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import carry, exchange, health, intake, register, start, v1
+from lokole.server.api import carry, events, exchange, health, held_back, intake, register, start, v1
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -64,6 +64,7 @@ def make_app(
     document = read_document()
     api = _make_api(ports, document)
     routes: list[BaseRoute] = [
+        *events.routes(ports),
         *intake.routes(ports),
         *exchange.routes(ports),
         *carry.routes(ports, pages),
@@ -92,7 +93,8 @@ def make_streamed_app(ports: ServerPorts) -> ASGIApp:
     """The operations marked ``x-streamed`` alone: all that boxes and providers call, without the reading of the document."""
     return _Guard(
         Starlette(
-            routes=[*intake.routes(ports), *exchange.routes(ports), *carry.routes(ports)], exception_handlers=_answers()
+            routes=[*events.routes(ports), *intake.routes(ports), *exchange.routes(ports), *carry.routes(ports)],
+            exception_handlers=_answers(),
         )
     )
 
@@ -118,7 +120,12 @@ def streamed_operations(document: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def _make_api(ports: ServerPorts, document: Mapping[str, Any]) -> AsyncApp:
-    operations = {**register.handlers(ports), **health.handlers(ports), **v1.handlers(ports)}
+    operations = {
+        **register.handlers(ports),
+        **held_back.handlers(ports),
+        **health.handlers(ports),
+        **v1.handlers(ports),
+    }
     app = AsyncApp(__name__)
     app.add_error_handler(ProblemException, _answer_connexion)
     app.add_error_handler(HTTPException, _answer_connexion_http)

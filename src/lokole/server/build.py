@@ -24,6 +24,7 @@ from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
 from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
 from lokole.adapters.mail_out.recorder import RecorderMailOut
+from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.mail.errors import NotFound
@@ -158,6 +159,7 @@ def build_ports(
     identity: Identity | None = None,
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
+    clock = clock or (lambda: datetime.now(UTC))
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     url = database_url(settings)
     if not is_current(url):
@@ -169,10 +171,10 @@ def build_ports(
         settings=settings,
         database=database,
         blobs=blobs or open_blobs(settings.blobs_url, _store_secrets(settings.blobs_url, settings.blobs_key)),
-        clock=clock or (lambda: datetime.now(UTC)),
+        clock=clock,
         entropy=entropy,
         shrink=shrink or SubprocessShrink(),
-        mail_out=mail_out or _mail_out(settings),
+        mail_out=mail_out or _mail_out(settings, database, clock),
         dns=dns or MemoryDns(),
         intake=intake or NoIntake(),
         identity=identity or StaticIdentity(settings.registration_username, settings.registration_password),
@@ -281,10 +283,32 @@ def _store_secrets(url: str, key: str | None) -> dict[str, str]:
     return {}
 
 
-def _mail_out(settings: ServerSettings) -> MailOut:
-    if urlsplit(settings.mail_out).scheme == "recorder":
-        return RecorderMailOut()
-    return SmtpMailOut.from_url(settings.mail_out, password=settings.mail_out_password, host_name=settings.host_name)
+def _mail_out(settings: ServerSettings, database: Database, clock: Clock) -> MailOut:
+    match urlsplit(settings.mail_out).scheme:
+        case "recorder":
+            return RecorderMailOut()
+        case "sendgrid" | "sendgrid+http":
+            return SendGridMailOut.from_url(settings.mail_out, key=settings.sendgrid_key)
+        case "mx":
+            from lokole.adapters.mail_out.mx import MxMailOut
+
+            way: MailOut = MxMailOut.from_url(
+                settings.mail_out,
+                host_name=settings.host_name,
+                pace=settings.mx_pace.total_seconds(),
+                allow_private=settings.mx_private,
+            )
+        case _:
+            way = SmtpMailOut.from_url(
+                settings.mail_out, password=settings.mail_out_password, host_name=settings.host_name
+            )
+            if not settings.dkim_relay:
+                return way
+    # only a server that signs needs the library, which takes 8 MB
+    from lokole.adapters.mail_out.dkim import SignedMailOut
+    from lokole.server import dkim_keys
+
+    return SignedMailOut(way, lambda domain: dkim_keys.keys_of(database, settings, domain), clock)
 
 
 def _smtp_intake(ports: ServerPorts) -> SmtpIntake:

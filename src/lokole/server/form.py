@@ -1,7 +1,7 @@
 """The form in which SendGrid's Inbound Parse posts a raw message, read as a stream.
 
-``email`` is a text field with the whole message (RFC 5322), its bytes taken as they are: nothing decodes them,
-so an 8-bit message stays what it was. ``envelope``, ``SPF`` and ``dkim`` are short; every other field is read past.
+``email`` is a text field, or a file, with the whole message (RFC 5322), its bytes taken as they are: nothing decodes them,
+so an 8-bit message stays what it was. ``envelope``, ``SPF``, ``dkim`` and ``spam_score`` are short; every other field is read past.
 Both forms of HTML forms are read: ``multipart/form-data`` (RFC 7578) and ``application/x-www-form-urlencoded``.
 """
 
@@ -16,16 +16,21 @@ from urllib.parse import unquote_to_bytes
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from lokole.mail.errors import Refused
+from lokole.mail.errors import Refused, Temporary
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 MEDIA_TYPES = (MULTIPART, URLENCODED)
 
+NOT_RAW = (
+    "SendGrid posts messages that it has taken apart: switch on “POST the raw, full MIME message” in Inbound Parse."
+)
 _MAX_PARTS = 1000
 _MAX_SHORT_FIELD = 64 * 1024
 _CHUNK = 64 * 1024
-_SHORT = frozenset(("envelope", "SPF", "dkim"))
+_SHORT = frozenset(("envelope", "SPF", "dkim", "spam_score"))
+#: what stands in a form in which SendGrid has taken the message apart: the setting "POST the raw message" is off
+_TAKEN_APART = frozenset(("text", "html", "headers", "subject"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class InboundForm:
     recipients: tuple[str, ...] | None
     spf: str
     dkim: str
+    spam_score: str = ""
 
 
 def media_type_of(content_type: str) -> str:
@@ -49,7 +55,8 @@ def media_type_of(content_type: str) -> str:
 def read_form(stream: BinaryIO, content_type: str, *, max_bytes: int, keep: bool) -> InboundForm:
     """Read the form from ``stream``; ``keep`` holds the message in memory, otherwise it is only digested.
 
-    Raises Refused: ``media-type``, ``form`` (not readable, cut off), ``missing`` or ``file`` (field ``email``), ``too-large``.
+    ``email`` may be a field of text or a file. Raises Refused: ``media-type``, ``form`` (not readable, cut off), ``missing`` (field ``email``),
+    ``too-large``; and Temporary with a sentence for the operator when SendGrid took the message apart, so that it comes again.
     """
     fields = _Fields(max_bytes, keep)
     if media_type_of(content_type) == MULTIPART:
@@ -73,16 +80,15 @@ class _Fields:
         self._parts = 0
         self._current = ""
         self._found = False
-        self._was_file = False
+        self._is_apart = False
 
     def begin(self, name: str, *, is_file: bool) -> None:
         self._parts += 1
         if self._parts > _MAX_PARTS:
             raise Refused("the form has too many fields", code="form")
         self._current = ""
-        if name == "email" and is_file:
-            self._was_file = True
-        elif name == "email" and not self._found:
+        self._is_apart = self._is_apart or name in _TAKEN_APART
+        if name == "email" and not self._found:
             self._found = True
             self._current = name
         elif name in _SHORT and not is_file and name not in self._short:
@@ -103,8 +109,8 @@ class _Fields:
 
     def form(self) -> InboundForm:
         if not self._found:
-            if self._was_file:
-                raise Refused("email must be a text field, not a file", code="file", field="email")
+            if self._is_apart:
+                raise Temporary("the message was taken apart", operator=NOT_RAW)
             raise Refused("the form has no field email", code="missing", field="email")
         sender, recipients = _read_envelope(bytes(self._short.get("envelope", b"")))
         return InboundForm(
@@ -115,6 +121,7 @@ class _Fields:
             recipients=recipients,
             spf=self._text("SPF"),
             dkim=self._text("dkim"),
+            spam_score=self._text("spam_score"),
         )
 
     def _text(self, name: str) -> str:

@@ -74,6 +74,24 @@ REASONS = {
         "ln": "moto te kuna azali na kombo oyo.",
         "sw": "hakuna mtu huko mwenye jina hili.",
     },
+    "suppressed": {
+        "en": "letters to this address have come back before. Whoever runs the server can allow it again.",
+        "fr": "des lettres à cette adresse sont déjà revenues. La personne qui gère le serveur peut l’autoriser à nouveau.",
+        "ln": "mikanda epai ya adresse oyo ezongaki liboso. Moto oyo atambwisaka serveur akoki kopesa lisusu nzela.",
+        "sw": "barua kwa anwani hii zimerudi hapo awali. Msimamizi wa seva anaweza kuiruhusu tena.",
+    },
+    "complaint": {
+        "en": "this person has marked a letter from you as unwanted.",
+        "fr": "cette personne a signalé une de vos lettres comme indésirable.",
+        "ln": "moto oyo alobi ete alingaki mokanda na yo te.",
+        "sw": "mtu huyu ameitia barua yako alama ya kutotakiwa.",
+    },
+    "many-a-day": {
+        "en": "more letters were waiting than may leave for one person.",
+        "fr": "il y avait plus de lettres en attente qu’il ne peut en partir pour une personne.",
+        "ln": "mikanda ezalaki mingi koleka oyo ekoki kobima mpo na moto moko.",
+        "sw": "barua zilizosubiri zilikuwa nyingi kuliko zinazoruhusiwa kwa mtu mmoja.",
+    },
     "fault": {
         "en": "something went wrong at the server.",
         "fr": "une erreur s’est produite sur le serveur.",

@@ -223,7 +223,8 @@ def own_records(
     """The record for a box of ours: the envelope says whom it is for."""
     if not people:
         return []
-    return [EmailRecord(record_uid(stored.id, waiting.recipient), replace(email, recipients=tuple(people)))]
+    addressed = replace(email, recipients=tuple(people))
+    return [EmailRecord(record_uid(stored.id, waiting.recipient), addressed, proven=stored.proven)]
 
 
 def record_uid(id: EmailId, recipient: str) -> str:

@@ -25,6 +25,7 @@ _STATUS_OF_CODE = {
     "revoked": 403,
     "foreign": 403,
     "not-yours": 403,
+    "unsigned": 403,
     "exists": 409,
     "key": 409,
     "counter": 409,

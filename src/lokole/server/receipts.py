@@ -20,6 +20,7 @@ from lokole.mailbox import letters, outbound, recipients
 from lokole.mailbox.database import Connection
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.schema import email as email_table
+from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.callables import Entropy
 from lokole.server.devices import CLAIMED
@@ -126,3 +127,5 @@ def take_back(
             state = DeliveryState.ACCEPTED
     reason = status.reason or status.status if state is not DeliveryState.ACCEPTED else ""
     settle(tx, row, email_no, letter, recipient, state, now, reason=reason, code=status.status)
+    if state is DeliveryState.REFUSED and is_hard(f"{status.status} {status.reason}"):
+        hold_back(tx, row.no, recipient, BOUNCE, reason, now)

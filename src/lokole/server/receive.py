@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from sqlalchemy import select
 
-from lokole.mail.errors import LokoleError, NotFound, Refused
+from lokole.mail.errors import LokoleError, NotFound, Refused, Temporary
 from lokole.mail.mime import parse_email
 from lokole.mail.model import Address, Email, EmailNo
 from lokole.mail.slim import slim_email
@@ -30,18 +30,22 @@ from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
-from lokole.mailbox.letters import StoredAttachment, put_attachments, store_email
+from lokole.mailbox.letters import StoredAttachment, mark_proven, put_attachments, store_email
 from lokole.mailbox.packages import add_waiting
+from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope
 from lokole.mailbox.schema import address as address_table
 from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import TenantRow
-from lokole.server import logs
+from lokole.server import junk, logs
+from lokole.server.addresses import home, home_letter
 from lokole.server.devices import REMOVED, serves_v1
-from lokole.server.form import InboundForm, read_form
+from lokole.server.form import read_form
+from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_results
 from lokole.server.ports import ServerPorts
+from lokole.server.provider_trouble import tell_operator
 from lokole.server.receipts import bounce_id, take_back
 from lokole.server.strangers import OPERATOR_NAMES
 from lokole.sync.ids import SERVER_ORIGIN
@@ -59,20 +63,28 @@ _AUTOMATIC = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A message and its envelope; ``recipients`` is None when nobody said for whom it is, ``proved`` that the sender is who it says."""
+    """A message and its envelope; ``recipients`` is None when nobody said for whom it is, ``judgement`` what was found out about it."""
 
     raw: bytes
     sender: str
     recipients: tuple[str, ...] | None
     received_at: datetime
     source: str
-    proved: bool = False
+    judgement: Judgement = UNJUDGED
 
 
 # --- durable -------------------------------------------------------------------------------------
 
 
-def accept(ports: ServerPorts, sender: str, recipients: Sequence[str], raw: bytes, *, source: str = "smtp") -> int:
+def accept(
+    ports: ServerPorts,
+    sender: str,
+    recipients: Sequence[str],
+    raw: bytes,
+    *,
+    source: str = "smtp",
+    judgement: Judgement = UNJUDGED,
+) -> int:
     """Keep ``raw`` for those of ``recipients`` whose domains live here, each tenant a copy of its own; returns how many tenants.
 
     Durable when it returns. Recipients of other domains are left out: nothing is relayed.
@@ -80,7 +92,7 @@ def accept(ports: ServerPorts, sender: str, recipients: Sequence[str], raw: byte
     now = ports.clock()
     groups: dict[str, list[str]] = {}
     for text in recipients:
-        address = Address.parse(text)
+        address = Address.parse(home(ports.settings, text))
         groups.setdefault(address.domain, []).append(address.key)
     with ports.database.read() as tx:
         found = [(tenants.find_tenant(tx, domain=domain), group) for domain, group in groups.items()]
@@ -94,7 +106,8 @@ def accept(ports: ServerPorts, sender: str, recipients: Sequence[str], raw: byte
                 tx,
                 "receive",
                 _job_key(row, digest, sender, group),
-                {"raw": digest, "sender": sender, "to": group, "at": to_micros(now), "source": source},
+                {"raw": digest, "sender": sender, "to": group, "at": to_micros(now), "source": source}
+                | judgement.ids(),
                 tenant=row.no,
                 now=now,
             )
@@ -133,8 +146,10 @@ def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: 
                 tenant=row.no,
                 now=now,
             )
-    except LokoleError:
+    except LokoleError as error:
         ports.blobs.delete(key)
+        if isinstance(error, Temporary) and error.operator is not None:
+            tell_operator(ports, error.operator)
         raise
     if not created:
         ports.blobs.delete(key)  # the same post came before
@@ -210,30 +225,24 @@ def _ref_of(tx: Connection, job: Job) -> str | None:
 
 def _load(ports: ServerPorts, row: TenantRow, job: Job) -> Arrival:
     at = from_micros(int(job.ids["at"]))
+    settings = ports.settings
     if "form" not in job.ids:
         raw = ports.blobs.read(raw_key(row, str(job.ids["raw"])))
-        return Arrival(raw, str(job.ids["sender"]), tuple(job.ids["to"]), at, str(job.ids.get("source", "smtp")))
+        sender, source = str(job.ids["sender"]), str(job.ids.get("source", "smtp"))
+        judgement = Judgement.from_ids(job.ids)
+        if source == "smtp" and judgement == UNJUDGED:
+            judgement = of_results(raw, sender, settings.authserv_id)
+        to = None if job.ids["to"] is None else tuple(job.ids["to"])
+        return Arrival(raw, sender, to, at, source, judgement)
     with ports.blobs.open(str(job.ids["form"])) as stream:
-        form = read_form(stream, str(job.ids["type"]), max_bytes=ports.settings.max_letter_bytes, keep=True)
+        form = read_form(stream, str(job.ids["type"]), max_bytes=settings.max_letter_bytes, keep=True)
     assert form.email is not None
-    return Arrival(form.email, form.sender, form.recipients, at, "webhook", _is_proved(form))
-
-
-def _is_proved(form: InboundForm) -> bool:
-    """Whether SPF (RFC 7208) or an aligned DKIM signature (RFC 6376) says that the envelope sender is who it says."""
-    domain = form.sender.rpartition("@")[2].lower()
-    if not domain:
-        return False
-    if form.spf.lower() == "pass":
-        return True
-    return any(
-        signer.lower() == domain and result.lower() == "pass"
-        for signer, result in re.findall(r"@([\w.-]+)\s*:\s*(\w+)", form.dkim)
-    )
+    to = None if form.recipients is None else tuple(home(settings, one) for one in form.recipients)
+    return Arrival(form.email, form.sender, to, at, "webhook", of_form(form, form.email))
 
 
 def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, digest: str) -> None:
-    back, others = _sent_back(row, arrival)
+    back, others = _sent_back(ports, row, arrival)
     if back:
         with ports.database.write() as tx:
             for address in back:
@@ -245,13 +254,25 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
         if not others:
             return
         arrival = replace(arrival, recipients=others)
+    score = arrival.judgement.score
+    if score is not None and junk.is_junk(ports, score) and not job.ids.get("let_through"):
+        to = None if arrival.recipients is None else list(arrival.recipients)
+        ids = {
+            "raw": digest,
+            "sender": arrival.sender,
+            "to": to,
+            "at": to_micros(arrival.received_at),
+            "source": arrival.source,
+        }
+        junk.set_apart(ports, job, row, digest, ids | arrival.judgement.ids(), score)
+        return
     try:
         parsed = parse_email(arrival.raw, received_at=arrival.received_at)
     except Refused as error:
         _set_apart(ports, row, job, arrival, digest, str(error))
         return
     limits = ports.settings.pictures(v1=serves_v1(row))
-    email = slim_email(parsed.email, ports.shrink, limits)
+    email = home_letter(ports.settings, slim_email(parsed.email, ports.shrink, limits))
     recipients = _recipients(row, arrival, email)
     if not recipients:
         _set_apart(ports, row, job, arrival, digest, "nobody at this domain is addressed", kind="dead-letter")
@@ -263,14 +284,15 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
     ports.bell.ring()
 
 
-def _sent_back(row: TenantRow, arrival: Arrival) -> tuple[list[Address], tuple[str, ...]]:
+def _sent_back(ports: ServerPorts, row: TenantRow, arrival: Arrival) -> tuple[list[Address], tuple[str, ...]]:
     """The envelope senders of our letters among the recipients, which are nobody's mailbox, and all others."""
     back: dict[str, Address] = {}
     others = []
     texts = arrival.recipients
     if texts is None:
         head = message_from_bytes(arrival.raw[:_MAX_HEADER])
-        texts = tuple(address for _, address in getaddresses([str(one) for one in head.get_all("To", [])]))
+        named = getaddresses([str(one) for one in head.get_all("To", [])])
+        texts = tuple(home(ports.settings, address) for _, address in named)
         kept: tuple[str, ...] = ()
     else:
         kept = texts
@@ -331,6 +353,8 @@ def _store(
             people.append(person)
         if person is not None or v1:
             states[address.key] = "delivered"
+        elif address.local.casefold() == BOARD_NAME and arrival.judgement.proven:
+            states[address.key] = "delivered"  # whether it hangs there, the box decides (ADR 17)
         elif address.local.casefold() in OPERATOR_NAMES:
             _to_operator(tx, row, arrival, raw_ref, key, now)
         else:
@@ -348,6 +372,8 @@ def _store(
         raw_ref=raw_ref,
     )
     set_envelope(tx, row.no, no, states)
+    if arrival.judgement.proven:
+        mark_proven(tx, row.no, no)
     if "delivered" in states.values():
         add_waiting(tx, row.no, no, "down")
     for text, state in states.items():
@@ -374,7 +400,7 @@ def _let_wait(tx: Connection, row: TenantRow, arrival: Arrival, no: EmailNo, add
 
 def may_be_answered(arrival: Arrival) -> bool:
     """Whether a notice may go to the sender: a proved one, and neither a machine nor a list (RFC 3834, RFC 5321 section 6.1)."""
-    if not arrival.sender or not arrival.proved:
+    if not arrival.sender or not arrival.judgement.envelope_proven:
         return False
     end = arrival.raw.find(b"\r\n\r\n", 0, _MAX_HEADER)
     if end < 0:

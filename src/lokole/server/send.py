@@ -1,5 +1,6 @@
 """A written letter leaves: one job for each recipient, so that each has a delivery state of their own.
 
+Where the way out writes To and Cc from the envelope, those outside get it in one call instead (``together.py``).
 A recipient at a domain of this very server gets it without a detour, under the same rules as one outside.
 A temporary failure is tried again (``jobs.py`` says how long), a permanent one becomes the recipient's state and a receipt (``receipts.py``).
 The Message-ID is the same at every attempt, so that a letter sent twice, because the answer to the first was lost, can be told.
@@ -7,38 +8,38 @@ The Message-ID is the same at every attempt, so that a letter sent twice, becaus
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
-from datetime import datetime
-
 from lokole.mail.errors import NotFound, Permanent, Temporary
-from lokole.mail.mime import build_mime, message_id_for
-from lokole.mail.model import Address, Attachment, DeliveryState, Email, EmailNo
+from lokole.mail.model import Address, DeliveryState, Email, EmailNo
 from lokole.mailbox import jobs, letters, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.recipients import deliveries, move_waiting
+from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppressed
 from lokole.mailbox.tenants import TenantRow
-from lokole.server import receive, strangers
+from lokole.ports.mail_out import TogetherMailOut
+from lokole.server import outbound_limit, receive, strangers, together
+from lokole.server.addresses import home, outward
 from lokole.server.devices import REMOVED
+from lokole.server.judgement import OF_A_BOX
+from lokole.server.outgoing import to_message
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import envelope_sender, settle
 from lokole.server.strangers import Verdict
 
 
 def run(ports: ServerPorts, job: Job) -> bool:
-    """Hand one letter to one recipient (ids: ``email``, ``address``)."""
+    """Hand one letter to one recipient (ids: ``email``, ``address``), or to all outside (``email`` alone)."""
+    if "address" not in job.ids:
+        return together.run(ports, job)
     found = _find(ports, job)
     if found is None:
         return False
     row, stored = found
     recipient = str(job.ids["address"])
-    files = letters.load_attachments(ports.blobs, row.domain, stored.attachments)
-    message = to_message(row, stored, files)
     sender = str(Address.parse(stored.email.sender.address))
     try:
-        _hand_over(ports, row, stored, sender, recipient, message)
+        _hand_over(ports, row, stored, sender, recipient)
     except Permanent as error:
         _refuse(ports, job, row, stored.email, recipient, error.reason)
         return True
@@ -50,27 +51,27 @@ def run(ports: ServerPorts, job: Job) -> bool:
 
 def given_up(ports: ServerPorts, job: Job, told: str) -> None:
     """The time is up, or a fault of ours stays: the writer is told."""
+    reason = "expired" if told.startswith("Temporary") else "fault"
+    if told.startswith("Temporary at server/outbound_limit.py"):
+        reason = "many-a-day"
+    if "address" not in job.ids:
+        together.give_up(ports, job, reason)
+        return
     found = _find(ports, job)
     if found is not None:
         row, stored = found
-        reason = "expired" if told.startswith("Temporary") else "fault"
         _refuse(ports, job, row, stored.email, str(job.ids["address"]), reason, finish=False)
 
 
-def to_message(row: TenantRow, stored: StoredEmail, files: tuple[Attachment, ...]) -> bytes:
-    """The letter as the world gets it: the same bytes at every attempt."""
-    email = replace(stored.email, attachments=files)
-    # the box's clock may be nonsense; what the world sees then is when the letter reached us
-    date = stored.received_at if email.sent_at is None or email.sent_at_doubtful else email.sent_at
-    return build_mime(email, message_id=email.message_id or message_id_for(stored.id, row.domain), date=date)
-
-
-def queue_sending(tx: Connection, row: TenantRow, no: EmailNo, now: datetime) -> None:
-    """One piece of work for each recipient who is still to get the letter; a repeat changes nothing."""
-    for one in deliveries(tx, row.no, no):
-        if one.state is DeliveryState.AT_SERVER:
-            digest = hashlib.sha256(one.address.encode("utf-8", "replace")).hexdigest()[:32]
-            jobs.enqueue(tx, "send", f"{no}:{digest}", {"email": no, "address": one.address}, tenant=row.no, now=now)
+def queue_sending(ports: ServerPorts, tx: Connection, row: TenantRow, no: EmailNo) -> None:
+    """One piece of work for each recipient who is still to get the letter, or one for all of them; a repeat changes nothing."""
+    now = ports.clock()
+    standing = [one.address for one in deliveries(tx, row.no, no) if one.state is DeliveryState.AT_SERVER]
+    if standing and isinstance(ports.mail_out, TogetherMailOut):
+        jobs.enqueue(tx, "send", f"{no}:{together.KEY}", {"email": no}, tenant=row.no, now=now)
+        return
+    for address in standing:
+        together.queue_one(tx, row, no, address, now)
 
 
 def leave_from_here(ports: ServerPorts, tx: Connection, tenant: int, no: int) -> None:
@@ -78,7 +79,7 @@ def leave_from_here(ports: ServerPorts, tx: Connection, tenant: int, no: int) ->
     row = tenants.get_tenant(tx, tenant)
     letter = EmailNo(no)
     move_waiting(tx, row.no, [letter], DeliveryState.AT_SERVER)
-    queue_sending(tx, row, letter, ports.clock())
+    queue_sending(ports, tx, row, letter)
     packages.turn_round(tx, row.no, letter, "down")
 
 
@@ -97,13 +98,12 @@ def _find(ports: ServerPorts, job: Job) -> tuple[TenantRow, StoredEmail] | None:
     return (row, stored) if state is DeliveryState.AT_SERVER else None
 
 
-def _hand_over(
-    ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: str, recipient: str, message: bytes
-) -> None:
-    verdict = strangers.decide(ports, sender, recipient)
-    match verdict:
+def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: str, recipient: str) -> None:
+    here = home(ports.settings, recipient)
+    match strangers.decide(ports, sender, here):
         case Verdict.HERE:
-            receive.accept(ports, sender, [recipient], message, source="box")
+            message = to_message(ports, row, stored, outside=False)
+            receive.accept(ports, sender, [here], message, source="box", judgement=OF_A_BOX)
         case Verdict.LATER:
             raise Temporary("the box of this person has not been here since")
         case Verdict.NOBODY:
@@ -112,8 +112,13 @@ def _hand_over(
             raise Permanent("this is not a valid address", reason="address")
         case Verdict.NO_DOMAIN:
             with ports.database.write() as tx:
-                back = envelope_sender(tx, row, stored.no, recipient, ports.entropy)
+                if is_suppressed(tx, row.no, recipient):
+                    raise Permanent("letters to this address came back", reason="suppressed")
+                outbound_limit.ask(ports, tx, row, sender)
+                back = outward(ports.settings, envelope_sender(tx, row, stored.no, recipient, ports.entropy))
+            message = to_message(ports, row, stored)
             ports.mail_out.send(sender=back, recipient=recipient, message=message)
+            outbound_limit.count(ports, row, sender, 1)
 
 
 def _refuse(
@@ -122,5 +127,7 @@ def _refuse(
     now = ports.clock()
     with ports.database.write() as tx:
         settle(tx, row, int(job.ids["email"]), email, recipient, DeliveryState.REFUSED, now, reason=reason)
+        if is_hard(reason):
+            hold_back(tx, row.no, recipient, BOUNCE, reason, now)
         if finish:
             jobs.finish(tx, job)

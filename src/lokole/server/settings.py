@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -12,6 +13,9 @@ from lokole.config import Url, setting
 from lokole.mail.model import PictureLimits
 
 _MEBI = 2**20
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_SECRET_SEGMENT = re.compile(r"[A-Za-z0-9_-]{16,100}")
+_SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
 
 
 class PictureFormat(StrEnum):
@@ -20,6 +24,20 @@ class PictureFormat(StrEnum):
     WEBP = "webp"
     JPEG = "jpeg"
     KEEP = "keep"
+
+
+class DkimAlgorithm(StrEnum):
+    """How letters are signed; every receiver knows RSA."""
+
+    RSA = "rsa"
+    ED25519 = "ed25519"
+
+
+class SenderAddresses(StrEnum):
+    """How the people of boxes are written outside."""
+
+    BOX = "box"
+    FLAT = "flat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +55,54 @@ class ServerSettings:
     mail_out: Url = setting(
         "LOKOLE_MAIL_OUT",
         "How letters leave: smtp://HOST:PORT, smtp+starttls://USER@HOST:PORT, smtps://USER@HOST:PORT,\n"
+        "sendgrid: (or sendgrid://HOST for another address of its API) with LOKOLE_SENDGRID_KEY,\n"
+        "mx: directly to the mail servers of the recipients, signed by DKIM,\n"
         "or recorder: which keeps them in memory and sends nothing.",
     )
     mail_out_password: str | None = setting(
         "LOKOLE_MAIL_OUT_PASSWORD", "The password of the user in LOKOLE_MAIL_OUT.", default=None, secret=True
+    )
+    sender_addresses: SenderAddresses = setting(
+        "LOKOLE_SENDER_ADDRESSES",
+        "How people are written outside: box is user@box.domain, flat is user-box@domain and needs LOKOLE_FLAT_DOMAIN.",
+        default=SenderAddresses.BOX,
+    )
+    flat_domain: str | None = setting(
+        "LOKOLE_FLAT_DOMAIN",
+        "The domain of addresses such as user-box@domain. With it, letters to them reach the box, whatever LOKOLE_SENDER_ADDRESSES says.",
+        default=None,
+    )
+    flat_webhook: str | None = setting(
+        "LOKOLE_FLAT_WEBHOOK",
+        "The secret path segment under which SendGrid posts mail for LOKOLE_FLAT_DOMAIN, at least 16 letters and digits.",
+        default=None,
+        secret=True,
+    )
+    recipients_a_day: int | None = setting(
+        "LOKOLE_RECIPIENTS_A_DAY",
+        "To how many recipients outside one person may write in a day; letters over it wait. Without it there is no limit.",
+        default=None,
+    )
+    mx_pace: timedelta = setting(
+        "LOKOLE_MX_PACE",
+        "With LOKOLE_MAIL_OUT=mx: how long after a letter the next one goes to the same domain.",
+        default=timedelta(seconds=1),
+    )
+    mx_private: bool = setting(
+        "LOKOLE_MX_PRIVATE",
+        "With LOKOLE_MAIL_OUT=mx: whether letters go to mail servers with private addresses: for tests and closed networks.",
+        default=False,
+    )
+    dkim_selector: str = setting(
+        "LOKOLE_DKIM_SELECTOR", "The selector under which the domains publish their DKIM keys.", default="lokole"
+    )
+    dkim_algorithms: tuple[DkimAlgorithm, ...] = setting(
+        "LOKOLE_DKIM_ALGORITHMS",
+        "With which algorithms letters are signed: rsa, or rsa,ed25519.",
+        default=(DkimAlgorithm.RSA,),
+    )
+    dkim_relay: bool = setting(
+        "LOKOLE_DKIM_RELAY", "Whether letters that leave by a relay are signed too; most relays sign.", default=False
     )
     data: Path = setting(
         "LOKOLE_DATA",
@@ -160,9 +222,29 @@ class ServerSettings:
     )
     sendgrid_key: str | None = setting(
         "LOKOLE_SENDGRID_KEY",
-        "Kept from the first Lokole for the SendGrid adapters; not used yet.",
+        "The key of the SendGrid account; for LOKOLE_MAIL_OUT=sendgrid: it needs the permission Mail Send.",
         default=None,
         secret=True,
+    )
+    sendgrid_events_key: str | None = setting(
+        "LOKOLE_SENDGRID_EVENTS_KEY",
+        "The public key of SendGrid's signed event webhook. With it, events without a right signature are refused.",
+        default=None,
+    )
+    sendgrid_parse_key: str | None = setting(
+        "LOKOLE_SENDGRID_PARSE_KEY",
+        "The public key of the security policy of SendGrid's Inbound Parse. With it, posts without a right signature are not taken.",
+        default=None,
+    )
+    junk_score: float | None = setting(
+        "LOKOLE_JUNK_SCORE",
+        "From which spam score on a letter stands apart instead of travelling to its box, such as 5. Without it none does.",
+        default=None,
+    )
+    authserv_id: str | None = setting(
+        "LOKOLE_AUTHSERV_ID",
+        "The name by which the mail server in front signs its Authentication-Results (RFC 8601); only these are believed.",
+        default=None,
     )
     cloudflare_user: str | None = setting(
         "LOKOLE_CLOUDFLARE_USER", "Kept from the first Lokole for the Cloudflare adapter; not used yet.", default=None
@@ -180,7 +262,11 @@ class ServerSettings:
         if self.session_key is not None and len(self.session_key) < 16:
             raise ValueError("LOKOLE_SESSION_KEY is too short: give it at least 16 characters.")
         for name, url, known in (
-            ("LOKOLE_MAIL_OUT", self.mail_out, ("smtp", "smtp+starttls", "smtps", "recorder")),
+            (
+                "LOKOLE_MAIL_OUT",
+                self.mail_out,
+                ("smtp", "smtp+starttls", "smtps", "sendgrid", "sendgrid+http", "mx", "recorder"),
+            ),
             ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),
             ("LOKOLE_DNS", self.dns, ("memory",)),
             ("LOKOLE_INTAKE", self.intake, ("none",)),
@@ -189,6 +275,24 @@ class ServerSettings:
             if urlsplit(url).scheme not in known:
                 choices = ", ".join(f"{scheme}:" for scheme in known)
                 raise ValueError(f"{name} cannot be “{url}”: it must begin with one of {choices}.")
+        if urlsplit(self.mail_out).scheme.startswith("sendgrid") and self.sendgrid_key is None:
+            raise ValueError("LOKOLE_MAIL_OUT=sendgrid: needs LOKOLE_SENDGRID_KEY: a key that may send mail.")
+        if self.flat_domain is None and (self.flat_webhook or self.sender_addresses is SenderAddresses.FLAT):
+            raise ValueError("LOKOLE_SENDER_ADDRESSES=flat and LOKOLE_FLAT_WEBHOOK need LOKOLE_FLAT_DOMAIN.")
+        if self.flat_domain is not None and not _DOMAIN.fullmatch(self.flat_domain):
+            raise ValueError(f"LOKOLE_FLAT_DOMAIN cannot be “{self.flat_domain}”: a domain in small letters.")
+        if self.flat_webhook is not None and not _SECRET_SEGMENT.fullmatch(self.flat_webhook):
+            raise ValueError("LOKOLE_FLAT_WEBHOOK cannot be used: give it at least 16 letters and digits.")
+        if not _SELECTOR.fullmatch(self.dkim_selector):
+            raise ValueError(
+                f"LOKOLE_DKIM_SELECTOR cannot be “{self.dkim_selector}”: small letters, digits and dashes."
+            )
+        for name, text in (
+            ("LOKOLE_SENDGRID_EVENTS_KEY", self.sendgrid_events_key),
+            ("LOKOLE_SENDGRID_PARSE_KEY", self.sendgrid_parse_key),
+        ):
+            if text is not None:
+                check_public_key(name, text)
         if self.v1_boxes and self.exchange is None:
             raise ValueError("LOKOLE_V1_BOXES=yes needs LOKOLE_EXCHANGE: the store that such boxes may reach.")
         if (self.smtp_tls_certificate is None) != (self.smtp_tls_key is None):
@@ -244,6 +348,16 @@ class FirstStoreKeys:
     clients_key: str | None = setting(
         "LOKOLE_FIRST_CLIENTS_KEY", "The key of the account that --clients names.", default=None, secret=True
     )
+
+
+def check_public_key(name: str, text: str) -> None:
+    """Raises ValueError with a sentence that names the setting, unless ``text`` is a public key of SendGrid's kind."""
+    from lokole.server.signed_webhook import load_key  # only a server that has one needs the library
+
+    try:
+        load_key(text)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read: {error}.") from error
 
 
 def split_listen(name: str, text: str) -> tuple[str, int]:

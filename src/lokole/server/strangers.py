@@ -19,10 +19,12 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.packages import add_waiting
+from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope_state
 from lokole.mailbox.seen import find_noted, forget, remember
 from lokole.mailbox.tenants import TenantRow
+from lokole.server.addresses import home
 from lokole.server.devices import PREPARING, REMOVED, serves_v1
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import bounce_id, is_known_bounce
@@ -48,10 +50,12 @@ class Verdict(Enum):
 def decide(ports: ServerPorts, sender: str, recipient: str) -> Verdict:
     """Whether a letter from ``sender`` to ``recipient`` (both as the envelope has them) is taken."""
     try:
-        address = Address.parse(recipient)
+        address = Address.parse(home(ports.settings, recipient))
     except Refused:
         return Verdict.MALFORMED
     key = hashlib.sha256(f"{sender.casefold()}\n{address.key}".encode("utf-8", "replace")).hexdigest()
+    # to the board from somebody who may be proven; it is taken or set apart when the whole letter is here
+    judged_by_smtp = ports.settings.authserv_id is not None
     with ports.database.read() as tx:
         row = tenants.find_tenant(tx, domain=address.domain)
         if row is None or row.state == REMOVED:
@@ -60,7 +64,7 @@ def decide(ports: ServerPorts, sender: str, recipient: str) -> Verdict:
             return Verdict.LATER
         if bounce_id(address.local) is not None:
             return Verdict.HERE if is_known_bounce(tx, row, address) else Verdict.NOBODY
-        if is_known(tx, row, address):
+        if is_known(tx, row, address) or (judged_by_smtp and address.local.casefold() == BOARD_NAME):
             return Verdict.HERE
         asked = find_noted(tx, row.no, ASKED, f"{key}:")
     if asked is None:

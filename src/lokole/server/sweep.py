@@ -15,7 +15,9 @@ from lokole.mailbox.schema import job, package, quarantine, waiting
 from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
+from lokole.server import junk
 from lokole.server.ports import ServerPorts
+from lokole.server.provider_trouble import forget_trouble
 from lokole.server.strangers import ASKED, LONGEST_WAIT
 from lokole.server.v1_boxes import EXCHANGED
 
@@ -50,6 +52,7 @@ class Sweeper:
             done = jobs.forget_done(tx, now - KEEP_DONE)
             forget_before(tx, ASKED, now - KEEP_ASKED)
             limits.forget_expired(tx, now)
+            forget_trouble(tx, now)
             uploads.forget_before(tx, now - KEEP_PARTS)
         with ports.database.read() as tx:
             rows = tenants.list_tenants(tx)
@@ -59,6 +62,7 @@ class Sweeper:
                 ageing.note_day(tx, row.no, now, max(ports.settings.retention, LONGEST_WAIT))
                 old = ageing.old_rows(tx, row.no, ports.settings.retention)
             blobs += self._sweep_packages(row, old) + self._sweep_letters(row, old)
+            blobs += junk.sweep(ports, row, now - ports.settings.retention)
         blobs += self._sweep_files(rows)
         self._sweep_forms(rows)
         log.info("swept: %d rows of work, %d blobs", done, blobs)

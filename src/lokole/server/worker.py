@@ -21,6 +21,7 @@ from lokole.mailbox.schema import job as job_table
 from lokole.server import logs
 from lokole.server.jobs import KINDS, Kind, retry_in
 from lokole.server.ports import ServerPorts
+from lokole.server.provider_trouble import tell_operator
 from lokole.server.sweep import Sweeper
 
 log = logging.getLogger(__name__)
@@ -136,6 +137,8 @@ class Worker:
         wait = retry_in(kind, job, error, self._ports.clock())
         if isinstance(error, Temporary):
             log.info("%s failed for now, attempt %d: %s", job.kind, job.attempts, told)
+            if error.operator is not None:
+                self._tell_operator(error.operator)
         else:
             log.error("%s failed, attempt %d: %s", job.kind, job.attempts, told)
         try:
@@ -147,6 +150,13 @@ class Worker:
         except Exception as again:
             # the lease runs out by itself, then the row is due once more
             log.error("%s: its failure could not be noted: %s", job.kind, logs.place(again))
+
+    def _tell_operator(self, sentence: str) -> None:
+        log.error("the operator has to do something: %s", sentence)
+        try:
+            tell_operator(self._ports, sentence)
+        except Exception as again:
+            log.error("the operator could not be told: %s", logs.place(again))
 
     def _fail(self, job: Job, wait: timedelta | None, told: str) -> None:
         with self._ports.database.write() as tx:

@@ -11,7 +11,12 @@ import re
 from lokole.webmail.words import gettext
 
 #: words of ours (protocol 7.5), which need no further explanation
-OURS = frozenset(("expired", "address", "nobody", "fault", "not-taken", "the letter is too long"))
+OURS = frozenset(
+    (
+        "expired", "address", "nobody", "suppressed", "complaint", "many-a-day", "fault", "not-taken",
+        "the letter is too long",
+    )
+)  # fmt: skip
 _STATUS = re.compile(r"\b[245]\.(\d{1,3})\.(\d{1,3})\b")
 _BASIC = re.compile(r"[45]\d\d\b")
 #: statuses (RFC 3463 section 3) to a kind; "1" stands for all of a class that are not named
@@ -66,6 +71,9 @@ def _sentence(kind: str) -> str:
         "expired": gettext("It could not be reached for five days."),
         "address": gettext("This is not a valid address."),
         "nobody": gettext("Nobody there has this name."),
+        "suppressed": gettext("Letters to this address came back before. Whoever runs the server can allow it again."),
+        "complaint": gettext("This person has marked a letter from you as unwanted."),
+        "many-a-day": gettext("More letters were waiting than may leave for one person."),
         "fault": gettext("Something went wrong at the server."),
         "not-taken": gettext("The server could not read the letter."),
         "the letter is too long": gettext("The letter is too long."),

@@ -31,6 +31,7 @@ from lokole.mailbox import jobs, packages, quarantine, tenants
 from lokole.mailbox.migrate import migrate
 from lokole.mailbox.quarantine import Quarantined
 from lokole.mailbox.tenants import TenantRow
+from lokole.ports.mail_out import MailOut
 from lokole.server.api.uploads import PART_HEADERS, UPLOAD_HEADERS
 from lokole.server.build import Server, build_server
 from lokole.server.settings import ServerSettings
@@ -303,9 +304,15 @@ def _empty_database() -> Path:
 
 @contextmanager
 def place_in(
-    folder: Path, *, clock: Clock | None = None, seed: int = 1, web: bool = False, **changes: Any
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    seed: int = 1,
+    web: bool = False,
+    mail_out_port: MailOut | None = None,
+    **changes: Any,
 ) -> Iterator[Place]:
-    """A place whose data is in ``folder``; ``changes`` are settings."""
+    """A place whose data is in ``folder``; ``changes`` are settings, letters leave by ``mail_out_port`` or into ``world``."""
     clock = clock or Clock()
     world = WorldMailOut()
     if "database" not in changes and not (folder / "lokole.db").exists():
@@ -315,7 +322,7 @@ def place_in(
         settings_for(folder, **changes),
         clock=clock,
         entropy=random.Random(seed).randbytes,
-        mail_out=world,
+        mail_out=mail_out_port or world,
         shrink=lambda content, limits: None,
         blobs=MemoryBlobStore(),
         identity=StaticIdentity(*OPERATOR, tokens=((NEIGHBOUR, "neighbour"),)),

@@ -66,8 +66,11 @@ def test_an_urlencoded_message_is_read_wherever_the_pieces_end(seed: int) -> Non
     assert found.recipients == ("a@b.c",)
 
 
-def test_a_file_or_nothing_in_place_of_the_message_is_refused() -> None:
-    assert refusal(multipart(('name="email"; filename="x.eml"', b"raw"))) == "file"
+def test_a_file_is_the_message_as_a_field_is() -> None:
+    assert read(multipart(('name="email"; filename="x.eml"', b"raw"))).email == b"raw"
+
+
+def test_nothing_in_place_of_the_message_is_refused() -> None:
     assert refusal(multipart(('name="other"', b"raw"))) == "missing"
     assert refusal(b"other=1", URLENCODED) == "missing"
     assert refusal(b"", URLENCODED) == "missing"

@@ -13,7 +13,7 @@ from lokole.device import run_sync
 from lokole.mail.errors import LokoleError, Temporary
 from lokole.mailbox import jobs, seen
 from lokole.ports.sync_peer import Offered
-from lokole.server import receive, send, unpack
+from lokole.server import outgoing, receive, send, unpack
 from lokole.simulate.outside import MailServers
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
@@ -91,7 +91,7 @@ def finish_work_that_failed_for_now(patch: pytest.MonkeyPatch) -> None:
 
 
 def send_each_attempt_under_a_new_message_id(patch: pytest.MonkeyPatch) -> None:
-    to_message = send.to_message
+    to_message = outgoing.to_message
     made = 0
 
     def careless(*args: Any) -> bytes:

@@ -50,16 +50,14 @@ class SmtpMailOut:
         """Hand over one message, see ``ports.mail_out``; a 4xx answer and everything about the connection is Temporary, a 5xx answer Permanent."""
         if _NOT_IN_A_PATH.search(sender) or _NOT_IN_A_PATH.search(recipient):
             raise Permanent("this is not an address", reason="this is not an address")
-        # A lone CR or LF could be read as the end of the letter by a careless relay: none leaves here.
-        message = _LINE_END.sub(b"\r\n", message)
         try:
             connection = self._connect()
         except (OSError, smtplib.SMTPException) as error:
             raise Temporary(f"no connection to the relay: {type(error).__name__}") from error
         try:
-            self._hand_over(connection, sender, recipient, message)
+            hand_over(connection, sender, recipient, message)
         finally:
-            _leave(connection)
+            leave(connection)
 
     def _connect(self) -> smtplib.SMTP:
         context = ssl.create_default_context() if self.security != "none" else None
@@ -81,32 +79,37 @@ class SmtpMailOut:
             raise
         return connection
 
-    @staticmethod
-    def _hand_over(connection: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> None:
-        options = []
-        if not (sender.isascii() and recipient.isascii()):
-            if not connection.has_extn("smtputf8"):
-                raise Permanent(
-                    "the relay cannot write this address", reason="the other side cannot write this address (SMTPUTF8)"
-                )
-            options.append("SMTPUTF8")
-        if not message.isascii() and connection.has_extn("8bitmime"):
-            options.append("BODY=8BITMIME")
-        envelope = _ENVELOPE.match(sender)
-        if envelope is not None and connection.has_extn("dsn"):
-            options.append(f"ENVID={envelope[1]}")  # RFC 3461 section 4.4
-        if connection.has_extn("size"):
-            options.append(f"SIZE={len(message)}")
-        connection.command_encoding = "utf-8" if "SMTPUTF8" in options else "ascii"
-        try:
-            _check(*connection.mail(sender, options))
-            _check(*connection.rcpt(recipient))
-            _check(*connection.data(message))
-        except smtplib.SMTPDataError as error:  # the answer to DATA itself, before the message
-            _check(error.smtp_code, error.smtp_error)
-            raise Temporary("the relay did not take the message") from error
-        except (OSError, smtplib.SMTPException) as error:
-            raise Temporary(f"the dialogue with the relay broke: {type(error).__name__}") from error
+
+def hand_over(connection: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> None:
+    """One letter over a connection that has greeted; raises as ``ports.mail_out`` says. Line ends become CRLF."""
+    if _NOT_IN_A_PATH.search(sender) or _NOT_IN_A_PATH.search(recipient):
+        raise Permanent("this is not an address", reason="this is not an address")
+    # A lone CR or LF could be read as the end of the letter by a careless relay: none leaves here.
+    message = _LINE_END.sub(b"\r\n", message)
+    options = []
+    if not (sender.isascii() and recipient.isascii()):
+        if not connection.has_extn("smtputf8"):
+            raise Permanent(
+                "the relay cannot write this address", reason="the other side cannot write this address (SMTPUTF8)"
+            )
+        options.append("SMTPUTF8")
+    if not message.isascii() and connection.has_extn("8bitmime"):
+        options.append("BODY=8BITMIME")
+    envelope = _ENVELOPE.match(sender)
+    if envelope is not None and connection.has_extn("dsn"):
+        options.append(f"ENVID={envelope[1]}")  # RFC 3461 section 4.4
+    if connection.has_extn("size"):
+        options.append(f"SIZE={len(message)}")
+    connection.command_encoding = "utf-8" if "SMTPUTF8" in options else "ascii"
+    try:
+        _check(*connection.mail(sender, options))
+        _check(*connection.rcpt(recipient))
+        _check(*connection.data(message))
+    except smtplib.SMTPDataError as error:  # the answer to DATA itself, before the message
+        _check(error.smtp_code, error.smtp_error)
+        raise Temporary("the relay did not take the message") from error
+    except (OSError, smtplib.SMTPException) as error:
+        raise Temporary(f"the dialogue with the relay broke: {type(error).__name__}") from error
 
 
 def _check(code: int, answer: bytes | str) -> None:
@@ -120,7 +123,7 @@ def _check(code: int, answer: bytes | str) -> None:
     raise Temporary(f"the relay asked to try later with {code}")
 
 
-def _leave(connection: smtplib.SMTP) -> None:
+def leave(connection: smtplib.SMTP) -> None:
     """Say good-bye; the letter's fate is decided already, so that nothing of this matters."""
     try:
         connection.quit()

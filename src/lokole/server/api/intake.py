@@ -6,7 +6,9 @@ The last path segment is the domain's secret; nothing is read from anybody who d
 from __future__ import annotations
 
 import functools
+import hmac
 import tempfile
+from collections.abc import Mapping
 from typing import BinaryIO, cast
 
 from starlette.concurrency import run_in_threadpool
@@ -14,19 +16,24 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lokole.mail.errors import Refused
+from lokole.mail.errors import Refused, Temporary
 from lokole.mailbox import tenants
 from lokole.mailbox.tenants import TenantRow
-from lokole.server import receive
+from lokole.server import receive, shared_intake
 from lokole.server.api.body import spool_body
 from lokole.server.devices import PREPARING, REMOVED
 from lokole.server.form import MEDIA_TYPES, URLENCODED, media_type_of
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Words
+from lokole.server.provider_trouble import tell_operator
 
 _IN_MEMORY = 1024 * 1024
 #: What other fields and files of the form may add, in bytes; they are read past.
 _FURTHER = 32 * 1024 * 1024
+_UNSIGNED = (
+    "A post with the right secret path has no right signature: does Inbound Parse use the security policy whose key is"
+    " LOKOLE_SENDGRID_PARSE_KEY? Such letters wait at SendGrid for three days."
+)
 
 
 def routes(ports: ServerPorts) -> list[Route]:
@@ -35,8 +42,12 @@ def routes(ports: ServerPorts) -> list[Route]:
 
 
 async def _webhook(ports: ServerPorts, request: Request) -> Response:
-    row = await run_in_threadpool(_find, ports, request.path_params["client_id"])
-    if row is None:
+    secret = request.path_params["client_id"]
+    shared = ports.settings.flat_webhook is not None and hmac.compare_digest(
+        secret.encode("utf-8", "replace"), ports.settings.flat_webhook.encode()
+    )
+    row = None if shared else await run_in_threadpool(_find, ports, secret)
+    if row is None and not shared:
         raise Words(403, "client is not registered")
     content_type = request.headers.get("content-type", "")
     media_type = media_type_of(content_type)
@@ -49,11 +60,32 @@ async def _webhook(ports: ServerPorts, request: Request) -> Response:
             await spool_body(request, spool, most)
         except ClientDisconnect:
             raise Refused("the form was cut off", code="form") from None
-        await run_in_threadpool(receive.take_form, ports, row, cast(BinaryIO, spool), content_type)
+        body = cast(BinaryIO, spool)
+        await run_in_threadpool(_check_signature, ports, request.headers, body)
+        if row is None:
+            await run_in_threadpool(shared_intake.take_form, ports, body, content_type)
+        else:
+            await run_in_threadpool(receive.take_form, ports, row, body, content_type)
     return JSONResponse("received")
 
 
+def _check_signature(ports: ServerPorts, headers: Mapping[str, str], body: BinaryIO) -> None:
+    """Take nothing that SendGrid has not signed, where it signs. It drops what is answered with 4xx, so a wrong setting must not say that."""
+    if ports.settings.sendgrid_parse_key is None:
+        return
+    from lokole.server import signed_webhook  # 8 MB that only such a server needs
+
+    try:
+        signed_webhook.check(signed_webhook.load_key(ports.settings.sendgrid_parse_key), headers, body, ports.clock())
+    except Refused as error:
+        tell_operator(ports, _UNSIGNED)
+        raise Temporary("the signature is missing or wrong") from error
+
+
 def _find(ports: ServerPorts, secret: str) -> TenantRow | None:
+    """The domain of a secret; raises Temporary for one that is still being made, whose letters would be lost by a refusal."""
     with ports.database.read() as tx:
         row = tenants.find_tenant(tx, webhook_secret=secret)
-    return None if row is None or row.state in (PREPARING, REMOVED) else row
+    if row is not None and row.state == PREPARING:
+        raise Temporary("this domain is not ready yet")
+    return None if row is None or row.state == REMOVED else row

@@ -1,0 +1,166 @@
+"""Letters out by SendGrid's Web API v3 (``POST /v3/mail/send``).
+
+The API takes no MIME: the message is taken apart into its JSON (``sendgrid_json.py``).
+It writes To and Cc from the envelope, so all recipients of a letter go in one call, or they would not see each other (``send_together``).
+It keeps no envelope sender of ours: what would have been it travels as a custom argument, and comes back with every event.
+
+A repeat after a broken line may send a letter twice, under the same Message-ID; SendGrid knows no key against that.
+No redirect is followed, so that the key goes to the configured address only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from lokole.adapters.mail_out.sendgrid_json import mail_send_fields
+from lokole.mail.errors import Permanent, Temporary
+from lokole.ports.mail_out import Recipient, RefusedRecipients
+
+BASE_URL = "https://api.sendgrid.com"
+#: The whole request, in bytes: SendGrid takes 30 MB with everything, and does not say so before it has read it all.
+MAX_BYTES = 30_000_000
+_MAX_ANSWER = 64 * 1024
+_FIELD = re.compile(r"personalizations\.(\d+)(?:\.(to|cc|bcc)\.(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    retry_after: float | None
+    content: bytes
+
+
+class SendGridMailOut:
+    """One SendGrid account; ``deadline`` in seconds is for one whole call, ``timeout`` for each step of it."""
+
+    most_together = 1000  # SendGrid's own limit for To, Cc and Bcc of one call
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        base_url: str = BASE_URL,
+        timeout: float = 60.0,
+        deadline: float = 300.0,
+        seconds: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._url = f"{base_url.rstrip('/')}/v3/mail/send"
+        self._deadline = deadline
+        self._seconds = seconds
+        self._now = now
+        self._client = httpx2.Client(
+            headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
+            timeout=httpx2.Timeout(timeout),
+            follow_redirects=False,
+        )
+
+    @classmethod
+    def from_url(cls, url: str, *, key: str | None) -> SendGridMailOut:
+        """Read ``sendgrid:``, ``sendgrid://HOST:PORT`` or, for tests, ``sendgrid+http://HOST:PORT``; raises ValueError."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("sendgrid", "sendgrid+http"):
+            raise ValueError("“sendgrid:” is needed to send letters by SendGrid")
+        if not key:
+            raise ValueError("LOKOLE_MAIL_OUT=sendgrid: needs LOKOLE_SENDGRID_KEY: a key that may send mail.")
+        scheme = "https" if parts.scheme == "sendgrid" else "http"
+        return cls(key, base_url=f"{scheme}://{parts.netloc}" if parts.netloc else BASE_URL)
+
+    def send(self, *, sender: str, recipient: str, message: bytes) -> None:
+        """Hand over for one recipient, who then sees nobody else in To; see ``ports.mail_out``."""
+        self.send_together(sender=sender, recipients=[Recipient(recipient, "to")], message=message)
+
+    def send_together(self, *, sender: str, recipients: Sequence[Recipient], message: bytes) -> None:
+        """Hand over for all of ``recipients``, see ``ports.mail_out``.
+
+        400 is Permanent, with whom it names; 413 too. 401, 403 and what else only the operator can mend is Temporary with a sentence for them.
+        429, 5xx, no answer and an answer that says nothing are Temporary.
+        """
+        fields = mail_send_fields(message, recipients, envelope=sender)
+        body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        if len(body) > MAX_BYTES:
+            raise Permanent("the letter is larger than SendGrid takes", reason="5.3.4 the letter is too large")
+        answer = self._post(body)
+        if answer.status != 202:
+            self._judge(answer, fields["personalizations"])
+
+    def _post(self, body: bytes) -> _Answer:
+        over = self._seconds() + self._deadline
+        content = bytearray()
+        try:
+            with self._client.stream(
+                "POST", self._url, content=body, headers={"Content-Type": "application/json"}
+            ) as response:
+                if response.status_code != 202:  # what else stands behind "taken" decides nothing
+                    for piece in response.iter_bytes():
+                        content += piece
+                        if len(content) > _MAX_ANSWER or self._seconds() > over:
+                            break
+                return _Answer(response.status_code, self._retry_after(response.headers), bytes(content[:_MAX_ANSWER]))
+        except httpx2.HTTPError as error:
+            raise Temporary(f"SendGrid is out of reach: {type(error).__name__}") from error
+
+    def _retry_after(self, headers: Any) -> float | None:
+        """Seconds to wait: Retry-After (RFC 9110 section 10.2.3), else until SendGrid's own window ends."""
+        said = str(headers.get("retry-after", "")).strip()
+        if said.isascii() and said.isdigit() and len(said) < 7:
+            return float(said)
+        reset = str(headers.get("x-ratelimit-reset", "")).strip()
+        if reset.isascii() and reset.isdigit() and len(reset) < 12:
+            return min(max(1.0, int(reset) - self._now()), 86400.0)
+        return None
+
+    @staticmethod
+    def _judge(answer: _Answer, personalizations: Sequence[dict[str, Any]]) -> None:
+        """Raise what an answer other than 202 means."""
+        status = answer.status
+        if status == 413:
+            raise Permanent("the letter is larger than SendGrid takes", reason="5.3.4 the letter is too large")
+        if status == 400:
+            _refuse(answer.content, personalizations)
+        if status == 401:
+            _needs_operator(status, "does not know the key: make a new one, and set LOKOLE_SENDGRID_KEY.")
+        if status == 403:
+            _needs_operator(
+                status,
+                "may not send for us: the key needs the permission Mail Send, each sending domain its authentication.",
+            )
+        if status == 429 or status >= 500 or status < 300 or status == 408:
+            raise Temporary(f"SendGrid answered {status}", retry_after=answer.retry_after)
+        _needs_operator(status, "does not know what was asked: is its address in LOKOLE_MAIL_OUT right?")
+
+
+def _needs_operator(status: int, what: str) -> None:
+    raise Temporary(f"SendGrid answered {status}", operator=f"SendGrid answers {status}: it {what}")
+
+
+def _refuse(content: bytes, personalizations: Sequence[dict[str, Any]]) -> None:
+    """Raise what a 400 means: for the recipients whom it names, or for all. An answer that is not SendGrid's is nobody's refusal."""
+    try:
+        errors = json.loads(content)["errors"]
+        said = [(str(one.get("field") or ""), " ".join(str(one["message"]).split())[:200]) for one in errors]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Temporary("SendGrid answered 400 and nothing that can be read") from error
+    if not said:
+        raise Temporary("SendGrid answered 400 and nothing that can be read")
+    named: list[str] = []
+    for field, _ in said:
+        match = _FIELD.match(field)
+        if match is None or match[2] is None:
+            continue
+        try:
+            named.append(personalizations[int(match[1])][match[2]][int(match[3])]["email"])
+        except (LookupError, TypeError):
+            continue
+    words = said[0][1]
+    if named and len(named) < sum(len(one.get(role, ())) for one in personalizations for role in ("to", "cc", "bcc")):
+        raise RefusedRecipients("SendGrid refused recipients", addresses=named, reason=f"5.1.3 {words}")
+    raise Permanent("SendGrid refused it", reason=f"5.1.3 {words}" if named else f"SendGrid: {words}")

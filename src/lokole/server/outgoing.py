@@ -1,0 +1,25 @@
+"""A stored letter as the world gets it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lokole.mail.mime import build_mime, message_id_for
+from lokole.mailbox import letters
+from lokole.mailbox.letters import StoredEmail
+from lokole.mailbox.tenants import TenantRow
+from lokole.server.addresses import outward_letter
+from lokole.server.ports import ServerPorts
+
+
+def to_message(ports: ServerPorts, row: TenantRow, stored: StoredEmail, *, outside: bool = True) -> bytes:
+    """The letter in MIME with the bytes of its files: the same at every attempt. Raises NotFound when a file is gone.
+
+    For another box of this server (not ``outside``) people stand in it as their boxes have them.
+    """
+    email = replace(stored.email, attachments=letters.load_attachments(ports.blobs, row.domain, stored.attachments))
+    if outside:
+        email = outward_letter(ports.settings, email)
+    # the box's clock may be nonsense; what the world sees then is when the letter reached us
+    date = stored.received_at if email.sent_at is None or email.sent_at_doubtful else email.sent_at
+    return build_mime(email, message_id=email.message_id or message_id_for(stored.id, row.domain), date=date)

@@ -1,0 +1,42 @@
+"""What a provider wants the operator to do, such as a key that was taken back: a row apart a day, seen in ``/api/email/metrics/trouble``.
+
+Letters wait meanwhile and are tried again, so a row that is not repeated for two days is settled by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+
+from lokole.mailbox.database import Connection, to_micros
+from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.schema import quarantine as table
+from lokole.server.ports import ServerPorts
+
+KIND = "provider"
+_SETTLED_AFTER = timedelta(days=2)
+
+
+def tell_operator(ports: ServerPorts, sentence: str) -> None:
+    """Note ``sentence``, once a day; it names no person and nothing of a letter."""
+    now = ports.clock()
+    digest = hashlib.sha256(sentence.encode()).hexdigest()[:32]
+    with ports.database.write() as tx:
+        quarantine(
+            tx,
+            tenant=None,
+            kind=KIND,
+            source="provider",
+            reason=sentence,
+            raw_ref=None,
+            key=f"provider:{now.date()}:{digest}",
+            now=now,
+        )
+
+
+def forget_trouble(tx: Connection, now: datetime) -> None:
+    """Settle what was not said again."""
+    old = (table.c.kind == KIND, table.c.resolved_at.is_(None), table.c.at < to_micros(now - _SETTLED_AFTER))
+    tx.execute(update(table).where(*old).values(resolved_at=to_micros(now)))
