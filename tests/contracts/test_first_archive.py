@@ -78,7 +78,7 @@ def test_a_wrong_key_is_told(azurite_server: Azurite) -> None:
 
     url = f"azure://{azurite_server.account}?endpoint={azurite_server.endpoint}"
     with pytest.raises(Refused, match="key"):
-        open_archive(url, base64.b64encode(b"wrong").decode()).names("clientsauth")
+        open_archive(url, base64.b64encode(b"wrong").decode()).names("clients-auth")
 
 
 @pytest.mark.parametrize("url", ["folder:relative", "folder:///not/there", "azure://acc/container", "s3://x", "x"])

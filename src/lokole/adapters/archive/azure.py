@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,12 @@ from lokole.mail.errors import BadPackage, NotFound, Refused, Temporary
 
 if TYPE_CHECKING:
     from obstore.store import AzureConfig, ClientConfig
+
+
+_CODE = re.compile("<Code>([A-Za-z]+)</Code>")
+#: the last two: a name that no container can have
+_NO_CONTAINER = frozenset(("ContainerNotFound", "ResourceNotFound", "InvalidResourceName", "OutOfRangeInput"))
+_NO_KEY = frozenset(("AuthenticationFailed", "AuthorizationFailure", "AuthorizationPermissionMismatch"))
 
 
 class AzureArchive:
@@ -51,6 +58,9 @@ class AzureArchive:
             self._stores[container] = store
         return store
 
+    def _refused(self) -> Refused:
+        return Refused(f"the key of the storage account {self._account} is not accepted", code="setting")
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -58,6 +68,12 @@ class AzureArchive:
         except FileNotFoundError as error:
             raise NotFound("no such object") from error
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise Refused(f"the key of the storage account {self._account} is not accepted", code="setting") from error
+            raise self._refused() from error
         except (BaseError, TimeoutError, ConnectionError) as error:
+            # a listing that fails has no class of its own: Azure's word for it stands in the text
+            code = _CODE.search(str(error))
+            if code is not None and code[1] in _NO_CONTAINER:
+                raise NotFound("no such container") from error
+            if code is not None and code[1] in _NO_KEY:
+                raise self._refused() from error
             raise Temporary(f"the storage account did not answer well: {type(error).__name__}") from error
