@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from lokole.adapters.archive.open import open_archive
+from lokole.cli import main
 from lokole.config import Url
-from lokole.mail.errors import Refused
+from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import DeliveryState
 from lokole.mailbox import letters as kept
 from lokole.mailbox.accounts import find_account, password_hash
 from lokole.mailbox.entries import holders
 from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.seen import seen_email
+from lokole.ports.archive import Archive
 from lokole.server.move.domains import LETTER, Source
 from lokole.server.move.report import Report
 from lokole.server.move.run import import_first, is_same_exchange
@@ -61,6 +65,22 @@ class Old:
             people = {one: one.no for name in ("ann", "zoe", "o'hara+x") if (one := find_account(tx, row.no, name))}
             held = holders(tx, row.no, no)
             return kept.read_email(tx, row.no, no), [one.name for one, number in people.items() if number in held]
+
+
+class BreaksOff:
+    """A storage that is out of reach after so many reads."""
+
+    def __init__(self, archive: Archive, after: int) -> None:
+        self._archive, self._left = archive, after
+
+    def names(self, container: str) -> list[str]:
+        return self._archive.names(container)
+
+    def read(self, container: str, name: str, max_bytes: int) -> bytes:
+        if not self._left:
+            raise Temporary("out of reach")
+        self._left -= 1
+        return self._archive.read(container, name, max_bytes)
 
 
 @contextmanager
@@ -213,6 +233,42 @@ def test_bad_objects_are_named_and_their_neighbours_come(old: Old) -> None:
     assert counts(report)["letters"] == (6, 0, 4)
     assert not report.is_whole
     assert old.letter(A, first.IN_OLD)[0].email.subject == "old one"
+
+
+@pytest.mark.parametrize("after", range(0, 18, 2))
+def test_a_run_that_broke_off_goes_on_where_it_was(old: Old, after: int) -> None:
+    archive = BreaksOff(open_archive(f"folder://{old.root}"), after)
+    with pytest.raises(Temporary):
+        import_first(old.place.ports, Source(archive, archive, archive), clients_url=f"folder://{old.root}")
+    report = old.move()
+    assert report.problems == []
+    assert counts(report)["letters"][0] + counts(report)["letters"][1] == 7
+    old.place.work()
+    assert sorted(one.email.subject for one in old.fetch(CLIENT_A)) == ["not read yet", "still waits"]
+    assert [one.email.subject for one in old.fetch(CLIENT_B)] == ["waits at b"]
+    assert len(old.place.world.sent) == 1
+
+
+def test_the_command_says_what_it_did_and_ends_with_1_when_something_was_left_out(old: Old, tmp_path: Path) -> None:
+    environ = {
+        "LOKOLE_REGISTRATION_USERNAME": OPERATOR[0],
+        "LOKOLE_REGISTRATION_PASSWORD": OPERATOR[1],
+        "LOKOLE_MAIL_OUT": "recorder:",
+        "LOKOLE_DATA": str(tmp_path / "command"),
+        "LOKOLE_V1_BOXES": "yes",
+        "LOKOLE_EXCHANGE": f"folder://{old.root}",
+        "LOKOLE_FIRST_BLOBS_KEY": "not needed for a folder",
+    }
+    command = ["server", "import-first", *(f"--{one}=folder://{old.root}" for one in ("blobs", "tables", "clients"))]
+    done = CliRunner().invoke(main, [*command, "--json"], env=environ)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["letters"] == {"new": 7, "known": 0, "bad": 0}
+    old.put("sendgridinboundemails", "broken.txt.gz", b"broken")
+    done = CliRunner().invoke(main, command, env=environ)
+    assert done.exit_code == 1
+    assert "letters: 0 new, 7 here before, 0 left out." in done.stdout
+    assert "Left out: sendgridinboundemails/broken.txt.gz: it is not gzip, or damaged." in done.stdout
+    assert "hello there" not in done.output
 
 
 def test_only_the_domains_that_are_asked_for(old: Old) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from lokole.mail.errors import BadPackage, NotFound, Refused
 from lokole.ports.archive import Archive
 from lokole.server.move.domains import Source
 from lokole.server.move.run import import_first
+from lokole.sync.package import read_package
+from lokole.sync.records import EmailRecord
 from tests import first_server as first
+from tests.contracts.test_v1_over_azure import OldBoxAtAzure
 from tests.servers import Azurite
 from tests.unit.server.place import place_in
 
@@ -71,6 +75,36 @@ def test_a_whole_server_moves(archive: tuple[Archive, str, first.Put], tmp_path:
             wanted = [(2, 0), (2, 0), (7, 0), (2, 0), (1, 0), (1, 1)]
             assert found == (wanted if run == 0 else [(0, new + known) for new, known in wanted])
             assert len(report.warnings) == 1, "boxes would look elsewhere"
+
+
+def test_a_box_goes_on_over_azure(azurite_server: Azurite, tmp_path: Path) -> None:
+    """With LOKOLE_EXCHANGE as the container that it used before, and nothing told to it."""
+    url = f"azure://{azurite_server.account}?endpoint={azurite_server.endpoint}"
+    first.fill(azure_put(azurite_server))
+    store = open_archive(url, azurite_server.account_key)
+    exchange = Url(f"azure://{azurite_server.account}/compressedpackages?endpoint={azurite_server.endpoint}")
+    with place_in(tmp_path, v1_boxes=True, exchange=exchange, exchange_key=azurite_server.account_key) as place:
+        report = import_first(place.ports, Source(store, store, store), clients_url=url)
+        assert (report.problems, report.warnings) == ([], [])
+        place.work()
+        known = {
+            "storage_account": azurite_server.account,
+            "storage_key": azurite_server.account_key,
+            "resource_container": "compressedpackages",
+        }
+        box = OldBoxAtAzure(place, azurite_server.port, known)
+        sent = len(place.world.sent)
+        box.put("tonight.tar.gz", first.uploaded(first.OUT, "99999999-0000-4000-8000-000000000009"))
+        answer = place.client.post(f"/api/email/upload/{first.CLIENT_A}", json={"resource_id": "tonight.tar.gz"})
+        assert (answer.status_code, answer.json()) == (200, "uploaded")
+        assert len(place.world.sent) == sent + 1, "what was sent there is not sent again"
+        path = f"/api/email/download/{first.CLIENT_A}?compression=gz"
+        content = box.get(place.client.get(path).json()["resource_id"])
+        assert content is not None
+        got = [one.email.subject for one in read_package(io.BytesIO(content)) if isinstance(one, EmailRecord)]
+        assert sorted(got) == ["not read yet", "still waits"]
+        place.clock.pass_by(hours=1)
+        assert place.client.get(path).json() == {"resource_id": None}
 
 
 def test_a_wrong_key_is_told(azurite_server: Azurite) -> None:
