@@ -123,12 +123,17 @@ texts-compiled: setup-dev ## make every messages.mo from its messages.po
 	$(BIN)/pybabel compile -d $(TEXTS)
 
 .PHONY: check format docs lock clean
-check: setup-dev ## ruff, mypy, import layers, translations
+check: setup-dev ## ruff, mypy, import layers, translations, the status page's types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src tests tools
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m lokole.webmail.translate
+	@tools/statuspage.sh check
+
+.PHONY: statuspage
+statuspage: setup-test ## build the status page into src/lokole/server/status, where the server finds it
+	@tools/statuspage.sh build
 
 format: setup-dev ## put the code into shape
 	$(BIN)/ruff check --fix .

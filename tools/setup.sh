@@ -97,6 +97,12 @@ setup_test() {
     PATH="$PWD/$venv/bin:$PATH" "$venv/bin/npm" ci --no-progress --loglevel=error >&2
     echo "$state" >node_modules/.lokole
   fi
+  state=$(digest statuspage/package.json statuspage/package-lock.json statuspage/.npmrc)
+  if [ "$(cat statuspage/node_modules/.lokole 2>/dev/null)" != "$state" ]; then
+    say "installing what the status page is built and tested with"
+    (cd statuspage && PATH="$PWD/../$venv/bin:$PATH" npm ci --no-progress --loglevel=error >&2)
+    echo "$state" >statuspage/node_modules/.lokole
+  fi
 }
 
 setup_slow() {

@@ -83,6 +83,11 @@ ROWS: dict[tuple[str, str], Cells] = {
     ): NEEDS_NOTHING,  # numbers for the status page, as in the first Lokole
     ("GET", "/api/email/metrics/users/{domain}"): NEEDS_NOTHING,
     ("GET", "/api/email/metrics/trouble"): PEOPLE | {"other owner": (403,)},
+    ("GET", "/api/email/metrics/boxes"): PEOPLE,  # another owner sees their own, which are none
+    ("GET", "/api/email/metrics/boxes/{domain}"): PEOPLE | {"other owner": (403, 404)},
+    # whoever signs in is nobody yet; here nobody may, as no client id is set
+    ("POST", "/api/email/github/device"): dict.fromkeys(CALLERS, (404,)),
+    ("POST", "/api/email/github/token"): dict.fromkeys(CALLERS, (404,)),
     ("POST", "/api/exchange/claim"): dict.fromkeys(CALLERS, (400, 404, 409)),
     ("GET", "/api/exchange/packages"): BOXES,
     ("GET", "/api/exchange/packages/{sha256}"): BOXES | {"other box": (404,)},
@@ -268,6 +273,8 @@ def payload(scene: Scene, method: str, path: str) -> tuple[bytes, dict[str, str]
     as_json = {"Content-Type": "application/json"}
     if path.endswith("/register/") and method == "POST":
         return json.dumps({"domain": scene.victim.domain}).encode(), as_json
+    if path.endswith("/github/token"):
+        return b'{"device_code": "a code of nobody"}', as_json
     if "/upload/" in path:
         return b'{"resource_id": "x.tar.gz"}', as_json
     if path.endswith("/claim"):

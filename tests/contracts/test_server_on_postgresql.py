@@ -165,3 +165,20 @@ def test_files_that_come_apart_in_packages_that_are_read_at_once_are_all_kept(
             assert no is not None
             files = letters.read_email(tx, row.no, no).attachments
         assert sorted(one.filename for one in files) == sorted(name for some in names for name in some)
+
+
+def test_the_status_page_counts_days_letters_and_bytes(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    url = Url(postgres_server.new_database(postgres_template))
+    with place_in(tmp_path, database=url) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        place.webhook(box.webhook, message(), ["ann@a.lokole.test"])
+        box.fetch()
+        place.webhook(box.webhook, message(text="y" * 500), ["ann@a.lokole.test"])
+        told = place.client.get("/api/email/metrics/boxes", auth=OPERATOR).json()
+        (shown,) = told["boxes"]
+        assert (shown["waiting"], shown["traffic"]["letters_down"], told["days"][-1]["letters_down"]) == (1, 1, 1)
+        assert 500 < shown["waiting_bytes"] < 600
+        one = place.client.get("/api/email/metrics/boxes/a.lokole.test", auth=OPERATOR).json()
+        assert one["days"][-1]["bytes_up"] == shown["traffic"]["bytes_up"] > 0

@@ -14,7 +14,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,15 +39,22 @@ button{font:inherit;margin-top:12px;padding:10px 24px;border:0;border-bottom:5px
 """
 
 
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer; ``location`` makes it a redirect."""
+    """An answer; ``location`` makes it a redirect, ``headers`` stand instead of the ones that all pages have."""
 
     body: bytes
     type: str = "text/html; charset=utf-8"
     status: int = 200
     location: str | None = None
     filename: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +281,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(found.status)
         self.send_header("Content-Type", found.type)
         self.send_header("Content-Length", str(len(found.body)))
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'")
+        for name, value in (_HEADERS | dict(found.headers)).items():
+            self.send_header(name, value)
         if found.location is not None:
             self.send_header("Location", found.location)
         if found.filename is not None:

@@ -143,7 +143,7 @@ def running(options: LocalOptions) -> Iterator[Village]:
         parts.callback(world.stop)
         server = parts.enter_context(
             _serving(
-                _server_settings(data, ports["server"], smtp_port),
+                _server_settings(data, ports["server"], smtp_port, ports["status"]),
                 registration,
                 world,
                 api,
@@ -167,8 +167,8 @@ def running(options: LocalOptions) -> Iterator[Village]:
 
         world_pages = WorldPages(world, domain=lambda: box.row().domain, links=_others(links, "The outside world"))
         status_pages = StatusPages(
-            server.ports.database,
-            clock=server.ports.clock,
+            server.ports,
+            endpoint=f"http://localhost:{ports['server']}",
             links=_others(links, "Boxes and pings"),
             targets={
                 "The server": ports["server"],
@@ -238,7 +238,7 @@ def _started(server: uvicorn.Server, thread: threading.Thread) -> bool:
     return server.started
 
 
-def _server_settings(data: Path, port: int, smtp_port: int) -> ServerSettings:
+def _server_settings(data: Path, port: int, smtp_port: int, status_port: int) -> ServerSettings:
     return ServerSettings(
         # who may register is told to the server beside; nobody knows these two
         registration_username=secrets.token_urlsafe(12),
@@ -249,6 +249,7 @@ def _server_settings(data: Path, port: int, smtp_port: int) -> ServerSettings:
         smtp_listen=f"{HOST}:{smtp_port}",
         host_name="localhost",
         console=True,
+        status_origins=f"http://localhost:{status_port} http://{HOST}:{status_port}",
     )
 
 

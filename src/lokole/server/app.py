@@ -13,7 +13,7 @@ import copy
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from importlib import resources
@@ -28,6 +28,7 @@ from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -35,7 +36,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
 from lokole.server import logs
-from lokole.server.api import carry, events, exchange, health, held_back, intake, register, start, v1
+from lokole.server.api import carry, events, exchange, health, held_back, intake, register, start, status, v1
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem, Words, problem_of
 
@@ -68,6 +69,7 @@ def make_app(
         *intake.routes(ports),
         *exchange.routes(ports),
         *carry.routes(ports, pages),
+        *status.routes(ports),
         *_console_routes(ports.settings.console),
         Route("/openapi.json", _json(document), methods=["GET"]),
         Route("/", start.page(ports, links or {}, web=pages is not None), methods=["GET"]),
@@ -86,7 +88,21 @@ def make_app(
                 on_stop()
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_answers())
-    return _Guard(app)
+    return _Guard(_asked_from(ports.settings.status_page_origins, app))
+
+
+def _asked_from(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
+    """``app``, which a status page of one of these ``origins`` may ask too (CORS); nothing is read from cookies, so none are let through."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+        max_age=3600,
+    )
 
 
 def make_streamed_app(ports: ServerPorts) -> ASGIApp:
@@ -241,6 +257,7 @@ def _console_routes(switched_on: bool) -> list[Route]:
 def _answers() -> dict[Any, Callable[[Request, Any], Response]]:
     return {
         LokoleError: _answer_error,
+        ProblemException: _answer_problem,
         Problem: _answer_error,
         Words: _answer_error,
         HTTPException: _answer_http,
@@ -252,6 +269,11 @@ def _answer_error(_request: Request, error: Exception) -> Response:
     if isinstance(problem, Problem) and problem.status >= 500:
         log.error("a request failed", exc_info=error)
     return problem.response()
+
+
+def _answer_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemException)
+    return Problem(error.status, str(error.detail or error.title)).response()
 
 
 def _answer_http(_request: Request, error: Exception) -> Response:

@@ -31,20 +31,31 @@ class Attempts:
     @contextmanager
     def counting_failures(self, network: str) -> Iterator[None]:
         """What is tried inside the block; raises Problem 429 instead when there were too many failures before."""
+        self._check(network)
+        try:
+            yield
+        except (NotFound, Refused, OAuthProblem):
+            self._count(network)
+            raise
+
+    def count(self, network: str) -> None:
+        """One try that costs something even when it is right; raises Problem 429 as above."""
+        self._check(network)
+        self._count(network)
+
+    def _check(self, network: str) -> None:
         key = f"{self._name}:{network}"
         now = self._ports.clock()
         with self._ports.database.read() as tx:
             if limits.get_count(tx, key, now) >= self._most:
                 seconds = max(1, round((limits.get_expiry(tx, key, now) - now).total_seconds()))
                 raise Problem(
-                    429, "too many failures, try again later", code="too-many", headers={"Retry-After": str(seconds)}
+                    429, "too many tries, try again later", code="too-many", headers={"Retry-After": str(seconds)}
                 )
-        try:
-            yield
-        except (NotFound, Refused, OAuthProblem):
-            with self._ports.database.write() as tx:
-                limits.add_count(tx, key, self._window, now)
-            raise
+
+    def _count(self, network: str) -> None:
+        with self._ports.database.write() as tx:
+            limits.add_count(tx, f"{self._name}:{network}", self._window, self._ports.clock())
 
 
 def network_of(scope: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,9 +57,9 @@ class BoxState:
         }
 
 
-def list_boxes(tx: Connection, now: datetime) -> list[BoxState]:
-    """All boxes, in the order in which they were registered."""
-    return [_state(tx, row, now) for row in tenants.list_tenants(tx)]
+def list_boxes(tx: Connection, now: datetime, rows: Sequence[tenants.TenantRow] | None = None) -> list[BoxState]:
+    """The boxes of ``rows``, or all of them by domain."""
+    return [_state(tx, row, now) for row in (tenants.list_tenants(tx) if rows is None else rows)]
 
 
 def _state(tx: Connection, row: tenants.TenantRow, now: datetime) -> BoxState:

@@ -27,6 +27,7 @@ from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.adapters.shrink.subprocess import SubprocessShrink
+from lokole.adapters.sign_in.github import GitHubSignIn
 from lokole.mail.errors import NotFound
 from lokole.mailbox import tenants
 from lokole.mailbox.database import Database
@@ -179,6 +180,9 @@ def build_ports(
         intake=intake or NoIntake(),
         identity=identity or StaticIdentity(settings.registration_username, settings.registration_password),
         bell=Doorbell(),
+        sign_in=None
+        if settings.github_client_id is None
+        else GitHubSignIn(settings.github_client_id, url=settings.github_sign_in_url),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
     )
 

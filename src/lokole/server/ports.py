@@ -12,6 +12,7 @@ from lokole.ports.dns import Dns
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
+from lokole.ports.sign_in import SignIn
 from lokole.server.bell import Doorbell
 from lokole.server.settings import ServerSettings
 
@@ -50,3 +51,4 @@ class ServerPorts:
     identity: Identity
     bell: Doorbell
     exchange: ExchangeStorage | None = None
+    sign_in: SignIn | None = None

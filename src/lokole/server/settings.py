@@ -16,6 +16,7 @@ _MEBI = 2**20
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SECRET_SEGMENT = re.compile(r"[A-Za-z0-9_-]{16,100}")
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](?::\d{1,5})?")
 
 
 class PictureFormat(StrEnum):
@@ -182,6 +183,20 @@ class ServerSettings:
         default="127.0.0.1",
     )
     console: bool = setting("LOKOLE_CONSOLE", "Whether the API's console answers at /ui.", default=False)
+    github_client_id: str | None = setting(
+        "LOKOLE_GITHUB_CLIENT_ID",
+        "The client id of an OAuth app at GitHub with its device flow switched on; with it the status page offers to sign in there.",
+        default=None,
+    )
+    github_sign_in_url: Url = setting(
+        "LOKOLE_GITHUB_SIGN_IN_URL", "Where people sign in at GitHub.", default=Url("https://github.com")
+    )
+    status_origins: str | None = setting(
+        "LOKOLE_STATUS_ORIGINS",
+        "Where status pages may stand that are not this server's own, blanks between them, as https://NAME.github.io.\n"
+        "Without it only the one at /status may ask.",
+        default=None,
+    )
     v1_boxes: bool = setting(
         "LOKOLE_V1_BOXES", "Whether newly registered domains may serve boxes of the first Lokole.", default=False
     )
@@ -305,6 +320,11 @@ class ServerSettings:
         ):
             if not low <= value <= high:
                 raise ValueError(f"{name} cannot be “{value}”: it must be from {low} to {high}.")
+        for origin in self.status_page_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"LOKOLE_STATUS_ORIGINS cannot have “{origin}”: write it as https://NAME, without a path."
+                )
         split_listen("LOKOLE_LISTEN", self.listen)
         if self.smtp_listen != "off":
             split_listen("LOKOLE_SMTP_LISTEN", self.smtp_listen)
@@ -318,6 +338,11 @@ class ServerSettings:
     def blobs_url(self) -> str:
         """Where blobs are kept, as ``adapters.blobs`` reads it."""
         return self.blobs or f"folder://{quote(str((self.data / 'blobs').absolute()))}"
+
+    @property
+    def status_page_origins(self) -> tuple[str, ...]:
+        """The origins (RFC 6454) whose pages may ask the API."""
+        return tuple((self.status_origins or "").split())
 
     @property
     def max_letter_bytes(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from lokole.server import metrics
+from lokole.server import fleet, metrics
 from lokole.server.ports import ServerPorts
 
 
@@ -27,9 +27,17 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
     def show_trouble(token_info: Mapping[str, Any]) -> Response:
         return JSONResponse(metrics.trouble(ports, token_info["caller"]))
 
+    def list_boxes(token_info: Mapping[str, Any]) -> Response:
+        return JSONResponse(fleet.fleet(ports, token_info["caller"]))
+
+    def show_box(domain: str, token_info: Mapping[str, Any]) -> Response:
+        return JSONResponse(fleet.box(ports, token_info["caller"], domain))
+
     return {
         "ping": ping,
         "count_pending": count_pending,
         "count_users": count_users,
         "show_trouble": show_trouble,
+        "list_boxes": list_boxes,
+        "show_box": show_box,
     }

@@ -13,7 +13,9 @@ from connexion.security import BasicSecurityHandler, BearerSecurityHandler
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from lokole.mail.errors import NotFound
 from lokole.ports.identity import Caller
+from lokole.ports.sign_in import SignIn
 from lokole.server import devices
 from lokole.server.attempts import Attempts, network_of
 from lokole.server.keys import server_public
@@ -24,6 +26,8 @@ from lokole.sync.signing import encode_key
 def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
     """The operations of this module by their names in ``openapi.yaml``."""
     claims = Attempts(ports, "claim", most=20, seconds=600)
+    begun = Attempts(ports, "github", most=20, seconds=600)
+    asked = Attempts(ports, "github-token", most=20, seconds=600)
 
     def list_domains(token_info: Mapping[str, Any]) -> Response:
         domains = devices.list_domains(ports, token_info["caller"])
@@ -50,7 +54,20 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
         key = encode_key(server_public(ports))
         return JSONResponse({"device_id": row.device_id, "domain": row.domain, "server_key": key})
 
+    def begin_github() -> Response:
+        sign_in = _offered(ports)
+        begun.count(network_of(current_request.scope))
+        return JSONResponse(dataclasses.asdict(sign_in.begin()), headers=_SECRET)
+
+    def finish_github(body: Mapping[str, Any]) -> Response:
+        sign_in = _offered(ports)
+        with asked.counting_failures(network_of(current_request.scope)):
+            found = sign_in.finish(body["device_code"])
+        return JSONResponse({"token": found.token, "interval": found.interval}, headers=_SECRET)
+
     return {
+        "begin_github": begin_github,
+        "finish_github": finish_github,
         "list_domains": list_domains,
         "register_domain": register_domain,
         "get_domain": get_domain,
@@ -90,6 +107,15 @@ def security(ports: ServerPorts) -> dict[str, type]:
             return by_token
 
     return {"basic": Basic, "bearer": Bearer}
+
+
+_SECRET = {"Cache-Control": "no-store"}
+
+
+def _offered(ports: ServerPorts) -> SignIn:
+    if ports.sign_in is None:
+        raise NotFound("nobody signs in here by GitHub")
+    return ports.sign_in
 
 
 def _shown(found: devices.Details) -> Response:

@@ -33,6 +33,7 @@ def page(ports: ServerPorts, links: Mapping[str, str], *, web: bool) -> Callable
         own["Do you carry mail of a village? Hand it in here"] = "/carry"
     if ports.settings.console:
         own["Try the API in its console"] = "/ui/"
+    own["Boxes and pings, for those who look after them"] = "/status/"
     own["The API's description"] = "/openapi.json"
     own["Is it there?"] = "/healthcheck/ping"
     rows = [
