@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lokole.config import describe
 from lokole.device.settings import DeviceSettings
-from lokole.server.settings import ServerSettings
+from lokole.server.settings import FirstStoreKeys, ServerSettings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/settings.md"
 INTRODUCTION = """\
@@ -26,7 +26,11 @@ What an administrator changes in the browser, the schedule first, is data in the
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
-    for title, cls in (("A box", DeviceSettings), ("A server", ServerSettings)):
+    for title, cls in (
+        ("A box", DeviceSettings),
+        ("A server", ServerSettings),
+        ("Moving from the first Lokole", FirstStoreKeys),
+    ):
         parts.append(f"## {title}\n\n```sh\n{describe(cls).strip()}\n```\n")
     return "\n".join(parts)
 

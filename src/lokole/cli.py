@@ -181,6 +181,46 @@ def doctor(as_json: bool) -> None:
             sys.exit(FAILED)
 
 
+@server.command("import-first")
+@click.option(
+    "--blobs", metavar="URL", required=True, help="Its account of letters: azure://ACCOUNT or folder:///path."
+)
+@click.option("--tables", metavar="URL", required=True, help="Its account of boxes and of what waits.")
+@click.option("--clients", metavar="URL", required=True, help="The account where boxes exchange packages.")
+@click.option("--domain", "domains", multiple=True, help="Only this domain; may be given several times.")
+@click.option("--dry-run", is_flag=True, help="Read everything and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def server_import_first(
+    blobs: str, tables: str, clients: str, domains: tuple[str, ...], dry_run: bool, as_json: bool
+) -> None:
+    """Take in everything of a first Lokole's server; its storage is only read, and a repeat takes what is new.
+
+    Keys come from LOKOLE_FIRST_BLOBS_KEY, LOKOLE_FIRST_TABLES_KEY and LOKOLE_FIRST_CLIENTS_KEY, or files that …_FILE names.
+    Ends with 1 when something was left out, and names it.
+    """
+    with _sentences("[server]"):
+        from lokole.server.build import move_from_first
+        from lokole.server.settings import FirstStoreKeys
+
+        report = move_from_first(
+            _server_settings(),
+            load(FirstStoreKeys, os.environ, others=_all_settings()),
+            blobs=blobs,
+            tables=tables,
+            clients=clients,
+            only=domains,
+            dry=dry_run,
+            say=lambda words: click.echo(f"… {words}", err=True),
+        )
+        if as_json:
+            _print_line(report.fields())
+        else:
+            for sentence in report.sentences():
+                click.echo(sentence)
+        if not report.is_whole:
+            sys.exit(FAILED)
+
+
 @main.command()
 def worker() -> None:
     """Work of the server only, beside `lokole server`."""
@@ -426,16 +466,22 @@ def config_describe(side: str | None) -> None:
 
 def _device_settings() -> DeviceSettings:
     from lokole.device.settings import DeviceSettings
-    from lokole.server.settings import ServerSettings
 
-    return load(DeviceSettings, os.environ, others=[ServerSettings])
+    return load(DeviceSettings, os.environ, others=_all_settings())
 
 
 def _server_settings() -> ServerSettings:
-    from lokole.device.settings import DeviceSettings
     from lokole.server.settings import ServerSettings
 
-    return load(ServerSettings, os.environ, others=[DeviceSettings])
+    return load(ServerSettings, os.environ, others=_all_settings())
+
+
+def _all_settings() -> list[type]:
+    """All classes of settings: what one program knows is no stranger to another on the same machine."""
+    from lokole.device.settings import DeviceSettings
+    from lokole.server.settings import FirstStoreKeys, ServerSettings
+
+    return [DeviceSettings, ServerSettings, FirstStoreKeys]
 
 
 @contextmanager

@@ -150,6 +150,12 @@ def list_tenants(tx: Connection, *, owner: str | None = None) -> list[TenantRow]
     return [_tenant_row(row) for row in tx.execute(query)]
 
 
+def shares_container(tx: Connection, row: TenantRow, everybodys: str | None) -> bool:
+    """Whether another device has its packages where ``row`` has them: in ``everybodys`` container, or in one that both came with."""
+    query = select(tenant.c.no).where(tenant.c.v1_container == row.v1_container, tenant.c.no != row.no)
+    return everybodys is not None or tx.execute(query.limit(1)).first() is not None
+
+
 def set_state(tx: Connection, tenant_no: int, state: str) -> None:
     """Move the row on; raises NotFound."""
     if tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(state=state)).rowcount != 1:

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp
 
 from lokole import __version__
+from lokole.adapters.archive.open import open_archive
 from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
 from lokole.adapters.dns.cloudflare import CloudflareDns
@@ -56,9 +57,12 @@ from lokole.server.bell import Doorbell
 from lokole.server.counting import EventWriter
 from lokole.server.doctor import Finding, data_finding, examine
 from lokole.server.keys import server_seed
+from lokole.server.move.domains import Source
+from lokole.server.move.report import Report
+from lokole.server.move.run import import_first
 from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.records import Checked, check_records
-from lokole.server.settings import ServerSettings, split_listen
+from lokole.server.settings import FirstStoreKeys, ServerSettings, split_listen
 from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
 from lokole.sync.bundle import Bundle
@@ -258,6 +262,30 @@ def examine_server(settings: ServerSettings) -> Iterator[Finding]:
     ports = build_ports(settings)
     try:
         yield from examine(ports)
+    finally:
+        ports.database.close()
+
+
+def move_from_first(
+    settings: ServerSettings,
+    keys: FirstStoreKeys,
+    *,
+    blobs: str,
+    tables: str,
+    clients: str,
+    only: Iterable[str] = (),
+    dry: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Take in what a first Lokole's server has; ``blobs``, ``tables`` and ``clients`` name its storage. See :func:`import_first`."""
+    source = Source(
+        open_archive(blobs, keys.blobs_key),
+        open_archive(tables, keys.tables_key),
+        open_archive(clients, keys.clients_key),
+    )
+    ports = build_ports(settings)
+    try:
+        return import_first(ports, source, clients_url=clients, only=only, dry=dry, say=say)
     finally:
         ports.database.close()
 

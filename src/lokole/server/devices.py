@@ -70,7 +70,7 @@ def register(ports: ServerPorts, caller: Caller, domain: str) -> None:
             state=PREPARING,
             # a box of the first Lokole knows no other secret than its client id
             webhook_secret=device_id if v1 else ports.entropy(16).hex(),
-            claim_code=_new_code(ports.entropy),
+            claim_code=new_code(ports.entropy),
             v1=v1,
             v1_container=container,
             now=now,
@@ -126,7 +126,7 @@ def revoke_keys(ports: ServerPorts, caller: Caller, domain: str) -> Details:
         tx.execute(
             update(tenant_table)
             .where(tenant_table.c.no == row.no)
-            .values(state=WAITING, claim_code=_new_code(ports.entropy))
+            .values(state=WAITING, claim_code=new_code(ports.entropy))
         )
         row = tenants.get_tenant(tx, row.no)
     return _details(ports, row)
@@ -221,15 +221,13 @@ def remove(ports: ServerPorts, job: Job) -> bool:
 
 
 def _exchanged(ports: ServerPorts, row: TenantRow) -> Iterator[tuple[BlobStore, str]]:
-    """What a version 1 box has in the exchange store: its container, or its packages in the one that all share."""
+    """What a version 1 box has in the exchange store: its container, or its packages in one that others have too."""
     if row.v1_container is None or ports.exchange is None:
         return
     blobs = ports.exchange.blobs
-    if ports.exchange.shared_container is None:
-        keys = list(blobs.list(f"{row.v1_container}/"))
-    else:
-        with ports.database.read() as tx:
-            keys = packages.blobs_of(tx, row.no, EXCHANGED)
+    with ports.database.read() as tx:
+        shared = tenants.shares_container(tx, row, ports.exchange.shared_container)
+        keys = packages.blobs_of(tx, row.no, EXCHANGED) if shared else list(blobs.list(f"{row.v1_container}/"))
     yield from ((blobs, key) for key in keys)
 
 
@@ -274,6 +272,6 @@ def serves_v1(row: TenantRow) -> bool:
     return row.v1 and row.state == WAITING
 
 
-def _new_code(entropy: Entropy) -> str:
+def new_code(entropy: Entropy) -> str:
     """80 random bits that a person can read out over the phone."""
     return normal_code(base64.b32encode(entropy(10)).decode("ascii"))

@@ -523,6 +523,21 @@ def _domain_or_nothing(text: str) -> str:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class FirstStoreKeys:
+    """Keys of the storage accounts of a first Lokole's server, for `lokole server import-first` only."""
+
+    blobs_key: str | None = setting(
+        "LOKOLE_FIRST_BLOBS_KEY", "The key of the account that --blobs names.", default=None, secret=True
+    )
+    tables_key: str | None = setting(
+        "LOKOLE_FIRST_TABLES_KEY", "The key of the account that --tables names.", default=None, secret=True
+    )
+    clients_key: str | None = setting(
+        "LOKOLE_FIRST_CLIENTS_KEY", "The key of the account that --clients names.", default=None, secret=True
+    )
+
+
 def check_public_key(name: str, text: str) -> None:
     """Raises ValueError with a sentence that names the setting, unless ``text`` is a public key of SendGrid's kind."""
     from lokole.server.signed_webhook import load_key  # only a server that has one needs the library

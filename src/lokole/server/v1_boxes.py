@@ -24,6 +24,7 @@ from sqlalchemy import select, update
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Address, Contact, Email
 from lokole.mailbox import jobs, packages, tenants
+from lokole.mailbox.database import Connection
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.packages import PackageRow, Waiting
 from lokole.mailbox.schema import seen
@@ -69,14 +70,15 @@ def take_upload(ports: ServerPorts, client_id: str, name: str) -> None:
     with ports.database.read() as tx:
         known = was_seen(tx, row.no, _UPLOADED, name)
         others = select(seen.c.tenant).where(seen.c.kind == _UPLOADED, seen.c.key == name, seen.c.tenant != row.no)
-        foreign = storage.shared_container is not None and tx.execute(others).first() is not None
+        foreign = tx.execute(others).first() is not None and tenants.shares_container(tx, row, storage.shared_container)
     if foreign:
         raise Words(403, "resource belongs to another client")
     if known:
         storage.blobs.delete(key)
         return
     try:
-        _hold(ports, row, storage, name, key)
+        with storage.blobs.open(key) as stream:
+            hold(ports, row, name, stream)
     except NotFound:
         raise Words(404, "resource does not exist") from None
     # plain mail does not stay where every such box can read it
@@ -84,17 +86,22 @@ def take_upload(ports: ServerPorts, client_id: str, name: str) -> None:
     ports.bell.ring()
 
 
-def _hold(ports: ServerPorts, row: TenantRow, storage: ExchangeStorage, name: str, key: str) -> None:
+def was_uploaded(tx: Connection, row: TenantRow, name: str) -> bool:
+    """Whether the package that the box calls ``name`` is held already."""
+    return was_seen(tx, row.no, _UPLOADED, name)
+
+
+def hold(ports: ServerPorts, row: TenantRow, name: str, stream: BinaryIO) -> None:
+    """Keep the package that the box calls ``name`` for good and queue its reading; may be repeated. Raises Refused with code ``too-large``."""
     now = ports.clock()
     with tempfile.TemporaryFile() as spool:
         digest, size = hashlib.sha256(), 0
-        with storage.blobs.open(key) as stream:
-            while chunk := stream.read(_CHUNK):
-                size += len(chunk)
-                if size > ports.settings.max_package_bytes:
-                    raise Refused("the package is too large", code="too-large")
-                digest.update(chunk)
-                spool.write(chunk)
+        while chunk := stream.read(_CHUNK):
+            size += len(chunk)
+            if size > ports.settings.max_package_bytes:
+                raise Refused("the package is too large", code="too-large")
+            digest.update(chunk)
+            spool.write(chunk)
         sha256 = digest.hexdigest()
         blob = f"{row.domain}/packages/{sha256}"
         ports.blobs.put(blob, _chunks(spool))
