@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp
 
 from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
+from lokole.adapters.broker.celery import Address, CeleryBroker
 from lokole.adapters.dns.memory import MemoryDns
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
@@ -25,6 +27,7 @@ from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.adapters.shrink.subprocess import SubprocessShrink
+from lokole.config import BadSettings
 from lokole.mail.errors import NotFound
 from lokole.mailbox import tenants
 from lokole.mailbox.database import Database
@@ -41,6 +44,7 @@ from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
 from lokole.server.keys import server_seed
 from lokole.server.ports import ExchangeStorage, ServerPorts
+from lokole.server.ringing import BrokerHand, Ringer
 from lokole.server.settings import ServerSettings, split_listen
 from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
@@ -78,7 +82,9 @@ class Server:
         settings = ports.settings
         self.ports = ports
         inline = urlsplit(settings.jobs).scheme == "inline"
-        self.worker = Worker(ports, threads=0 if inline else settings.workers if workers is None else workers)
+        idle = inline or settings.has_broker
+        self.worker = Worker(ports, threads=0 if idle else settings.workers if workers is None else workers)
+        self._ringer = Ringer(ports, open_broker(settings)) if settings.has_broker else None
         if inline:
             ports.bell.work_inline(self._work_off)
         self.smtp = None if settings.smtp_listen == "off" else _smtp_intake(ports)
@@ -96,8 +102,10 @@ class Server:
         self.worker.work_off()
 
     def start_workers(self) -> None:
-        """Begin to work only."""
+        """Begin to work only, or to tell a broker of the work."""
         self.worker.start()
+        if self._ringer is not None:
+            self._ringer.start()
 
     def stop(self) -> None:
         """Take nothing new, finish what is at work; may be repeated."""
@@ -105,6 +113,8 @@ class Server:
             self.smtp.stop()
             self._smtp_runs = False
         self.worker.stop()
+        if self._ringer is not None:
+            self._ringer.stop()
 
 
 def build_server(
@@ -154,13 +164,7 @@ def build_ports(
     identity: Identity | None = None,
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    url = database_url(settings)
-    if not is_current(url):
-        migrate(url)
-    database = Database(url)
-    with database.write() as tx:
-        ensure_identity(tx, entropy)
+    database = open_database(settings, entropy)
     return ServerPorts(
         settings=settings,
         database=database,
@@ -175,6 +179,32 @@ def build_ports(
         bell=Doorbell(),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
     )
+
+
+def open_database(settings: ServerSettings, entropy: Entropy = os.urandom) -> Database:
+    """The database, brought up to date first."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    url = database_url(settings)
+    if not is_current(url):
+        migrate(url)
+    database = Database(url)
+    with database.write() as tx:
+        ensure_identity(tx, entropy)
+    return database
+
+
+def open_broker(settings: ServerSettings) -> CeleryBroker:
+    """The broker that LOKOLE_JOBS names; raises BadSettings when it is not named well, or Celery is not installed."""
+    needed = "celery" if urlsplit(settings.jobs).scheme.startswith("amqp") else "azure.servicebus"
+    try:
+        if importlib.util.find_spec(needed) is None:
+            raise ImportError(name=needed)
+        return CeleryBroker(Address.read(settings.jobs, settings.jobs_password))
+    except ImportError as error:
+        extra = "celery" if needed == "celery" else "servicebus"
+        raise BadSettings([f"LOKOLE_JOBS needs what requirements/{extra}.lock brings (lokole[{extra}])."]) from error
+    except ValueError as error:
+        raise BadSettings([f"LOKOLE_JOBS cannot be read: {error}."]) from error
 
 
 def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
@@ -216,6 +246,14 @@ def serve(settings: ServerSettings) -> None:
 def run_worker(settings: ServerSettings) -> None:
     """Work only, beside one or several servers, until it is told to stop."""
     logs.set_up()
+    if settings.has_broker:
+        broker = open_broker(settings)
+        # before the processes are forked, so that only one brings it up to date; no connection goes along
+        open_database(settings).close()
+        broker.serve(
+            lambda n: BrokerHand(build_ports(settings), open_broker(settings), sweeps=n == 0), max(1, settings.workers)
+        )
+        return
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())

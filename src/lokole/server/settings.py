@@ -12,6 +12,8 @@ from lokole.config import Url, setting
 from lokole.mail.model import PictureLimits
 
 _MEBI = 2**20
+#: what LOKOLE_JOBS begins with where a broker tells the workers of rows
+BROKERS = ("amqp", "amqps", "azureservicebus")
 
 
 class PictureFormat(StrEnum):
@@ -83,12 +85,21 @@ class ServerSettings:
     )
     jobs: Url = setting(
         "LOKOLE_JOBS",
-        "What runs the work: rows: (threads lease rows of the database) or inline: (at once, for tests).",
+        "What runs the work: rows: (threads lease rows of the database), amqp://USER@HOST/VHOST (Celery over RabbitMQ),\n"
+        "azureservicebus://POLICY@NAMESPACE (Celery over Azure Service Bus), or inline: (at once, for tests).\n"
+        "With a broker only `lokole worker` works.",
         default=Url("rows:"),
+    )
+    jobs_password: str | None = setting(
+        "LOKOLE_JOBS_PASSWORD",
+        "The password of the user, or the key of the policy, in LOKOLE_JOBS.",
+        default=None,
+        secret=True,
     )
     workers: int = setting(
         "LOKOLE_WORKERS",
-        "How many threads work in the process of `lokole server`; 0 where `lokole worker` runs beside it.",
+        "How many threads work in the process of `lokole server`; 0 where `lokole worker` runs beside it.\n"
+        "With a broker: how many processes a `lokole worker` has.",
         default=2,
     )
     lease: timedelta = setting(
@@ -181,7 +192,7 @@ class ServerSettings:
             raise ValueError("LOKOLE_SESSION_KEY is too short: give it at least 16 characters.")
         for name, url, known in (
             ("LOKOLE_MAIL_OUT", self.mail_out, ("smtp", "smtp+starttls", "smtps", "recorder")),
-            ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),
+            ("LOKOLE_JOBS", self.jobs, ("rows", "inline", *BROKERS)),
             ("LOKOLE_DNS", self.dns, ("memory",)),
             ("LOKOLE_INTAKE", self.intake, ("none",)),
             ("LOKOLE_EXCHANGE", self.exchange or Url("folder:"), ("folder", "azure", "memory")),
@@ -204,6 +215,11 @@ class ServerSettings:
         split_listen("LOKOLE_LISTEN", self.listen)
         if self.smtp_listen != "off":
             split_listen("LOKOLE_SMTP_LISTEN", self.smtp_listen)
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether a broker tells the workers of rows."""
+        return urlsplit(self.jobs).scheme in BROKERS
 
     @property
     def database_url(self) -> str:
