@@ -17,6 +17,8 @@ from tests.servers import Postgres
 from tests.servers_broker import RabbitMq, rabbitmq
 from tests.unit.server.place import Place, place_in
 
+ENGINES = ("rows", "celery", "celery-postgresql")
+
 
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitMq]:
@@ -35,7 +37,13 @@ def _emptied(postgres_server: Postgres, postgres_template: str) -> str:
     return postgres_server.new_database(postgres_template)
 
 
-@pytest.fixture(params=["rows", "celery", "celery-postgresql"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every engine in turn; a module may name fewer as ``ENGINES``."""
+    if "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", getattr(metafunc.module, "ENGINES", ENGINES), indirect=True)
+
+
+@pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     changes: dict[str, Any] = {}
     if request.param.endswith("postgresql"):

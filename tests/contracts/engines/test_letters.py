@@ -5,4 +5,5 @@ import pytest
 from tests.unit.server.test_receive import *  # noqa: F403
 from tests.unit.server.test_send import *  # noqa: F403
 
-pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("place", ["celery-postgresql"], indirect=True)]
+pytestmark = pytest.mark.e2e
+ENGINES = ("celery-postgresql",)
