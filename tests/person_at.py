@@ -162,7 +162,8 @@ class PersonAt:
         except urllib.error.HTTPError as error:
             answer = error
         with answer:
-            seen = Seen(self, answer.status, answer.url, answer.read(), dict(answer.headers.items()))
+            headers = {name.title(): value for name, value in answer.headers.items()}
+            seen = Seen(self, answer.status, answer.url, answer.read(), headers)
         if "html" in seen.headers.get("Content-Type", ""):
             reader = _Reader(seen)
             reader.feed(seen.content.decode("utf-8", "replace"))

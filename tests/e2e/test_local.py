@@ -215,6 +215,44 @@ def test_a_recipient_who_is_busy_is_tried_again_and_one_who_is_silent_too(local:
     assert [one["envelope_to"] for one in letters] == [["dave@example.org"]], "the others do not hold him up"
 
 
+def test_who_travels_reads_and_writes_in_town_as_at_home(local: Local, admin: PersonAt) -> None:
+    gina, hugo, domain = sign_up(local, "gina"), sign_up(local, "hugo"), local.told["domain"]
+    gina.open("/user/profile").form("/user/roaming").press("on")
+    write(hugo, f"gina@{domain}", "The goat", "It has eaten the fence.")
+    sync(local, admin)
+    town = PersonAt(f"{local.told['server']}web")
+
+    def known() -> bool:
+        return (
+            town.open("/web/user/login").fill(name=f"gina@{domain}", password=PASSWORD).press().path
+            == "/web/email/inbox"
+        )
+
+    wait_for(known)
+    page = shown(town, "/web/email/inbox", "The goat").choose("The goat")
+    # an answer to a neighbour, and a letter into the world with a file
+    page = page.follow("Answer").fill(body="Then eat the goat.").press("send")
+    assert page.status == 200, page.text
+    form = town.open("/web/email/new").fill(
+        to=f"carl@example.org, hugo@{domain}", subject="Written in town", body="Hello from town"
+    )
+    assert "Written in town" in form.attach(File("map.txt", b"go north")).press("send").text
+    letter = wait_for(lambda: [one for one in local.world_letters() if one["subject"] == "Written in town"])[0]
+    assert (letter["from"], letter["envelope_to"]) == (f"gina@{domain}", ["carl@example.org"])
+    assert [one["filename"] for one in letter["attachments"]] == ["map.txt"]
+    assert "Written in town" in shown(town, "/web/email/sent", "Written in town").text
+
+    sync(local, admin)
+    for subject in ("Written in town", "Re: The goat"):
+        assert shown(hugo, "/email/inbox", subject).text.count(subject) == 1
+        assert shown(gina, "/email/sent", subject).text.count(subject) == 1
+    assert "Written in town" not in gina.open("/email/outbox").text, "the world has it"
+    # and nothing of it goes a second time
+    sync(local, admin)
+    assert len([one for one in local.world_letters() if one["subject"] == "Written in town"]) == 1
+    assert hugo.open("/email/inbox").text.count("Written in town") == 1
+
+
 def test_letters_within_the_box_need_no_internet(local: Local) -> None:
     eve = sign_up(local, "eve")
     page = write(eve, f"eve@{local.told['domain']}", "A note to myself", "Do not forget the goat")

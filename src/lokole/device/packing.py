@@ -124,9 +124,11 @@ def build_package(
     packed: list[EmailNo] = []
     too_long: list[EmailNo] = []
     carried: list[Carried] = []
+    # people first, so that the server knows whose the letters are
+    first_frame = 1 + len(people)
 
     def some_letters() -> Iterator[EmailRecord]:
-        size, frame = 0, 1
+        size, frame = 0, first_frame
         for no in waiting:
             with database.read() as tx:
                 stored = letters.read_email(tx, tenant.no, no, private=True)
@@ -148,7 +150,8 @@ def build_package(
         yield from people
 
     def sealed() -> Iterator[AnyRecord]:
-        yield from archived()
+        yield from people
+        yield from some_letters()
         yield from (one.record for one in besides)
         yield from acks
 

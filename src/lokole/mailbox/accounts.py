@@ -303,6 +303,7 @@ def set_roaming(tx: Connection, person: Account, roaming: bool) -> None:
                 entry.c.account == person.no,
                 entry.c.deleted.is_(False),
                 email.c.uid.is_(None),
+                email.c.sender_address.endswith(f"@{person.domain}", autoescape=True),
                 ~exists().where(waiting.c.email == entry.c.email),
             )
             .order_by(entry.c.email.desc())

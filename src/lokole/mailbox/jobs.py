@@ -24,6 +24,8 @@ from lokole.ports.callables import Entropy
 
 #: nothing is put off for so long: what is due, or leased, beyond that was written by a clock that was wrong
 _BEYOND = timedelta(days=2)
+#: the moment of work that nothing puts off: rows of one moment are done in the order of their numbers
+_AT_ONCE = 0
 
 _COLUMNS = [column.name for column in job.columns if column.name != "no"]
 _INSERT = insert_new(job, _COLUMNS)
@@ -88,13 +90,14 @@ def enqueue(
 
     (``kind``, ``key``) is one row for ever: a repeat changes nothing and gives False. With ``again`` a row that is there
     is made ready once more (for work that recurs under one name), also when a worker has it just now.
+    Without ``run_after`` it is due at once, after all that was queued before, whatever the clock did in between.
     """
     values = {
         "tenant": tenant,
         "kind": kind,
         "key": key,
         "ids": _ids_text(ids),
-        "run_after": to_micros(run_after or now),
+        "run_after": _AT_ONCE if run_after is None else to_micros(run_after),
         "attempts": 0,
         "asked": 1,
         "lease_token": None,

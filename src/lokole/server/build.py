@@ -398,7 +398,6 @@ def _pages(ports: ServerPorts) -> Any:
             secure_cookie=settings.https,
             sign_up=False,
             # letters written here have no way out yet
-            writing=False,
             pictures=settings.pictures(v1=False),
         ),
         ManyTenants(),

@@ -100,7 +100,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
             return False
         package = packages.get_package(tx, row.no, int(job.ids["package"]))
         known, then = tenants.find_credential(tx, row.device_id), tenants.key_at(tx, row.no, package.created_at)
-    if package.state != "held":
+    if package.state not in ("held", "set_aside"):  # the second when an operator asked for it once more
         return False
     sealed = package.type == CONTENT_TYPE
     of_today = then is None or (known is not None and not known.revoked and known.public_key == then)
@@ -155,7 +155,10 @@ def run(ports: ServerPorts, job: Job) -> bool:
 
 
 def given_up(ports: ServerPorts, job: Job, told: str) -> None:
-    """The package cannot be read for a reason of ours: it is kept apart, its bytes stay where they are."""
+    """The package cannot be read for a reason of ours: it is kept apart, its bytes stay where they are.
+
+    Nothing waits for it any longer; when both ends compare what they hold, the box packs its letters anew.
+    """
     with ports.database.write() as tx:
         try:
             package = packages.get_package(tx, job.tenant or 0, int(job.ids["package"]))
@@ -171,6 +174,7 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
             key=f"package:{package.no}",
             now=ports.clock(),
         )
+        packages.set_package_state(tx, package.no, "set_aside", ports.clock())
 
 
 def open_package(

@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import select
 
 from lokole.mail.model import Attachment, Contact, Email
-from lokole.mailbox import outbound
+from lokole.mailbox import held, jobs, outbound
 from lokole.mailbox.accounts import list_accounts
 from lokole.mailbox.lists import list_folder
 from lokole.mailbox.schema import account as account_table
-from lokole.server import strangers
+from lokole.server import strangers, unpack
 from lokole.sync import jsontext
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind, seal
 from lokole.sync.frames import write_frame
@@ -276,3 +276,26 @@ def test_a_box_is_told_of_the_frame_that_was_not_taken_behind_a_letter_whose_fil
     assert box.call("PUT", f"/api/exchange/packages/{digest}", out.getvalue(), headers).status_code == 201
     with place.ports.database.read() as tx:
         assert outbound.told_of(tx, place.row("a.lokole.test").no, "down", digest) == {1, 2}
+
+
+def test_a_package_that_was_given_up_holds_nothing_up_and_can_be_tried_again(
+    place: Place, box: BoxAtPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unpack, "read_package", broken)
+        box.put([EmailRecord("u1", Email(Contact("ann@a.lokole.test"), (Contact("bob@example.org"),), subject="Late"))])
+        for _ in range(20):
+            place.clock.pass_by(hours=2)
+            place.work()
+    assert place.jobs("dead", "unpack") == 1
+    (apart,) = place.quarantined()
+    assert (apart.kind, apart.reason) == ("package", "given up: KeyError")
+    with place.ports.database.write() as tx:
+        assert not held.any_in_state(tx, place.row("a.lokole.test").no, "up", "held"), "the comparison goes on"
+        (dead,) = jobs.dead_jobs(tx)
+        jobs.revive(tx, dead.no, place.clock())
+    place.work()
+    assert subjects(place) == ["Late"]
