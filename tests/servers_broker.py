@@ -59,18 +59,11 @@ class RabbitMq:
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> None:
         if self.process is None:
             return
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, how)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        self.process.wait()
         self.process = None
 
 
@@ -101,7 +94,7 @@ def rabbitmq() -> Iterator[RabbitMq]:
         broker.start()
         yield broker
     finally:
-        broker._end(signal.SIGTERM)
+        broker.kill()  # a polite end takes ten seconds, and nothing is kept
         # the port mapper was started by the node and outlives it; with no node left it ends when asked
         subprocess.run(["epmd", "-kill"], env={**os.environ, **settings}, capture_output=True, check=False, timeout=20)
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,6 +103,7 @@ class CeleryBroker:
         """See the port; Celery's prefork pool, its signals and its warm shutdown."""
         from billiard import current_process
         from celery import signals
+        from celery.exceptions import SecurityWarning
 
         hands: list[Hand] = []
 
@@ -125,7 +127,10 @@ class CeleryBroker:
             pool="prefork", concurrency=processes, quiet=True, loglevel="WARNING",
             without_gossip=True, without_mingle=True, without_heartbeat=True,
         )  # fmt: skip
-        worker.start()
+        with warnings.catch_warnings():
+            # its reason is pickled messages, and only JSON is taken here
+            warnings.simplefilter("ignore", SecurityWarning)
+            worker.start()
 
     def waiting(self) -> int | None:
         """See the port; Service Bus is asked by its own tools."""
