@@ -120,13 +120,29 @@ def device_register(code: str, server_url: str | None, again: bool) -> None:
             click.echo(register(box, code, server_url=server_url, again=again))
 
 
-@main.command()
-def server() -> None:
+@main.group(invoke_without_command=True)
+@click.pass_context
+def server(context: click.Context) -> None:
     """The server: API, pages, mail from outside, and its work."""
+    if context.invoked_subcommand is not None:
+        return
     with _sentences("[server]"):
         from lokole.server.build import serve
 
         serve(_server_settings())
+
+
+@server.command("queues")
+@click.option(
+    "--clear", is_flag=True, help="Delete the broker's queue; the rows stay, and the broker is told of them again."
+)
+def server_queues(clear: bool) -> None:
+    """Print how much work there is of each kind, and how many messages lie at the broker, as lines of JSON."""
+    with _sentences("[server]"):
+        from lokole.server.build import queue_lines
+
+        for line in queue_lines(_server_settings(), clear=clear):
+            _print_line(line)
 
 
 @main.command()

@@ -169,6 +169,11 @@ def unring(tx: Connection, numbers: Collection[int]) -> None:
     tx.execute(update(job).where(job.c.no.in_(list(numbers))).values(rung_at=None))
 
 
+def unring_all(tx: Connection) -> None:
+    """The broker has forgotten everything: every row that is ready is told of anew."""
+    tx.execute(update(job).where(job.c.state == "ready", job.c.rung_at.is_not(None)).values(rung_at=None))
+
+
 def renew(tx: Connection, mine: Job, *, now: datetime, lease_seconds: float) -> None:
     """Keep the lease for ``lease_seconds`` from ``now``; raises :class:`LeaseLost`."""
     until = to_micros(now) + round(lease_seconds * 1_000_000)

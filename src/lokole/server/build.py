@@ -29,7 +29,7 @@ from lokole.adapters.mail_out.smtp import SmtpMailOut
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.config import BadSettings
 from lokole.mail.errors import NotFound
-from lokole.mailbox import tenants
+from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import ensure_identity, get_secret
 from lokole.mailbox.migrate import is_current, migrate
@@ -223,6 +223,33 @@ def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
         lines.append(encode_key(known.public_key))
     ports.database.close()
     return lines
+
+
+def queue_lines(settings: ServerSettings, *, clear: bool = False) -> list[dict[str, str | int]]:
+    """How many rows of each kind are ready, done or dead, and how many messages lie at the broker, None where it cannot say.
+
+    ``clear`` deletes the broker's queue first. Raises Temporary when the broker or the database is out of reach.
+    """
+    lines: list[dict[str, str | int]] = []
+    if settings.has_broker:
+        broker = open_broker(settings)
+        try:
+            if clear:
+                broker.clear()
+            elif (count := broker.waiting()) is not None:
+                lines.append({"queue": broker.address.queue, "state": "messages", "count": count})
+        finally:
+            broker.close()
+    database = open_database(settings)
+    try:
+        if clear and settings.has_broker:
+            with database.write() as tx:
+                jobs.unring_all(tx)
+        with database.read() as tx:
+            found = jobs.count_kinds(tx)
+    finally:
+        database.close()
+    return [{"queue": kind, "state": state, "count": count} for (kind, state), count in found.items()] + lines
 
 
 def serve(settings: ServerSettings) -> None:
