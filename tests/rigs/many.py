@@ -185,7 +185,7 @@ class Many:
                 f"{n:032x}", Email(sender=Contact(ANN), to=(Contact("bob@example.org"),), subject=token)
             )
             box.seq += 1
-            while not self._tried(lambda letter=letter: box.put([letter], seq=box.seq)):  # type: ignore[misc]
+            while not self._tried(lambda letter=letter: box.put([letter], seq=box.seq)):
                 time.sleep(0.1)
             self.written.append(token)
             self._tried(lambda: self.take(box))

@@ -226,7 +226,7 @@ def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
 
 
 def queue_lines(settings: ServerSettings, *, clear: bool = False) -> list[dict[str, str | int]]:
-    """How many rows of each kind are ready, done or dead, and how many messages lie at the broker, None where it cannot say.
+    """How many rows of each kind are ready, done or dead, and how many messages lie at the broker, left out where it cannot say.
 
     ``clear`` deletes the broker's queue first. Raises Temporary when the broker or the database is out of reach.
     """
@@ -249,7 +249,9 @@ def queue_lines(settings: ServerSettings, *, clear: bool = False) -> list[dict[s
             found = jobs.count_kinds(tx)
     finally:
         database.close()
-    return [{"queue": kind, "state": state, "count": count} for (kind, state), count in found.items()] + lines
+    for (kind, state), count in found.items():
+        lines.append({"queue": kind, "state": state, "count": count})
+    return lines
 
 
 def serve(settings: ServerSettings) -> None:

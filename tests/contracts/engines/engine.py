@@ -30,7 +30,11 @@ def use(place: Place, engine: Engine) -> None:
     """Let ``engine`` do all work of ``place``, also when the bell rings."""
     work = engine(place)
     place.engine = work
-    place.ports.bell.work_inline(lambda: place.work() and None)
+
+    def at_once() -> None:
+        place.work()
+
+    place.ports.bell.work_inline(at_once)
 
 
 def rows(place: Place) -> Callable[[Mapping[str, Kind]], int]:
