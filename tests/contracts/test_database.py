@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -14,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, delete, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from lokole.mail.errors import Temporary
@@ -23,7 +25,7 @@ from lokole.mailbox import entries, identity, jobs, letters, lists, packages, se
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import next_lamport
 from lokole.mailbox.migrate import HEAD, is_current, migrate
-from lokole.mailbox.schema import metadata
+from lokole.mailbox.schema import metadata, seen
 from tests.mailbox_world import START, World, email_from, make_world
 
 
@@ -268,6 +270,35 @@ def test_a_locked_database_is_temporary(tmp_path: Path) -> None:
         pass
     one.close()
     two.close()
+
+
+def test_a_connection_that_can_only_read_is_given_up(tmp_path: Path) -> None:
+    """SQLite opens a file for reading only when the disk refuses more just then, and says nothing."""
+    path = tmp_path / "lokole.db"
+    migrate(f"sqlite:///{path}")
+    database = Database(f"sqlite:///{path}")
+    refusals = [1]
+
+    def connect(*_: object) -> sqlite3.Connection | None:
+        if not refusals:
+            return None  # as ever
+        refusals.pop()
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+
+    event.listen(database.engine, "do_connect", connect)
+    for statement in (delete(seen), None):
+        refusals[:] = [1]
+        database.close()
+        with pytest.raises(Temporary), database.write() as tx:
+            if statement is not None:
+                tx.execute(statement)
+            else:  # as upsert.py goes past Core
+                driver: Any = tx.connection.dbapi_connection
+                driver.execute("DELETE FROM seen")
+        assert not refusals
+        with database.write() as tx:
+            tx.execute(delete(seen))
+    database.close()
 
 
 def test_errors_carry_no_words_of_a_letter(world: World) -> None:

@@ -195,6 +195,195 @@ def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: 
         context.close()
 
 
+@pytest.mark.parametrize(("language", "scripts"), [("sw", True), ("fr", False)], ids=["sw-scripts", "fr-plain"])
+def test_a_new_person_finds_their_way_in_their_own_language(
+    browser: Browser, served: Served, language: str, scripts: bool
+) -> None:
+    served.box.person("ruth")
+    with tab(browser, f"newcomer-{language}", scripts=scripts, width=NARROW) as made:
+        page = made.page
+        made.go(served.base + "/user/register")
+        page.locator(f"button[lang={language}]").click()
+        page.locator("[name=called]").fill("Ruth Mbo")
+        page.locator("[name=name]").fill("ruth")
+        page.locator("[name=password]").fill(PASSWORD)
+        if not scripts:
+            page.locator("button[name=try]").click()
+        page.locator("[data-offers] button").first.wait_for()
+        made.look("names")
+        page.locator("[name=name]").fill("ruthm")
+        page.locator("[name=listed]").check()
+        page.locator("button[name=way][value=pin]").click()
+        made.look("pin")
+        page.locator("[name=pin]").fill("7392")
+        page.locator("[name=again]").fill("7392")
+        page.locator("main button.main").click()
+        page.wait_for_url("**/email/inbox")
+        assert page.locator("html").get_attribute("lang") == language
+        for path in ("/users", "/user/profile", "/user/sessions", "/about", "/who", "/user/here/away"):
+            made.go(served.base + path)
+            made.look(path.replace("/", "-").strip("-"))
+        made.go(served.base + "/email/new")
+        page.locator("[name=to]").fill("rut")
+        page.locator("button[value=send]").click()
+        page.locator("button[value^='fix:to rut ruth@']").wait_for()
+        made.look("near")
+        made.wrong.clear()
+        page.locator("form.leave button").click()
+        made.look("door")
+        page.locator("[name=name]").fill("ruthm")
+        page.locator("button[value=pictures]").click()
+        made.look("pictures")
+
+
+class Phone:
+    """A shared telephone on which the browser's clock and the box's go together."""
+
+    def __init__(self, browser: Browser, served: Served, name: str, *, scripts: bool = True) -> None:
+        self._box, self._base = served.box, served.base
+        self.context = browser.new_context(
+            viewport={"width": NARROW, "height": 740}, locale="en-GB", java_script_enabled=scripts
+        )
+        self.context.set_default_timeout(15_000)
+        if scripts:
+            self.context.clock.install()
+        self.page = self.context.new_page()
+        self.made = Tab(self.page, name, NARROW)
+
+    def enter(self, name: str) -> None:
+        self.made.go(self._base + "/user/login")
+        self.page.get_by_label("Name in Lokole").fill(name)
+        self.page.get_by_label("Password or PIN").fill(PASSWORD)
+        self.page.get_by_role("button", name="Enter", exact=True).click()
+        self.page.wait_for_url("**/email/inbox")
+
+    def later(self, minutes: int) -> None:
+        """Nobody touches it for so long, while the page runs."""
+        for _ in range(minutes):
+            self._box.later(minutes=1)
+            self.context.clock.run_for(60_000)
+
+
+def test_an_open_page_on_a_forgotten_telephone_leaves_what_it_shows(browser: Browser, served: Served) -> None:
+    served.box.person("mireille")
+    served.box.letter("mireille", "For her alone", read=True)
+    phone = Phone(browser, served, "forgotten")
+    try:
+        phone.enter("mireille")
+        phone.made.go(served.base + "/email/1")
+        phone.later(minutes=9)
+        assert "For her alone" in phone.page.content()
+        # somebody reads on: a touch keeps the page, and the session, open
+        phone.page.keyboard.press("Tab")
+        phone.page.wait_for_load_state("networkidle")
+        phone.later(minutes=9)
+        assert "For her alone" in phone.page.content()
+        phone.later(minutes=3)
+        phone.page.wait_for_url("**/user/login")
+        phone.page.get_by_text("Nobody has touched the page for a while").wait_for()
+        assert "For her alone" not in phone.page.content()
+        phone.made.look("door")
+        phone.page.go_back()
+        phone.page.wait_for_url("**/user/login**")
+        assert "For her alone" not in phone.page.content()
+    finally:
+        phone.context.close()
+
+
+def test_a_page_leaves_by_itself_without_scripts(browser: Browser, make_box: Callable[..., Box]) -> None:
+    served = Served(make_box(shared_minutes=0))
+    served.box.person("mireille")
+    served.box.letter("mireille", "For her alone", read=True)
+    phone = Phone(browser, served, "forgotten-plain", scripts=False)
+    try:
+        phone.enter("mireille")
+        phone.made.go(served.base + "/email/1/print")
+        served.box.later(minutes=1)
+        phone.page.wait_for_url("**/user/login")  # five seconds later; that runs on the real clock
+        phone.enter("mireille")
+        served.box.later(minutes=1)
+        phone.page.wait_for_url("**/user/login")
+        assert "For her alone" not in phone.page.content()
+    finally:
+        phone.context.close()
+        served.stop()
+
+
+def test_a_letter_being_written_is_covered_and_comes_back_whole(browser: Browser, served: Served) -> None:
+    served.box.person("mireille", is_admin=True)
+    served.box.person("ruth")
+    phone = Phone(browser, served, "covered")
+    page = phone.page
+    try:
+        phone.enter("mireille")
+        phone.made.go(served.base + "/board/new")
+        page.get_by_label("Title").fill("Water on Tuesday")
+        phone.later(minutes=12)
+        page.get_by_role("heading", name="Covered").wait_for()
+        assert not page.get_by_label("Title").is_visible()
+        phone.made.look("covered")
+        with phone.context.expect_page() as opened:
+            page.get_by_role("link", name="Enter").click()
+        door = opened.value
+        door.get_by_label("Name in Lokole").fill("mireille")
+        door.get_by_label("Password or PIN").fill(PASSWORD)
+        door.get_by_role("button", name="Enter", exact=True).click()
+        door.wait_for_url("**/email/inbox")
+        page.bring_to_front()
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.get_by_label("Title").wait_for()
+        assert page.get_by_label("Title").input_value() == "Water on Tuesday"
+        page.get_by_label("Text").fill("At six")
+        page.get_by_role("button", name="Hang it up").click()  # its token is the one of the new session
+        page.get_by_text("It hangs on the board.").wait_for()
+        # somebody else comes in: nothing of hers is left
+        phone.made.go(served.base + "/email/new")
+        page.get_by_label("Subject").fill("For Joseph")
+        door.get_by_role("button", name="Leave").click()
+        door.get_by_label("Name in Lokole").fill("ruth")
+        door.get_by_label("Password or PIN").fill(PASSWORD)
+        door.get_by_role("button", name="Enter", exact=True).click()
+        door.wait_for_url("**/email/inbox")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_url("**/user/here/away")
+    finally:
+        phone.context.close()
+
+
+def test_a_page_whose_session_ended_in_another_window_leaves_when_it_is_seen(browser: Browser, served: Served) -> None:
+    served.box.person("mireille")
+    served.box.letter("mireille", "For her alone", read=True)
+    phone = Phone(browser, served, "elsewhere")
+    try:
+        phone.enter("mireille")
+        phone.made.go(served.base + "/email/1")
+        other = phone.context.new_page()
+        other.goto(served.base + "/email/inbox")
+        other.get_by_role("button", name="Leave").click()
+        other.wait_for_url("**/user/login")
+        phone.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        phone.page.wait_for_url("**/user/login")
+    finally:
+        phone.context.close()
+
+
+def test_a_page_is_gone_when_its_time_is_over_and_the_box_is_out_of_reach(browser: Browser, served: Served) -> None:
+    served.box.person("mireille")
+    served.box.letter("mireille", "For her alone", read=True)
+    phone = Phone(browser, served, "out-of-reach")
+    try:
+        phone.enter("mireille")
+        phone.made.go(served.base + "/email/1")
+        phone.context.set_offline(True)
+        phone.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        phone.later(minutes=9)
+        assert "For her alone" in phone.page.content()
+        phone.later(minutes=2)
+        phone.page.wait_for_function("!document.body || !document.body.innerText.includes('For her alone')")
+    finally:
+        phone.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_of_people_has_a_fault_that_axe_sees(browser: Browser, served: Served, scheme: str) -> None:
     script = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"

@@ -7,6 +7,7 @@ Reading and writing transactions are told apart, because SQLite has one writer:
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,8 +72,14 @@ class Database:
 
         Raises Temporary when the database is out of reach, locked for longer than the timeout, or full.
         """
-        with self._translated(), self._writing.connect() as connection, connection.begin():
-            yield connection
+        with self._translated(), self._writing.connect() as connection:
+            try:
+                with connection.begin():
+                    yield connection
+            except self._out_of_reach as error:
+                if _can_only_read(error):
+                    connection.invalidate()
+                raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -111,6 +118,15 @@ def _keep_private(path: Path) -> Callable[..., None]:
                     path.chmod(0o600)
 
     return before_connecting
+
+
+def _can_only_read(error: Exception) -> bool:
+    """Whether SQLite opened the file for reading only, as it does by itself when the disk refuses more at that moment.
+
+    Such a connection stays so when the disk is well again: it must not go back to the others.
+    """
+    cause = error.orig if isinstance(error, OperationalError) else error
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, not_, or_, select, update
 
 from lokole.mail.model import Account, AccountNo, TenantNo
 from lokole.mailbox.database import Connection, from_micros, to_micros
@@ -27,6 +27,8 @@ _FIND = (
 )
 #: how much older than now the last use that is noted may be; not every page shall write to the card
 _SEEN_EVERY = timedelta(minutes=15)
+#: on a shared telephone the note also says whether the session is over, so it has to be nearer to the truth
+_SHARED_SEEN_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,15 @@ def find_session(tx: Connection, token: str, now: datetime) -> Account | None:
     return None if row is None else account_of(row)
 
 
-def was_seen(tx: Connection, token: str, now: datetime) -> bool:
-    """Whether the last use that is noted is recent, so that nothing has to be written."""
+def seen_every(*, own: bool) -> timedelta:
+    """How old the note of the last use may be, on somebody's own telephone or on a shared one."""
+    return _SEEN_EVERY if own else _SHARED_SEEN_EVERY
+
+
+def was_seen(tx: Connection, token: str, now: datetime, every: timedelta = _SEEN_EVERY) -> bool:
+    """Whether the last use that is noted is younger than ``every``, so that nothing has to be written."""
     noted = tx.execute(select(session.c.seen_at).where(session.c.token_hash == _hash(token))).scalar()
-    return noted is None or abs(to_micros(now) - noted) < _SEEN_EVERY // timedelta(microseconds=1)
+    return noted is None or abs(to_micros(now) - noted) < every // timedelta(microseconds=1)
 
 
 def note_seen(tx: Connection, token: str, now: datetime) -> None:
@@ -101,11 +108,11 @@ def note_seen(tx: Connection, token: str, now: datetime) -> None:
     tx.execute(update(session).where(session.c.token_hash == _hash(token)).values(seen_at=to_micros(now)))
 
 
-def list_sessions(tx: Connection, person: Account, now: datetime) -> list[OpenSession]:
-    """Where a person is signed in, the latest sign-in first."""
+def list_sessions(tx: Connection, person: Account, now: datetime, idle: timedelta) -> list[OpenSession]:
+    """Where a person is signed in and still comes in, the latest sign-in first; a shared telephone forgets after ``idle``."""
     rows = tx.execute(
         select(session)
-        .where(session.c.tenant == person.tenant, session.c.account == person.no, session.c.expires_at > to_micros(now))
+        .where(session.c.tenant == person.tenant, session.c.account == person.no, not_(_over(now, idle)))
         .order_by(session.c.created_at.desc(), session.c.token_hash)
     )
     return [
@@ -148,9 +155,9 @@ def end_all_sessions(tx: Connection, person: Account) -> None:
     tx.execute(delete(session).where(session.c.tenant == person.tenant, session.c.account == person.no))
 
 
-def forget_expired(tx: Connection, now: datetime) -> int:
-    """Drop what is over; returns how many."""
-    return tx.execute(delete(session).where(session.c.expires_at <= to_micros(now))).rowcount
+def forget_over(tx: Connection, tenant_no: int, now: datetime, idle: timedelta) -> int:
+    """Drop the sessions of a tenant that open nothing any more; a shared telephone forgets after ``idle``. Returns how many."""
+    return tx.execute(delete(session).where(session.c.tenant == tenant_no, _over(now, idle))).rowcount
 
 
 def account_of(row: Row[Any]) -> Account:
@@ -170,6 +177,12 @@ def account_of(row: Row[Any]) -> Account:
         removed=row.removed_day is not None,
         last_login_at=None if row.last_login_at is None else from_micros(row.last_login_at),
     )
+
+
+def _over(now: datetime, idle: timedelta) -> ColumnElement[bool]:
+    # the note of the last use lags by a minute: what may still open something is never taken for over
+    untouched = and_(not_(session.c.own), session.c.seen_at <= to_micros(now - idle - _SHARED_SEEN_EVERY))
+    return or_(session.c.expires_at <= to_micros(now), untouched)
 
 
 def _hash(token: str) -> bytes:

@@ -3,13 +3,15 @@
 A view that is not listed here needs somebody signed in; everything of :data:`ADMIN_BLUEPRINTS` needs an administrator.
 The cookie carries a random token, signed; what it stands for is a row of ``session``,
 so that signing out, suspending and a new password end a session everywhere.
-On a shared telephone the cookie also says when it was last used, and is worth nothing some minutes later.
+On a shared telephone the cookie also says when it was last touched, and is worth nothing some minutes later.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, abort, g, redirect, request, session, url_for
@@ -40,6 +42,10 @@ PUBLIC = frozenset(
         "account.login",
         "account.pictures",
         "account.language",
+        # asked by a page that stands open, which has to hear that nobody is signed in any more
+        "here.ask",
+        "here.touched",
+        "here.away",
         # a passer-by has no account, and what is sealed may be in anybody's hands
         "carry.start",
         "carry.pack",
@@ -58,6 +64,8 @@ PUBLIC = frozenset(
 )
 #: what somebody may still do who has to choose a way in first.
 BEFORE_NEW_PASSWORD = frozenset({"ways.password", "ways.pin", "ways.pictures", "account.logout", "account.language"})
+#: what a page asks by itself: nobody touched the telephone, and no session lives longer for it
+UNTOUCHED = frozenset({"here.ask", "here.away", "mailbox.unread"})
 ADMIN_BLUEPRINTS = frozenset({"admin", "slip", "doors"})
 #: for so long after coming in somebody is taken for the one who came in, also for what must not happen on a telephone left open
 FRESH = timedelta(minutes=10)
@@ -123,6 +131,7 @@ def sign_in(tx: Connection, person: Account, *, own: bool, way: str = "password"
     )
     if current_user.is_authenticated:
         sessions.end_session(tx, current_user.token)
+    sessions.forget_over(tx, person.tenant, now, idle(tx, person.tenant))
     token = sessions.create_session(tx, person, now, lifetime, parts().ports.entropy, how)
     session.clear()
     session["entered"] = int(now.timestamp())
@@ -138,9 +147,28 @@ def renew(tx: Connection, person: Account) -> None:
     sign_in(tx, accounts.get_account(tx, person.tenant, person.no), own="shared" not in session)
 
 
+def idle(tx: Connection, tenant_no: int) -> timedelta:
+    """How long a shared telephone of this tenant stays signed in without a touch."""
+    return timedelta(minutes=house.shared_minutes(tx, tenant_no))
+
+
 def own_telephone() -> bool:
     """Whether the one who asks said that this telephone is theirs."""
     return "shared" not in session
+
+
+def mark_of(person: Account) -> str:
+    """What the scripts of the pages call somebody: the same for one person, another for everybody else, and nobody reads a name in it."""
+    key = parts().settings.session_key
+    return hmac.new(key, f"keeper {person.tenant} {person.no}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def seconds_left() -> int | None:
+    """How long a page may stand open on this telephone without a touch, in seconds; None when it is the person's own, or nobody's."""
+    if signed_in() is None:
+        return None
+    left: int | None = g.get("lokole_seconds_left")
+    return left
 
 
 def token() -> str:
@@ -186,20 +214,30 @@ def _load(token: str) -> Person | None:
         with ports.database.read() as tx:
             found = sessions.find_session(tx, token, now)
             if found is not None and last is not None:
-                minutes = house.shared_minutes(tx, found.tenant)
-                found = found if 0 <= now.timestamp() - last <= minutes * 60 else None
-            seen = found is None or sessions.was_seen(tx, token, now)
+                g.lokole_seconds_left = _left(now, last, house.shared_minutes(tx, found.tenant))
+                found = found if g.lokole_seconds_left is not None else None
+            seen = found is None or sessions.was_seen(tx, token, now, sessions.seen_every(own=last is None))
     except Temporary:
         g.lokole_failing = True
         raise
     if found is None or found.suspended:
         return None
+    if request.endpoint in UNTOUCHED:
+        return Person(found, token)
     if last is not None:
         session["shared"] = int(now.timestamp())
     if not seen:
         with suppress(Temporary), ports.database.write() as tx:  # a full card must not keep anybody from reading
             sessions.note_seen(tx, token, now)
     return Person(found, token)
+
+
+def _left(now: datetime, last: int, minutes: int) -> int | None:
+    """Seconds until a telephone that was touched at ``last`` closes, all of them when it is touched now; None when it is closed."""
+    passed = int(now.timestamp()) - last
+    if not 0 <= passed <= minutes * 60:
+        return None
+    return minutes * 60 - passed if request.endpoint in UNTOUCHED else minutes * 60
 
 
 def _guard() -> Response | None:

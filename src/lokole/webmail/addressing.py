@@ -108,8 +108,13 @@ def _read(tx: Connection, person: Account, part: str, names: Names, into: Checke
         known = address.local.casefold() == BOARD_NAME or accounts.find_account_no(tx, person.tenant, address.local)
         if not known:
             shown = address.local[:64]
-            into.errors.append(gettext("Nobody here is called “%(name)s”. Look at the list of people.", name=shown))
-            into.near += [(text, f"{one}@{person.domain}") for one in names.near(address.local)]
+            meant_here = names.near(address.local)
+            into.near += [(text, f"{one}@{person.domain}") for one in meant_here]
+            into.errors.append(
+                gettext("Nobody here is called “%(name)s”. Touch the name below if you mean it.", name=shown)
+                if meant_here
+                else gettext("Nobody here is called “%(name)s”. Ask them for their name in Lokole.", name=shown)
+            )
             return ()
     else:
         meant = near_domain(address.domain, person.domain)

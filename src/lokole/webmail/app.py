@@ -33,6 +33,7 @@ from lokole.webmail.views import (
     failures,
     finding,
     folders,
+    here,
     home,
     letter,
     mailbox,
@@ -93,7 +94,7 @@ def create_app(ports: WebmailPorts, settings: WebmailSettings, tenants: Tenants)
     pages.install(app)
     failures.install(app)
     for view in (
-        *(home, design, portal, account, signup, ways, profile),
+        *(home, here, design, portal, account, signup, ways, profile),
         *(mailbox, marking, folders, finding, letter, printing),
         *(compose, drafts, contacts, preferences, board, directory),
         *(admin, slip, doors),

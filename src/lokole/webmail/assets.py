@@ -26,6 +26,7 @@ _TYPES = {
     "icon.png": "image/png",
     "pictures.svg": "image/svg+xml",
     "lokole.js": "text/javascript; charset=utf-8",
+    "guard.js": "text/javascript; charset=utf-8",
     "people.js": "text/javascript; charset=utf-8",
     "keep.js": "text/javascript; charset=utf-8",
     "worker.js": "text/javascript; charset=utf-8",

@@ -43,6 +43,7 @@ class SignUpForm(Form):
     name = StringField(_("Name in Lokole"), [DataRequired(_("Please choose a name.")), _cut(320)])
     password = PasswordField(_("Password"), [DataRequired(_("Please choose a password.")), _cut(1000)])
     own = BooleanField(_("This is my own telephone"))
+    listed = BooleanField(_("Neighbours may find me"))
     time_zone = StringField("", [_cut(64)])
 
     def validate_password(self, field: PasswordField) -> None:

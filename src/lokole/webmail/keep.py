@@ -5,13 +5,9 @@ The worker in the browser (``static/worker.js``) keeps a page only when the answ
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 from flask import Flask, Response, request
 
 from lokole.webmail import access
-from lokole.webmail.parts import parts
 
 HEADER = "Lokole-Keep"
 _BLUEPRINTS = frozenset({"mailbox", "finding", "letter", "printing"})
@@ -26,7 +22,5 @@ def _say(response: Response) -> Response:
     if response.status_code == 200 and response.mimetype == "text/html" and request.method == "GET":
         person = access.signed_in()
         if person is not None and access.own_telephone() and request.blueprint in _BLUEPRINTS:
-            key = parts().settings.session_key
-            name = hmac.new(key, f"keeper {person.tenant} {person.no}".encode(), hashlib.sha256).hexdigest()
-            response.headers[HEADER] = name[:16]
+            response.headers[HEADER] = access.mark_of(person)
     return response

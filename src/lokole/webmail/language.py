@@ -19,6 +19,7 @@ from babel.dates import format_datetime
 from flask import g, request, session
 from flask_login import current_user
 
+from lokole.mail.model import Account
 from lokole.webmail.parts import parts
 from lokole.webmail.site import site
 from lokole.webmail.words import gettext, locale, mark, ngettext
@@ -75,6 +76,16 @@ def choose() -> str:
             return str(wish)
     usual = site().language or parts().settings.default_language
     return request.accept_languages.best_match(list(here)) or (usual if usual in here else next(iter(here)))
+
+
+def of_the_door(person: Account) -> str | None:
+    """The language in which somebody read the door, when it is to be theirs: they were never here, and it is what they touched,
+    or what their browser asks for and nobody has chosen another one for them. Else None."""
+    if person.last_login_at is not None:
+        return None
+    usual = site().language or parts().settings.default_language
+    asked_for = "language" not in session and person.language == usual
+    return choose() if session.get("touched_language") or asked_for else None
 
 
 def offered() -> dict[str, str]:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from lokole.mailbox import lists
 from lokole.mailbox.database import Connection
 from lokole.webmail import drum, language
-from lokole.webmail.access import own_telephone, signed_in
+from lokole.webmail.access import mark_of, own_telephone, seconds_left, signed_in
 from lokole.webmail.assets import Asset
 from lokole.webmail.parts import parts
 from lokole.webmail.site import site
@@ -60,6 +60,12 @@ NOTES = {
     "gone": ("good", lazy_gettext("Your address is gone. Thank you for having been here.")),
     "welcome": ("good", lazy_gettext("Welcome. This is your inbox.")),
     "signed-out": ("good", lazy_gettext("You have left. Nobody can read your letters here.")),
+    "untouched": (
+        "good",
+        lazy_gettext(
+            "Nobody has touched the page for a while, so Lokole closed it. Nobody can read your letters here."
+        ),
+    ),
     "schedule-saved": ("good", lazy_gettext("The new hours are kept.")),
     "exchange-started": ("good", lazy_gettext("The exchange has begun. Look again in a few minutes.")),
     "exchange-busy": ("warn", lazy_gettext("An exchange is under way already.")),
@@ -136,7 +142,9 @@ def _everywhere() -> dict[str, Any]:
     settings = parts().settings
     return {
         "me": signed_in(),
+        "mark_of": mark_of,
         "own": own_telephone(),
+        "idle": seconds_left(),
         "lang": str(locale),
         "rtl": locale is not None and locale.text_direction == "rtl",
         "settings": settings,

@@ -144,7 +144,7 @@ def test_a_session_lasts_its_time_and_ends_when_told(world: World) -> None:
         assert sessions.find_session(tx, other, world.now) is not None
         world.later(hours=1)
         assert sessions.find_session(tx, other, world.now) is None
-        assert sessions.forget_expired(tx, world.now) == 1
+        assert sessions.forget_over(tx, world.tenant, world.now, timedelta(minutes=10)) == 1
 
 
 @pytest.mark.parametrize("what", ["password", "suspended"])

@@ -180,7 +180,7 @@ def test_sessions_are_shown_to_their_holder_and_others_end_but_this_one(world: W
         how = sessions.HowEntered(way="pictures", browser="Android · Firefox", place="10.0.0.7", own=False)
         mine = sessions.create_session(tx, zoe, world.now, timedelta(days=1), entropy, how)
         other = sessions.create_session(tx, zoe, world.now + timedelta(minutes=1), timedelta(days=1), entropy)
-        found = sessions.list_sessions(tx, zoe, world.now)
+        found = sessions.list_sessions(tx, zoe, world.now, timedelta(minutes=10))
         assert [(one.way, one.browser, one.own) for one in found] == [
             ("password", "", True),
             ("pictures", "Android · Firefox", False),
@@ -200,7 +200,29 @@ def test_the_last_use_of_a_session_is_noted_now_and_then(world: World) -> None:
         later = world.now + timedelta(minutes=16)
         assert not sessions.was_seen(tx, token, later)
         sessions.note_seen(tx, token, later)
-        assert sessions.list_sessions(tx, zoe, later)[0].seen == later
+        assert sessions.list_sessions(tx, zoe, later, timedelta(minutes=10))[0].seen == later
+
+
+def test_a_session_that_a_shared_telephone_forgot_is_neither_shown_nor_kept(world: World) -> None:
+    idle = timedelta(minutes=10)
+    with world.database.write() as tx:
+        zoe = person(tx, world)
+        seed = iter(range(1, 9))
+
+        def entropy(n: int) -> bytes:
+            return bytes([next(seed)]) * n
+
+        shared = sessions.HowEntered(own=False)
+        for how in (shared, sessions.HowEntered()):
+            sessions.create_session(tx, zoe, world.now, timedelta(days=1), entropy, how)
+        token = sessions.create_session(tx, zoe, world.now, timedelta(days=1), entropy, shared)
+        assert not sessions.was_seen(tx, token, world.now + timedelta(minutes=1), sessions.seen_every(own=False))
+        # the note lags by up to a minute: so long it may still open something
+        assert len(sessions.list_sessions(tx, zoe, world.now + idle + timedelta(seconds=59), idle)) == 3
+        over = world.now + idle + timedelta(minutes=1)
+        assert [one.own for one in sessions.list_sessions(tx, zoe, over, idle)] == [True]
+        assert sessions.forget_over(tx, world.tenant, over, idle) == 2
+        assert sessions.forget_over(tx, world.tenant, over, idle) == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from lokole.mailbox import accounts, passwords
@@ -97,7 +98,82 @@ def test_a_wrong_password_and_an_unknown_name_read_the_same(box: Box) -> None:
     unknown = box.browser().open("/user/login").press("Enter", name="nobody", password="wrong")
     assert wrong.status == unknown.status == 403
     assert "That is not right." in wrong.text
+    assert "write the password again: it is not kept" in wrong.text
     assert wrong.text == unknown.text
+    assert dict(wrong.fields("/user/login").fields)["name"] == "mireille"
+    assert dict(unknown.fields("/user/login").fields)["name"] == "nobody"
+
+
+def test_a_wrong_password_and_an_unknown_name_cost_the_same_work(box: Box) -> None:
+    box.person("mireille")
+
+    def cost(name: str) -> float:
+        browser = box.browser().open("/user/login")
+        began = time.process_time()
+        browser.press("Enter", name=name, password="wrong")
+        assert browser.status == 403
+        box.later(minutes=2)
+        return time.process_time() - began
+
+    wrong, unknown = (min(cost(name) for _ in range(4)) for name in ("mireille", "nobody"))
+    # without the work of bcrypt one would be some milliseconds beside fifty
+    assert max(wrong, unknown) < 2 * min(wrong, unknown)
+
+
+def test_the_pages_of_the_door_all_speak_every_language(box: Box) -> None:
+    browser = box.browser().open("/user/login").press("With my pictures", name="mireille")
+    assert "Touch your pictures" in browser.text
+    for word in ("English", "Français", "Lingála", "Kiswahili"):
+        assert word in browser.text
+    browser.press("Français")
+    assert browser.address == "/user/login"
+    assert "Entrer" in browser.text
+
+
+def language_of(box: Box, name: str) -> str:
+    with box.ports.database.read() as tx:
+        person = accounts.find_account(tx, box.tenant, name)
+    assert person is not None
+    return person.language
+
+
+def test_whoever_comes_in_the_first_time_reads_on_in_the_language_of_the_door(box: Box) -> None:
+    box.person("mireille")
+    browser = box.browser().open("/user/login").press("Kiswahili")
+    browser.press("Ingia", name="mireille", password=PASSWORD)
+    assert "Zilizofika" in browser.text
+    assert language_of(box, "mireille") == "sw"
+    # the language that the browser asks for is as good, when nobody has chosen another one for them
+    box.person("joseph")
+    assert "Lettres reçues" in box.enter("joseph", "fr").open("/email/inbox").text
+    assert language_of(box, "joseph") == "fr"
+    box.person("ruth", language="ln")
+    box.enter("ruth", "fr")
+    assert language_of(box, "ruth") == "ln"
+
+
+def test_a_language_that_somebody_else_left_at_the_door_is_nobodys_choice(box: Box) -> None:
+    for name in ("mireille", "joseph"):
+        box.person(name)
+    browser = box.browser().open("/user/login").press("Kiswahili").press("Ingia", name="mireille", password=PASSWORD)
+    browser.press("Toka")
+    assert "Jina" in browser.text  # the door stays in her language
+    browser.press("Ingia", name="joseph", password=PASSWORD)
+    assert language_of(box, "joseph") == "en"
+    # and who was here before keeps their own, whatever is touched at the door
+    browser.press("Leave").press("Français").press("Entrer", name="mireille", password=PASSWORD)
+    assert language_of(box, "mireille") == "sw"
+
+
+def test_a_password_that_is_not_kept_is_asked_for_again(box: Box) -> None:
+    box.person("mireille")
+    browser = box.browser().open("/user/register").press("Get this address", name="mireille", password=PASSWORD)
+    assert "Write the password again: it is not kept." in browser.text
+    browser.press("Show free names", name="mireille", password=PASSWORD)
+    assert "Write the password again: it is not kept." in browser.text
+    assert PASSWORD not in browser.html
+    browser.press("Show free names", name="mireille", password="")
+    assert "Write the password again" not in browser.text
 
 
 def test_one_place_may_guess_four_times_a_minute_and_is_told_how_often_still(box: Box) -> None:

@@ -36,6 +36,16 @@ def test_a_new_person_gets_a_slip_and_chooses_their_own_password(box: Box) -> No
     assert "Mireille Ilunga" in browser.open("/admin/people").text
 
 
+def test_a_slip_speaks_the_language_of_whoever_gets_it(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people/new")
+    browser.press("Make this person", name="mireille", language="fr")
+    assert "It is shown only now, and to you alone" in browser.text
+    assert "Ensuite, vous choisissez votre propre façon d’entrer." in browser.text
+    assert "<div class=paper-slip lang=fr>" in browser.html
+    browser.open(f"/admin/people/{number(box, 'mireille')}").press("Make a one-time password")
+    assert "<div class=paper-slip lang=fr>" in browser.html
+
+
 def test_a_wrong_new_name_is_said_and_what_was_typed_stays(box: Box) -> None:
     browser = box.signed_in("chief", is_admin=True)
     for name, sentence in (
@@ -240,8 +250,8 @@ def test_the_log_says_who_did_what_and_no_secret(box: Box) -> None:
     assert slip is not None
     chief.open(f"/admin/people/{number(box, 'mireille')}").press("Do not let mireille sign in")
     chief.open("/admin").follow("Who did what")
-    assert "chief : may not sign in · mireille" in chief.text
-    assert "chief : one-time password · mireille" in chief.text
+    assert "chief no longer lets mireille sign in." in chief.text
+    assert "chief made a one-time password for mireille." in chief.text
     assert slip[0] not in chief.text
     assert slip[0] not in box.fingerprint()
 
@@ -266,9 +276,13 @@ def test_every_screen_of_administration_is_for_administrators(box: Box) -> None:
 
 def test_the_list_of_people_shows_who_said_yes(box: Box) -> None:
     mireille, joseph = box.signed_in("mireille"), box.signed_in("joseph")
-    assert "Nobody is in the list yet" in joseph.open("/users").text
+    text = joseph.open("/users").text
+    assert "Nobody is in the list yet" in text
+    assert "Put yourself in with the button above, and ask your neighbours to do the same." in text
     mireille.open("/users").press("Put me in the list")
     assert "You are in the list of people." in mireille.text
+    assert "You are the only one so far." in mireille.text
+    assert "You are the only one so far." not in joseph.open("/users").text
     assert "mireille@bolenge.lokole.ca" in joseph.open("/users").text
     joseph.follow("Write to mireille")
     assert dict(joseph.fields("/email/new").fields)["to"] == "mireille@bolenge.lokole.ca"

@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from lokole.mail.model import Account
-from lokole.mailbox import accounts, days, options, passwords, schema, slips, ways
+from lokole.mailbox import accounts, days, options, passwords, quarantine, schema, slips, standing, ways
 from lokole.webmail import guessing
 from lokole.webmail.app import ManyTenants
 from lokole.webmail.browsers import describe
@@ -134,6 +136,36 @@ def test_somebody_signs_up_with_a_pin_and_a_weak_one_is_refused(box: Box) -> Non
     browser.press("Set this PIN", pin="2711", again="2711")
     assert browser.address == "/email/inbox"
     assert box.browser().open("/user/login").press("Enter", name="zoe", password="2711").address == "/email/inbox"
+
+
+def _listed(box: Box, name: str) -> bool:
+    with box.ports.database.read() as tx:
+        return standing.get_standing(tx, who(box, name)).listed
+
+
+def test_whoever_signs_up_says_whether_neighbours_may_find_them(box: Box) -> None:
+    browser = box.browser().open("/user/register")
+    assert "Neighbours may find me" in browser.text
+    assert "Your name and address then stand in the list of people of this box." in browser.text
+    assert "listed" not in dict(browser.fields("/user/register").fields)  # unticked
+    browser.press("Get this address", name="mireille", password=PASSWORD)
+    assert not _listed(box, "mireille")
+    box.browser().open("/user/register").press("Get this address", name="joseph", password=PASSWORD, listed="y")
+    assert _listed(box, "joseph")
+    assert "joseph@" in browser.open("/users").text
+
+
+def test_the_yes_to_the_list_goes_along_through_pin_and_pictures_and_a_mistake(box: Box) -> None:
+    box.browser().open("/user/register").press("With a PIN", name="zoe", listed="y").press(
+        "Set this PIN", pin="7392", again="7392"
+    )
+    assert _listed(box, "zoe")
+    browser = box.browser().open("/user/register").press("With pictures", name="ruth", listed="y")
+    for _ in range(2):
+        touch(browser, *FISH_SUN_MOON).press("These are my pictures")
+    assert _listed(box, "ruth")
+    browser = box.browser().open("/user/register").press("Get this address", name="ann", password="x", listed="y")
+    assert dict(browser.fields("/user/register").fields)["listed"] == "y"
 
 
 def test_the_welcome_letter_is_in_the_language_chosen_first_and_in_the_words_of_the_organisation(box: Box) -> None:
@@ -359,6 +391,25 @@ def test_somebody_sees_where_they_are_signed_in_and_ends_it_elsewhere(box: Box) 
     assert browser.open("/email/inbox").address.startswith("/user/login")
 
 
+def test_a_session_that_idled_out_is_gone_from_the_list_and_from_the_box(box: Box) -> None:
+    box.person("mireille")
+    box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD)
+    mine = box.enter("mireille")
+    text = mine.open("/user/sessions").text
+    assert text.count("last used") == 2
+    assert "a shared telephone" in text
+    box.later(minutes=11)
+    text = mine.open("/user/sessions").text
+    assert text.count("last used") == 1
+    assert "a shared telephone" not in text
+    assert "Sign out everywhere else" not in text
+    box.enter("mireille")
+    with box.ports.database.read() as tx:
+        assert (
+            tx.execute(select(func.count()).select_from(schema.session)).scalar() == 2
+        )  # swept when somebody comes in
+
+
 def test_the_sign_in_before_this_one_is_shown(box: Box) -> None:
     box.signed_in("mireille")
     box.later(days=1)
@@ -466,9 +517,15 @@ def test_roaming_is_turned_on_and_off_and_needs_a_password(box: Box) -> None:
     assert not who(box, "mireille").roaming
     with_way(box, "zoe", ways.PIN, "2711")
     zoe = box.browser().open("/user/login").press("Enter", name="zoe", password="2711")
-    zoe.open("/user/profile").press("Read letters in town, too")
+    zoe.open("/user/profile")
+    assert "For that you need a password" in zoe.text
+    assert "Read letters in town, too" not in zoe.text
+    zoe.post("/user/roaming", {"csrf_token": zoe.token(), "roaming": "on"})  # a page from before the password went
     assert "For that you need a password" in zoe.text
     assert not who(box, "zoe").roaming
+    zoe.follow("Choose a password").press("Set the new password", new=PASSWORD, again=PASSWORD)
+    zoe.open("/user/profile").press("Read letters in town, too")
+    assert who(box, "zoe").roaming
 
 
 def test_a_slip_answered_with_a_pin_ends_roaming(box: Box) -> None:
@@ -522,9 +579,43 @@ def test_whoever_looks_after_the_box_does_not_leave_it_alone(box: Box) -> None:
 def test_who_can_read_what_is_said_to_everybody(box: Box) -> None:
     for browser in (box.browser(), box.signed_in("mireille")):
         text = browser.open("/who").text
-        assert "Whoever holds the memory card of the box" in text
+        assert "Whoever has the box or its memory card in their hands can read every letter" in text
         assert "The organisation that runs it could read them" in text
         assert "http and not https" in text
+
+
+def test_what_is_said_of_those_who_look_after_the_box_is_what_they_can_do(box: Box) -> None:
+    about, said = box.browser().open("/about").text, box.browser().open("/who").text
+    for text in (about, said):
+        assert "do not show them your letters" in text
+    mireille = box.signed_in("mireille")
+    box.letter("mireille", "For her alone", body="<p>secret words</p>", read=True)
+    chief = box.signed_in("chief", is_admin=True)
+    no = who(box, "mireille").no
+    # their pages show no letter, nor does its address
+    rules = [
+        str(rule)
+        for rule in box.app.url_map.iter_rules()
+        if str(rule).startswith("/admin") and "GET" in (rule.methods or ())
+    ]
+    for rule in rules:
+        chief.open(rule.replace("<int:no>", str(no)))
+        assert "For her alone" not in chief.text
+        assert "secret words" not in chief.text
+    assert chief.open("/email/1").status == 404
+    # "What came and could not be read they can open as a file"
+    assert "could not be read they can open as a file" in said
+    ref = f"{DOMAIN}/apart"
+    box.ports.blobs.put(ref, BytesIO(b"perhaps a letter"))
+    with box.ports.database.write() as tx:
+        values = {"kind": "mime", "source": "server", "reason": "broken", "raw_ref": ref, "key": "k"}
+        quarantine.quarantine(tx, tenant=box.tenant, now=box.clock[0], **values)
+    assert chief.open("/admin/quarantine/1/raw").html == "perhaps a letter"
+    # "with a slip for your name": then her own way in no longer works, and it stands in the log
+    chief.open(f"/admin/people/{no}").press("Make a one-time password")
+    assert mireille.open("/email/inbox").address.startswith("/user/login")
+    assert mireille.press("Enter", name="mireille", password=PASSWORD).status == 403
+    assert "chief made a one-time password for mireille." in chief.open("/admin/log").text
 
 
 # below a prefix

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +15,8 @@ from lokole.mailbox import audit, options, quarantine, schema, visits
 from lokole.mailbox.allowances import BoxLimits, box_limits
 from lokole.webmail import setting_up
 from lokole.webmail.parts import Room
+from lokole.webmail.views.admin import kept_apart
+from tests.corpus import REPOSITORY
 from tests.unit.webmail.browser import Browser
 from tests.unit.webmail.conftest import DOMAIN, Box
 
@@ -121,6 +125,34 @@ def test_bytes_kept_apart_come_as_a_file_to_administrators_only(box: Box) -> Non
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert browser.open(addresses[0]).status == 404
     assert box.signed_in("mireille").open(addresses[1]).status == 403
+
+
+def test_what_was_kept_apart_is_said_in_words_and_its_reason_is_for_the_server(box: Box) -> None:
+    with box.ports.database.write() as tx:
+        for kind in (*kept_apart.WHAT, "of a later version"):
+            quarantine.quarantine(tx, tenant=box.tenant, kind=kind, source="s", reason="a KeyError", raw_ref=None,
+                                  key=kind, now=box.clock[0])  # fmt: skip
+    browser = box.signed_in("jean", "fr", is_admin=True).open("/admin/quarantine")
+    items = re.findall(r"<li class=item><p><b>(.*?)</b></p>(.*?)</p>", browser.html, re.DOTALL)
+    assert len(items) == len(kept_apart.WHAT) + 1
+    for what, rest in items:
+        assert "KeyError" not in what
+        assert re.search(r"<span lang=en dir=ltr>a KeyError \(", rest)
+    assert "Quelque chose n’a pas pu être lu." in [what for what, _rest in items]
+
+
+def test_every_kind_that_the_box_keeps_apart_has_its_words() -> None:
+    kinds = set()
+    for file in (REPOSITORY / "src/lokole/device").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            given = [one.value for one in node.keywords if one.arg == "kind"] if name == "quarantine" else node.args[:1]
+            if name in ("quarantine", "keep_apart"):
+                kinds |= {one.value for one in given if isinstance(one, ast.Constant)}
+    assert {"package", "record", "restored"} <= kinds
+    assert kinds <= set(kept_apart.WHAT)
 
 
 # --- limits and cost -----------------------------------------------------------------------------
@@ -317,11 +349,19 @@ def new_box(make_box: Callable[..., Box], **ports: object) -> Box:
     return box
 
 
+def test_the_language_for_newcomers_is_at_first_that_of_whoever_sets_the_box_up(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    box.signed_in("chief", "sw", is_admin=True)
+    browser = box.enter("chief", "sw").open("/admin/first")
+    assert ("language", "sw") in browser.fields("/admin/first").fields
+
+
 def test_the_first_administrator_is_led_through_and_never_again(make_box: Callable[..., Box]) -> None:
     box = new_box(make_box)
     browser = box.signed_in("chief", is_admin=True)
     assert browser.address == "/admin/first"
     assert "Setting up the box, step 1 of 4" in browser.text
+    assert ("language", "en") in browser.fields("/admin/first").fields
     browser.press("Keep this", place="Bolenge")
     assert "step 2 of 4" in browser.text
     browser.press("Keep these hours", hours="99")

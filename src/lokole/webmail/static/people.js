@@ -61,6 +61,7 @@
 
   function soon() { window.clearTimeout(timer); timer = window.setTimeout(ask, 500); }
 
+  form.addEventListener('submit', function () { window.clearTimeout(timer); }); // the answer may bring another session
   name.addEventListener('input', function () { mine = name.value !== ''; soon(); });
   called.addEventListener('input', function () { if (!mine) { name.value = ''; } soon(); });
 })();

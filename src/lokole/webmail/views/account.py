@@ -64,7 +64,7 @@ def login() -> str | Response | tuple[str, int]:
     guess = _guess(form.name.data or "", tried)
     if guess.person is None:
         form.password.errors = [
-            gettext("That is not right. Look at both, the name and the password, and try again."),
+            gettext("That is not right. Look at the name, then write the password again: it is not kept."),
             _tries_left(guess),
         ]
         return _login_page(form, back), 403
@@ -118,6 +118,8 @@ def choose_language(code: str) -> Response:
     if person is not None:
         with parts().ports.database.write() as tx:
             accounts.set_language(tx, person, code)
+    else:
+        session["touched_language"] = True
     session["language"] = code
     return redirect(access.own_path(request.form.get("back")) or url_for("home.home"), 303)
 
@@ -170,6 +172,9 @@ def _come_in(guess: Guess, typed: str, form: SignInForm, back: str | None) -> st
         days.note_day(tx, person.tenant, language.now().date())
         guessing.was_right(tx, guess.meant)
         wrong = guessing.take_wrong(tx, guess.meant)
+        wished = language.of_the_door(person)
+        if wished is not None:
+            accounts.set_language(tx, person, wished)
         access.sign_in(tx, person, own=own, way=guess.way, wrong_tries=wrong)
         accounts.record_login(tx, person, ports.clock())
     if own:

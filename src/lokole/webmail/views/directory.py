@@ -30,6 +30,7 @@ def people() -> str:
             place="more",
             people=found,
             listed=standings.get_standing(tx, person).listed,
+            alone=[one.no for one in found] == [person.no] and total == 1,
             range_line=gettext(
                 "%(first)s–%(last)s of %(total)s", first=start + 1, last=start + len(found), total=total
             ),

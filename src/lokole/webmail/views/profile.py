@@ -69,7 +69,7 @@ def where() -> str:
             "sessions.html",
             tx,
             place="more",
-            found=sessions.list_sessions(tx, person, ports.clock()),
+            found=sessions.list_sessions(tx, person, ports.clock(), access.idle(tx, person.tenant)),
             this=sessions.id_of(access.token()),
         )
 

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, Contact, Email, TenantNo
 from lokole.mailbox import accounts, identity, letters, names, passwords, ways
+from lokole.mailbox import standing as standings
 from lokole.mailbox.database import Connection
 from lokole.webmail import house, language, limits, zones
 from lokole.webmail.forms import SignUpForm, submitted
@@ -99,6 +100,8 @@ def _count() -> None:
 
 
 def _form_page(form: SignUpForm, *, offers: list[str] | None = None, free: bool = False) -> str:
+    if form.password.data and not form.password.errors:
+        form.password.errors = [gettext("Write the password again: it is not kept.")]
     return page("register.html", form=form, offers=offers or [], free=free, zones=zones.choices(locale()))
 
 
@@ -146,6 +149,8 @@ def _create(tenant: TenantNo, form: SignUpForm, secret: Secret) -> Answer:
             )
             if secret.way != ways.PASSWORD:
                 ways.set_way(tx, person, secret.way, secret.hashed)
+            if form.listed.data:
+                standings.set_listed(tx, person, True)
             _welcome(tx, tenant, person, now)
             come_in_first_time(tx, person, own=bool(form.own.data), way=secret.way)
     except Refused as error:  # somebody was faster

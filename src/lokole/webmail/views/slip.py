@@ -6,7 +6,9 @@ and not in the browser's memory. Loading the answer again makes another one, whi
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, make_response, url_for
+from flask import Blueprint, Response, abort, make_response, render_template, url_for
+from flask_babel import force_locale
+from markupsafe import Markup
 
 from lokole.mail.model import Account, AccountNo
 from lokole.mailbox import accounts, audit, passwords, slips
@@ -29,19 +31,22 @@ def make(no: int) -> Response:
         slips.issue_slip(tx, person, hashed)
         audit.note_act(tx, access.account(), "slip", ports.clock(), subject=person.name)
     with ports.database.read() as tx:
-        answer = make_response(
-            page(
-                "slip.html",
-                tx,
-                place="more",
-                person=person,
-                slip=secret,
-                days=slips.VALID_DAYS,
-                address=url_for("account.login", _external=True),
-            )
-        )
+        answer = make_response(slip_page(tx, person, secret))
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+def slip_page(tx: Connection, person: Account, secret: str) -> str:
+    """The answer with the slip: around it the language of whoever asks, on it that of whoever gets it."""
+    with force_locale(person.language):
+        paper = render_template(
+            "slip_paper.html",
+            person=person,
+            slip=secret,
+            days=slips.VALID_DAYS,
+            address=url_for("account.login", _external=True),
+        )
+    return page("slip.html", tx, place="more", person=person, paper=Markup(paper))  # noqa: S704 # a template of ours
 
 
 def _other(tx: Connection, no: int) -> Account:

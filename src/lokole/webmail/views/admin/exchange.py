@@ -9,7 +9,7 @@ from lokole.mail.errors import Refused
 from lokole.mail.model import Account
 from lokole.mailbox import options
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, schedule
+from lokole.webmail import access, acts, schedule
 from lokole.webmail.pages import page
 from lokole.webmail.parts import DEFAULT_SCHEDULE, Schedule, parts
 from lokole.webmail.views.admin.desk import blueprint, note
@@ -72,7 +72,7 @@ def keep_hours(person: Account) -> tuple[str, str]:
         return problem, "cron" if error.field == "cron" or form.get("kind") == "cron" else "hours"
     with ports.database.write() as tx:
         options.set_option(tx, person.tenant, SCHEDULE_OPTION, dict(wanted))
-        note(tx, "hours", detail=schedule.explain(wanted))
+        note(tx, "hours", detail=acts.hours_detail(wanted))
     if ports.schedule_changed is not None:
         ports.schedule_changed()
     return "", ""

@@ -14,8 +14,22 @@ from lokole.webmail import access
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 from lokole.webmail.views.admin.desk import blueprint, note
+from lokole.webmail.words import gettext, mark
 
 _CHUNK = 65_536
+#: what people read for each kind of thing that was kept apart; the reason beside it is for those who look after the server
+WHAT = {
+    "package": mark("A package could not be opened."),
+    "record": mark("A part of a package could not be read."),
+    "mime": mark("A letter could not be read."),
+    "webhook": mark("A letter could not be read."),
+    "dead-letter": mark("A letter is for nobody here."),
+    "unknown": mark("Something came that this version of Lokole does not know."),
+    "told": mark("The other end could not read something of this one."),
+    "twin": mark("Two things came under one name: a box was restored or copied."),
+    "restored": mark("The server was restored from a backup."),
+}
+_SOMETHING = mark("Something could not be read.")
 
 
 @blueprint.get("/admin/quarantine")
@@ -25,7 +39,7 @@ def kept_apart() -> str:
     with parts().ports.database.read() as tx:
         rows = quarantine.list_quarantine(tx, person.tenant, limit=100, resolved_too=True)
         return page(
-            "quarantine.html", tx, place="more", rows=rows, total=quarantine.count_quarantine(tx, person.tenant)
+            "quarantine.html", tx, place="more", rows=[(row, gettext(WHAT.get(row.kind, _SOMETHING))) for row in rows]
         )
 
 

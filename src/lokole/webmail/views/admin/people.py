@@ -17,6 +17,7 @@ from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 from lokole.webmail.refusals import why_not_this_name
 from lokole.webmail.views.admin.desk import blueprint, note
+from lokole.webmail.views.slip import slip_page
 from lokole.webmail.words import gettext, locale
 
 _MAX_LIST_BYTES = 200_000
@@ -66,17 +67,7 @@ def new_person() -> str | Response | tuple[str, int]:
     except Refused as error:
         return _new_page(why_not_this_name(error)), 400
     with ports.database.read() as tx:
-        return _no_copy(
-            page(
-                "slip.html",
-                tx,
-                place="more",
-                person=made,
-                slip=secret,
-                days=slips.VALID_DAYS,
-                address=url_for("account.login", _external=True),
-            )
-        )
+        return _no_copy(slip_page(tx, made, secret))
 
 
 @blueprint.route("/admin/people/list", methods=["GET", "POST"])

@@ -13,7 +13,7 @@ from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 from lokole.webmail.site import Site
 from lokole.webmail.views.admin.desk import blueprint, note
-from lokole.webmail.words import gettext
+from lokole.webmail.words import gettext, locale
 
 
 @blueprint.route("/admin/place", methods=["GET", "POST"])
@@ -61,7 +61,7 @@ def place_page(tx: Connection, problem: str = "", **more: object) -> str:
         named=typed.get("place", known.place),
         contact=typed.get("contact", known.contact),
         chosen=typed.getlist("languages") if typed else list(language.offered()),
-        usual=typed.get("language", known.language or parts().settings.default_language),
+        usual=typed.get("language", known.language or (locale() if more else parts().settings.default_language)),
         every=language.complete(),
         problem=problem,
         **more,
