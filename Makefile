@@ -77,7 +77,7 @@ test-emails: start ## more letters from the outside world to the people of the l
 	$(BIN)/python tools/test_emails.py
 
 # Every rig to its full number, half an hour each at most; the result is a row of docs/proof.md.
-PROOFS := proof-simulate proof-kill proof-power proof-disk proof-clock proof-cut proof-intake proof-machines proof-twins mutants
+PROOFS := proof-simulate proof-kill proof-power proof-disk proof-clock proof-cut proof-intake proof-machines proof-twins proof-many mutants
 .PHONY: proof $(PROOFS)
 proof: $(PROOFS) ## every one of them, one after the other: a few hours
 
@@ -106,6 +106,9 @@ proof-machines: setup ## 2,000 runs of the mailbox's state machine, 200 times ma
 
 proof-twins: setup ## old disks, copied cards and reset boxes, 1,000 times
 	$(BIN)/python -m tests.rigs.twins --workers $(WORKERS) --note
+
+proof-many: setup ## two servers and two workers: kill them, PostgreSQL and RabbitMQ for ten minutes
+	$(BIN)/python -m tests.rigs.many --note
 
 mutants: setup ## sabotage the code; a test must notice each
 	$(BIN)/python -m tests.rigs.mutants --workers $(WORKERS) --note

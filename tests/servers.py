@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,12 +36,50 @@ _QUIET = ("--silent", "--skipApiVersionCheck", "--disableTelemetry")
 _SETTINGS = ("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Postgres:
-    """A running PostgreSQL; every :meth:`new_database` is its own. ``url`` as SQLAlchemy writes it."""
+    """A running PostgreSQL; every :meth:`new_database` is its own. It can be killed and started again."""
 
     port: int
     _numbers: Iterator[int]
+    _command: list[str]
+    _folder: Path
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        for attempt in range(30):
+            with (self._folder / "log").open("ab") as log:
+                self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._folder)
+            try:
+                wait_for_port(self.port, self._process)
+            except RuntimeError:
+                # sessions of a server that was killed end by themselves, and it waits for them
+                if attempt == 29:
+                    raise
+                time.sleep(0.2)
+                continue
+            _wait_until_it_answers(self)
+            return
+
+    def kill(self) -> None:
+        """End it as a power cut would end the program: the system still has what it wrote."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End the sessions and stop."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
 
     def new_database(self, template: str | None = None) -> str:
         """The URL of a fresh database: empty, or a copy of the one at ``template`` (to which nobody may be connected)."""
@@ -91,26 +130,13 @@ def postgres() -> Iterator[Postgres]:
             capture_output=True,
             cwd=folder,
         )
-        log = (folder / "log").open("wb")
-        process = subprocess.Popen(
-            [*prefix, f"{programs}/postgres", "-D", str(data), "-p", str(port), "-k", str(folder), *_SETTINGS],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-        )
+        command = [*prefix, f"{programs}/postgres", "-D", str(data), "-p", str(port), "-k", str(folder), *_SETTINGS]
+        server = Postgres(port, count(1), command, folder)
         try:
-            wait_for_port(port, process)
-            server = Postgres(port, count(1))
-            _wait_until_it_answers(server)
+            server.start()
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # "fast": ends the sessions and stops
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            log.close()
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -190,8 +216,6 @@ def _newest_postgres() -> Path:
 
 
 def _wait_until_it_answers(server: Postgres) -> None:
-    import time
-
     import psycopg
 
     for _ in range(100):

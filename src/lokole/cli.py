@@ -221,6 +221,19 @@ def server_import_first(
             sys.exit(FAILED)
 
 
+@server.command("queues")
+@click.option(
+    "--clear", is_flag=True, help="Delete the broker's queue; the rows stay, and the broker is told of them again."
+)
+def server_queues(clear: bool) -> None:
+    """Print how much work there is of each kind, and how many messages lie at the broker, as lines of JSON."""
+    with _sentences("[server]"):
+        from lokole.server.build import queue_lines
+
+        for line in queue_lines(_server_settings(), clear=clear):
+            _print_line(line)
+
+
 @main.command()
 def worker() -> None:
     """Work of the server only, beside `lokole server`."""

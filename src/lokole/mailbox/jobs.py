@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, case, delete, func, or_, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import TenantNo
@@ -34,7 +34,8 @@ _AGAIN = insert_or_update(
     job,
     ["kind", "key"],
     "ids = excluded.ids, run_after = excluded.run_after, error = '',"
-    " attempts = CASE WHEN job.state = 'ready' THEN job.attempts ELSE 0 END, state = 'ready', asked = job.asked + 1",
+    " attempts = CASE WHEN job.state = 'ready' THEN job.attempts ELSE 0 END, state = 'ready', asked = job.asked + 1,"
+    " rung_at = NULL",
     _COLUMNS,
 )
 
@@ -101,6 +102,7 @@ def enqueue(
         "asked": 1,
         "lease_token": None,
         "lease_until": None,
+        "rung_at": None,
         "state": "ready",
         "error": "",
         "created_at": to_micros(now),
@@ -124,15 +126,8 @@ def lease(
     Never one of ``busy``, which the caller knows to be at work, whatever the clock makes of their leases.
     Commit at once, so that others see the lease.
     """
-    moment, beyond = to_micros(now), to_micros(now + _BEYOND)
-    due = (
-        select(job.c.no)
-        .where(job.c.state == "ready", or_(job.c.run_after <= moment, job.c.run_after > beyond))
-        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment, job.c.lease_until > beyond))
-        .order_by(job.c.run_after, job.c.no)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    moment = to_micros(now)
+    due = _due(now).limit(1)
     if busy:
         due = due.where(job.c.no.not_in(list(busy)))
     if kinds is not None:
@@ -153,6 +148,32 @@ def lease(
     return _job_of(tx.execute(taken).one())
 
 
+def take_unrung(tx: Connection, *, now: datetime, again_after: timedelta, limit: int = 100) -> list[int]:
+    """The numbers of rows that are due, leased by nobody, and of which no broker was told since ``again_after``; oldest first.
+
+    They count as told from here on, so that no other process tells of them too; see :func:`unring`.
+    """
+    moment = to_micros(now)
+    # a time in the future was written by a clock that was wrong
+    untold = or_(
+        job.c.rung_at.is_(None), job.c.rung_at <= to_micros(now - again_after), job.c.rung_at > to_micros(now + _BEYOND)
+    )
+    due = list(tx.execute(_due(now).where(untold).limit(limit)).scalars())
+    if due:
+        tx.execute(update(job).where(job.c.no.in_(due)).values(rung_at=moment))
+    return due
+
+
+def unring(tx: Connection, numbers: Collection[int]) -> None:
+    """The broker was not reached: these rows are told of as soon as it is."""
+    tx.execute(update(job).where(job.c.no.in_(list(numbers))).values(rung_at=None))
+
+
+def unring_all(tx: Connection) -> None:
+    """The broker has forgotten everything: every row that is ready is told of anew."""
+    tx.execute(update(job).where(job.c.state == "ready", job.c.rung_at.is_not(None)).values(rung_at=None))
+
+
 def renew(tx: Connection, mine: Job, *, now: datetime, lease_seconds: float) -> None:
     """Keep the lease for ``lease_seconds`` from ``now``; raises :class:`LeaseLost`."""
     until = to_micros(now) + round(lease_seconds * 1_000_000)
@@ -163,7 +184,7 @@ def finish(tx: Connection, mine: Job) -> None:
     """The job is done; call it in the transaction that holds its results. Raises :class:`LeaseLost` when it is not mine any more."""
     # what was queued again while it was at work is due once more
     state = case((job.c.asked == mine.asked, "done"), else_="ready")
-    _mine(tx, mine, lease_token=None, lease_until=None, state=state, error="")
+    _mine(tx, mine, lease_token=None, lease_until=None, rung_at=None, state=state, error="")
 
 
 def fail(tx: Connection, mine: Job, *, now: datetime, retry_in: timedelta | None, error: str) -> None:
@@ -175,13 +196,13 @@ def fail(tx: Connection, mine: Job, *, now: datetime, retry_in: timedelta | None
         _mine(tx, mine, lease_token=None, lease_until=None, state="dead", error=error[:500])
     else:
         due = to_micros(now + retry_in)
-        _mine(tx, mine, lease_token=None, lease_until=None, run_after=due, error=error[:500])
+        _mine(tx, mine, lease_token=None, lease_until=None, rung_at=None, run_after=due, error=error[:500])
 
 
 def revive(tx: Connection, no: int, now: datetime) -> None:
     """Try a dead job again (an operator asked for it); raises NotFound when there is no such dead job."""
     statement = update(job).where(job.c.no == no, job.c.state == "dead")
-    if tx.execute(statement.values(state="ready", attempts=0, run_after=to_micros(now))).rowcount != 1:
+    if tx.execute(statement.values(state="ready", attempts=0, rung_at=None, run_after=to_micros(now))).rowcount != 1:
         raise NotFound("no such job")
 
 
@@ -228,10 +249,28 @@ def dead_jobs(tx: Connection, limit: int = 100) -> list[DeadJob]:
     return [DeadJob(row.no, row.tenant, row.kind, row.key, row.attempts, row.error) for row in rows]
 
 
+def count_kinds(tx: Connection) -> dict[tuple[str, str], int]:
+    """How many rows of each (kind, state) there are."""
+    query = select(job.c.kind, job.c.state, func.count()).group_by(job.c.kind, job.c.state)
+    return {(kind, state): count for kind, state, count in tx.execute(query.order_by(job.c.kind, job.c.state))}
+
+
 def forget_done(tx: Connection, before: datetime) -> int:
     """Drop what is done and was queued before a moment; returns how many. Its keys may then be queued anew."""
     statement = delete(job).where(job.c.state == "done", job.c.created_at < to_micros(before))
     return tx.execute(statement).rowcount
+
+
+def _due(now: datetime) -> Select[int]:
+    """The numbers of the rows that may be leased, oldest first; those that another transaction holds are left out."""
+    moment, beyond = to_micros(now), to_micros(now + _BEYOND)
+    return (
+        select(job.c.no)
+        .where(job.c.state == "ready", or_(job.c.run_after <= moment, job.c.run_after > beyond))
+        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment, job.c.lease_until > beyond))
+        .order_by(job.c.run_after, job.c.no)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _ids_text(ids: Mapping[str, Any]) -> str:

@@ -543,6 +543,7 @@ job = Table(
     Column("asked", Integer, nullable=False),  # how often it was queued: more than when it was leased means once more
     Column("lease_token", String(32)),
     Column("lease_until", BigInteger),
+    Column("rung_at", BigInteger),  # when a broker was told of it, where there is one; None: not since it became due
     Column("state", String(10), nullable=False),  # ready, done, dead
     Column("error", Text, nullable=False),  # type of the failure and its place, never content
     Column("created_at", BigInteger, nullable=False),

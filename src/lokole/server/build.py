@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from lokole import __version__
 from lokole.adapters.archive.open import open_archive
 from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
+from lokole.adapters.broker.celery import Address, CeleryBroker
 from lokole.adapters.dns.cloudflare import CloudflareDns
 from lokole.adapters.dns.manual import ManualDns
 from lokole.adapters.dns.memory import MemoryDns
@@ -37,9 +39,10 @@ from lokole.adapters.service.known import find_service
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.adapters.sign_in.github import GitHubSignIn
 from lokole.adapters.tell.webhook import WebhookTell
+from lokole.config import BadSettings
 from lokole.mail.errors import NotFound
 from lokole.mail.model import normal_domain
-from lokole.mailbox import tenants
+from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import ensure_identity, get_secret
 from lokole.mailbox.migrate import is_current, migrate
@@ -62,6 +65,7 @@ from lokole.server.move.report import Report
 from lokole.server.move.run import import_first
 from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.records import Checked, check_records
+from lokole.server.ringing import BrokerHand, Ringer
 from lokole.server.settings import FirstStoreKeys, ServerSettings, split_listen
 from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
@@ -99,7 +103,9 @@ class Server:
         settings = ports.settings
         self.ports = ports
         inline = urlsplit(settings.jobs).scheme == "inline"
-        self.worker = Worker(ports, threads=0 if inline else settings.workers if workers is None else workers)
+        idle = inline or settings.has_broker
+        self.worker = Worker(ports, threads=0 if idle else settings.workers if workers is None else workers)
+        self._ringer = Ringer(ports, open_broker(settings)) if settings.has_broker else None
         if inline:
             ports.bell.work_inline(self._work_off)
         self.smtp = None if settings.smtp_listen == "off" else _smtp_intake(ports)
@@ -118,9 +124,11 @@ class Server:
         self.worker.work_off()
 
     def start_workers(self) -> None:
-        """Begin to work only."""
+        """Begin to work only, or to tell a broker of the work."""
         self.worker.start()
         self._counting.start()
+        if self._ringer is not None:
+            self._ringer.start()
 
     def stop(self) -> None:
         """Take nothing new, finish what is at work; may be repeated."""
@@ -129,6 +137,8 @@ class Server:
             self._smtp_runs = False
         self.worker.stop()
         self._counting.stop()
+        if self._ringer is not None:
+            self._ringer.stop()
 
 
 def build_server(
@@ -185,13 +195,7 @@ def build_ports(
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
     clock = clock or (lambda: datetime.now(UTC))
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    url = database_url(settings)
-    if not is_current(url):
-        migrate(url)
-    database = Database(url)
-    with database.write() as tx:
-        ensure_identity(tx, entropy)
+    database = open_database(settings, entropy)
     dns = dns or _dns(settings)
     return ServerPorts(
         settings=settings,
@@ -213,6 +217,32 @@ def build_ports(
         else GitHubSignIn(settings.github_client_id, url=settings.github_sign_in_url),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
     )
+
+
+def open_database(settings: ServerSettings, entropy: Entropy = os.urandom) -> Database:
+    """The database, brought up to date first."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    url = database_url(settings)
+    if not is_current(url):
+        migrate(url)
+    database = Database(url)
+    with database.write() as tx:
+        ensure_identity(tx, entropy)
+    return database
+
+
+def open_broker(settings: ServerSettings) -> CeleryBroker:
+    """The broker that LOKOLE_JOBS names; raises BadSettings when it is not named well, or Celery is not installed."""
+    needed = "celery" if urlsplit(settings.jobs).scheme.startswith("amqp") else "azure.servicebus"
+    try:
+        if importlib.util.find_spec(needed) is None:
+            raise ImportError(name=needed)
+        return CeleryBroker(Address.read(settings.jobs, settings.jobs_password))
+    except ImportError as error:
+        extra = "celery" if needed == "celery" else "servicebus"
+        raise BadSettings([f"LOKOLE_JOBS needs what requirements/{extra}.lock brings (lokole[{extra}])."]) from error
+    except ValueError as error:
+        raise BadSettings([f"LOKOLE_JOBS cannot be read: {error}."]) from error
 
 
 def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
@@ -290,6 +320,35 @@ def move_from_first(
         ports.database.close()
 
 
+def queue_lines(settings: ServerSettings, *, clear: bool = False) -> list[dict[str, str | int]]:
+    """How many rows of each kind are ready, done or dead, and how many messages lie at the broker, left out where it cannot say.
+
+    ``clear`` deletes the broker's queue first. Raises Temporary when the broker or the database is out of reach.
+    """
+    lines: list[dict[str, str | int]] = []
+    if settings.has_broker:
+        broker = open_broker(settings)
+        try:
+            if clear:
+                broker.clear()
+            elif (count := broker.waiting()) is not None:
+                lines.append({"queue": broker.address.queue, "state": "messages", "count": count})
+        finally:
+            broker.close()
+    database = open_database(settings)
+    try:
+        if clear and settings.has_broker:
+            with database.write() as tx:
+                jobs.unring_all(tx)
+        with database.read() as tx:
+            found = jobs.count_kinds(tx)
+    finally:
+        database.close()
+    for (kind, state), count in found.items():
+        lines.append({"queue": kind, "state": state, "count": count})
+    return lines
+
+
 def serve(settings: ServerSettings) -> None:
     """Run the server in this process until it is told to stop."""
     import uvicorn
@@ -311,6 +370,14 @@ def serve(settings: ServerSettings) -> None:
 def run_worker(settings: ServerSettings) -> None:
     """Work only, beside one or several servers, until it is told to stop."""
     logs.set_up()
+    if settings.has_broker:
+        broker = open_broker(settings)
+        # before the processes are forked, so that only one brings it up to date; no connection goes along
+        open_database(settings).close()
+        broker.serve(
+            lambda n: BrokerHand(build_ports(settings), open_broker(settings), sweeps=n == 0), max(1, settings.workers)
+        )
+        return
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())

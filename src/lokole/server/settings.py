@@ -18,6 +18,8 @@ _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-
 _SECRET_SEGMENT = re.compile(r"[A-Za-z0-9_-]{16,100}")
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](?::\d{1,5})?")
+#: what LOKOLE_JOBS begins with where a broker tells the workers of rows
+BROKERS = ("amqp", "amqps", "azureservicebus")
 
 
 class PictureFormat(StrEnum):
@@ -165,12 +167,21 @@ class ServerSettings:
     )
     jobs: Url = setting(
         "LOKOLE_JOBS",
-        "What runs the work: rows: (threads lease rows of the database) or inline: (at once, for tests).",
+        "What runs the work: rows: (threads lease rows of the database), amqp://USER@HOST/VHOST (Celery over RabbitMQ),\n"
+        "azureservicebus://POLICY@NAMESPACE (Celery over Azure Service Bus), or inline: (at once, for tests).\n"
+        "With a broker only `lokole worker` works.",
         default=Url("rows:"),
+    )
+    jobs_password: str | None = setting(
+        "LOKOLE_JOBS_PASSWORD",
+        "The password of the user, or the key of the policy, in LOKOLE_JOBS.",
+        default=None,
+        secret=True,
     )
     workers: int = setting(
         "LOKOLE_WORKERS",
-        "How many threads work in the process of `lokole server`; 0 where `lokole worker` runs beside it.",
+        "How many threads work in the process of `lokole server`; 0 where `lokole worker` runs beside it.\n"
+        "With a broker: how many processes a `lokole worker` has.",
         default=2,
     )
     lease: timedelta = setting(
@@ -393,7 +404,7 @@ class ServerSettings:
                 self.mail_out,
                 ("smtp", "smtp+starttls", "smtps", "sendgrid", "sendgrid+http", "mx", "recorder"),
             ),
-            ("LOKOLE_JOBS", self.jobs, ("rows", "inline")),
+            ("LOKOLE_JOBS", self.jobs, ("rows", "inline", *BROKERS)),
             ("LOKOLE_DNS", self.dns, ("cloudflare", "manual", "memory")),
             ("LOKOLE_INTAKE", self.intake, ("sendgrid", "none")),
             ("LOKOLE_EXCHANGE", self.exchange or Url("folder:"), ("folder", "azure", "memory")),
@@ -474,6 +485,11 @@ class ServerSettings:
         split_listen("LOKOLE_LISTEN", self.listen)
         if self.smtp_listen != "off":
             split_listen("LOKOLE_SMTP_LISTEN", self.smtp_listen)
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether a broker tells the workers of rows."""
+        return urlsplit(self.jobs).scheme in BROKERS
 
     @property
     def database_url(self) -> str:

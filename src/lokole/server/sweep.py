@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, select, update
@@ -15,7 +16,7 @@ from lokole.mailbox.schema import job, package, quarantine, waiting
 from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
-from lokole.server import junk
+from lokole.server import alarms, junk, logs
 from lokole.server.devices import EXCHANGED
 from lokole.server.ports import ServerPorts
 from lokole.server.provider_trouble import forget_trouble
@@ -28,6 +29,7 @@ KEEP_DONE = timedelta(days=7)
 #: A sender gives up after five days; a question older than this is nobody's.
 KEEP_ASKED = timedelta(days=7)
 FILES_EVERY = timedelta(days=1)
+SWEEP_EVERY = timedelta(hours=1)
 #: of letters in one round; what is left waits for the next
 _MOST_BATCHES = 50
 #: A box that has not come back by then sends its package from the first byte (protocol 4.12).
@@ -136,6 +138,29 @@ class Sweeper:
         for key in orphans & self._orphans:
             self._ports.blobs.delete(key)
         self._orphans = orphans
+
+
+class Sweeps:
+    """Sweeps of one process, one an hour by the clock, whichever of its threads asks."""
+
+    def __init__(self, ports: ServerPorts) -> None:
+        self._ports = ports
+        self._sweeper = Sweeper(ports)
+        self._swept_at: datetime | None = None
+        self._lock = threading.Lock()
+
+    def when_due(self) -> None:
+        """Sweep unless that was done within the hour."""
+        with self._lock:
+            now = self._ports.clock()
+            if self._swept_at is not None and abs(now - self._swept_at) < SWEEP_EVERY:
+                return
+            self._swept_at = now
+        try:
+            alarms.look(self._ports)
+        except Exception as error:
+            log.error("the boxes could not be looked at: %s", logs.place(error))  # the next round does
+        self._sweeper.sweep()
 
 
 def _queued(tx: Connection, row: TenantRow) -> str:

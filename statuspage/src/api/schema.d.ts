@@ -249,6 +249,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/email/sendgrid/service": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mail from outside to services, kept apart and never answered. */
+        post: operations["service_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/email/sendgrid/events": {
         parameters: {
             query?: never;
@@ -1220,6 +1237,35 @@ export interface operations {
             };
             400: components["responses"]["Problem"];
             403: components["responses"]["Words"];
+            413: components["responses"]["Problem"];
+            415: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    service_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["InboundParse"];
+                "application/x-www-form-urlencoded": components["schemas"]["InboundParse"];
+            };
+        };
+        responses: {
+            /** @description The letter is kept for the operator. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": "received";
+                };
+            };
+            400: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
             415: components["responses"]["Problem"];
             503: components["responses"]["Problem"];

@@ -15,6 +15,7 @@ from lokole.mail.errors import Temporary
 from lokole.mailbox.options import set_option
 from lokole.server import alarms
 from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.sweep import Sweeps
 from lokole.sync.records import AccountRecord, HealthRecord
 from tests.fakes.web_server import HANG_UP, Asked, FakeProvider, Said
 from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, place_in
@@ -264,5 +265,5 @@ def test_the_worker_looks_when_it_sweeps(tmp_path: Path) -> None:
         place.box(DOMAIN, ["ann"])
         with place.ports.database.write() as tx:
             set_option(tx, place.row(DOMAIN).no, HEALTH_OPTION, {"said": {"clock": True}})
-        place.server.worker._sweep_when_due()
+        Sweeps(place.ports).when_due()
         assert len(told(place)) == 1

@@ -20,7 +20,8 @@ from lokole.mailbox.schema import job as job_table
 from lokole.server import receive
 from lokole.server.jobs import KINDS, MAX_FAULTS, Kind, retry_in
 from lokole.server.ports import ServerPorts
-from lokole.server.worker import MAX_DEATHS, Worker
+from lokole.server.running import MAX_DEATHS
+from lokole.server.worker import Worker
 from tests.unit.server.place import OPERATOR, Clock, Place, message, place_in
 
 
@@ -48,7 +49,7 @@ class Script:
         return {"script": Kind(self.run, gaps, timedelta(hours=1), self.on_dead)}
 
     def work(self, place: Place) -> int:
-        return Worker(place.ports, kinds=self.kinds).work_off()
+        return place.work(self.kinds)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Brokers (``ports.broker``)."""

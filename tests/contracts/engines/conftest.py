@@ -1,0 +1,67 @@
+"""Places whose work is done by each engine, on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from lokole.config import Url
+from lokole.mailbox.database import Database
+from lokole.mailbox.schema import metadata
+from tests.contracts.engines.engine import Consumer, rows, use
+from tests.servers import Postgres
+from tests.servers_broker import RabbitMq, rabbitmq
+from tests.unit.server.place import Place, place_in
+
+ENGINES = ("rows", "celery", "celery-postgresql")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMq]:
+    with rabbitmq() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def consumer(rabbitmq_server: RabbitMq) -> Iterator[Consumer]:
+    with Consumer(rabbitmq_server.new_queue()).running() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def _emptied(postgres_server: Postgres, postgres_template: str) -> str:
+    return postgres_server.new_database(postgres_template)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every engine in turn; a module may name fewer as ``ENGINES``."""
+    if "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", getattr(metafunc.module, "ENGINES", ENGINES), indirect=True)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    changes: dict[str, Any] = {}
+    if request.param.endswith("postgresql"):
+        changes["database"] = Url(request.getfixturevalue("_emptied"))
+    engine = rows if request.param == "rows" else request.getfixturevalue("consumer")
+    try:
+        with place_in(tmp_path, **changes) as found:
+            use(found, engine)
+            yield found
+    finally:
+        if changes:
+            _empty(changes["database"])
+
+
+def _empty(url: str) -> None:
+    opened = Database(url)
+    with opened.write() as tx:
+        tx.execute(text("DELETE FROM letter_words"))
+        for table in reversed(metadata.sorted_tables):
+            tx.execute(table.delete())
+    opened.close()
