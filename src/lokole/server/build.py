@@ -621,6 +621,7 @@ def _pages(ports: ServerPorts) -> Any:
             session_key=key,
             cookie_name="lokole-server",
             prefix="/web",
+            in_town=True,
             secure_cookie=settings.https,
             sign_up=False,
             # letters written here have no way out yet

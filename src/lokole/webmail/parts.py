@@ -127,6 +127,7 @@ class WebmailSettings:
     password_change: bool = True
     search: bool = True
     writing: bool = True  # False where a letter could be read but not sent
+    in_town: bool = False  # True on the server: letters leave and come at once, and the box hears of them later
     welcome_from: str = "info@team.lokole.ca"
     name_questions: str = "60 per minute"  # per address of the caller: is this name free?
     sign_in_tries_per_place: str = "60 per minute"  # per address of the caller: one hotspot may be many people

@@ -232,7 +232,10 @@ def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
         return _again(paper, gettext("That did not work. Your text is kept. Try again in a minute."), 503)
     outside = any(state.value == "waiting" for state in ways)
     here = any(state.value == "local" for state in ways)
-    flash("bag-and-here" if outside and here else "in-bag" if outside else "arrived-here")
+    if parts().settings.in_town:
+        flash("left-town")
+    else:
+        flash("bag-and-here" if outside and here else "in-bag" if outside else "arrived-here")
     return redirect(url_for("mailbox.outbox") if outside else url_for("letter.show", no=no), 303)
 
 

@@ -201,7 +201,11 @@ def _folder_page(name: str, place: str = "more") -> str:
 def _words_of(tx: Connection, person: Account, folder: str) -> tuple[str, tuple[str, str, str]]:
     """The title of a list, and what it says when it is empty: picture, title, sentence."""
     if folder == FolderName.INBOX:
-        says = gettext("Letters come at night. Look again tomorrow morning.")
+        says = (
+            gettext("Letters come here at any time.")
+            if parts().settings.in_town
+            else gettext("Letters come at night. Look again tomorrow morning.")
+        )
         return gettext("Letters received"), ("in", gettext("No letter yet"), says)
     if folder == FolderName.SENT:
         return gettext("Sent letters"), ("pen", gettext("No letter sent yet"), gettext("What you write is kept here."))
