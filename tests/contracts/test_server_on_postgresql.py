@@ -40,7 +40,7 @@ def test_a_letter_goes_out_and_in(tmp_path: Path, postgres_server: Postgres, pos
         assert len(place.world.sent) == 1
         for _ in range(3):
             place.webhook(box.webhook, message(), ["ann@a.lokole.test", "zoe@a.lokole.test"])
-        arrived = box.fetch()
+        arrived = box.fetch(unsent=True)
         assert sorted(one.email.subject for one in arrived) == ["Your letter did not arrive: u2", "hello"]
         place.clock.pass_by(hours=1)
         box.put([AccountRecord("zoe@a.lokole.test", version=1)])

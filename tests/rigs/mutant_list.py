@@ -320,7 +320,7 @@ MUTANTS = (
     # --- the work (P1, P10)
     Mutant(
         "a job is finished before its work",
-        "server/worker.py",
+        "server/running.py",
         "            if not kind.run(self._ports, job):\n",
         "            with self._ports.database.write() as tx:\n                rows.finish(tx, job)\n"
         "            if not kind.run(self._ports, job):\n",
@@ -353,7 +353,7 @@ MUTANTS = (
     ),
     Mutant(
         "a job that failed for now is given up",
-        "server/worker.py",
+        "server/running.py",
         "        wait = retry_in(kind, job, error, self._ports.clock())\n",
         "        wait = None\n",
         (*JOBS, *SEND),

@@ -80,7 +80,7 @@ def take_domains(move: Move, only: frozenset[str]) -> None:
         known = found.setdefault(client.domain, client)
         if known.client_id != client.client_id:
             reason = "the domain has two client ids; the one under its own name was taken"
-            move.report.note(layout.AUTH, client.client_id, reason)
+            move.report.say(layout.AUTH, client.client_id, reason)
     missing = sorted(only - found.keys())
     if missing:
         raise Refused(f"the first server does not know {', '.join(missing)}", code="domain")

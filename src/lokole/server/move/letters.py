@@ -168,7 +168,7 @@ def take_letter(move: Move, uid: str, plan: Plan) -> None:
     try:
         email, bad = _read(move, uid)
         for reason in bad:
-            move.report.note(layout.EMAILS, uid, f"a file of it was left out, {reason}")
+            move.report.say(layout.EMAILS, uid, f"a file of it was left out, {reason}")
         for domain, place in missing.items():
             _take_at(move, uid, email, domain, place)
     except Temporary:

@@ -47,9 +47,9 @@ class Report:
     def bad(self, kind: str, container: str, name: str, reason: object) -> None:
         """Leave an object out and say so."""
         self.counts[kind].bad += 1
-        self.note(container, name, reason)
+        self.say(container, name, reason)
 
-    def note(self, container: str, name: str, reason: object) -> None:
+    def say(self, container: str, name: str, reason: object) -> None:
         """Something of an object could not be taken; the rest was."""
         self.problems.append((container, name, str(reason)))
 
