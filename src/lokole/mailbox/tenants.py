@@ -17,6 +17,9 @@ from lokole.mailbox.fulltext import forget_letters
 from lokole.mailbox.schema import credential, tenant
 from lokole.mailbox.upsert import insert_new
 
+#: the states of a row: its work is not done yet, it waits for its box, it has one, it is being destroyed
+PREPARING, WAITING, CLAIMED, REMOVED = "preparing", "waiting", "claimed", "removed"
+
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:

@@ -24,9 +24,8 @@ from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.schema import alarm, job
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.mailbox.upsert import insert_new
-from lokole.server.devices import CLAIMED
 from lokole.server.incoming import HEALTH_OPTION
 from lokole.server.ports import ServerPorts
 

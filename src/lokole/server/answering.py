@@ -27,10 +27,10 @@ from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.recipients import deliveries, set_envelope
 from lokole.mailbox.shared_answers import find_hanging, hang, note_told
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.ports.service import Answer, Question, Service
 from lokole.server import answers, logs
-from lokole.server.devices import REMOVED, serves_v1
+from lokole.server.devices import serves_v1
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import settle
 

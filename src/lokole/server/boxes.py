@@ -10,7 +10,7 @@ from typing import Any
 from lokole.mailbox import accounts, packages, tenants
 from lokole.mailbox.database import Connection, from_micros
 from lokole.mailbox.options import get_option
-from lokole.server.devices import CLAIMED
+from lokole.mailbox.tenants import CLAIMED
 from lokole.server.incoming import HEALTH_OPTION
 from lokole.server.reconcile import HELD_OPTION
 

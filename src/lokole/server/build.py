@@ -437,8 +437,8 @@ def _mail_out(settings: ServerSettings, database: Database, clock: Clock) -> Mai
             way = SmtpMailOut.from_url(
                 settings.mail_out, password=settings.mail_out_password, host_name=settings.host_name
             )
-            if not settings.dkim_relay:
-                return way
+    if not settings.signs:
+        return way
     # only a server that signs needs the library, which takes 8 MB
     from lokole.adapters.mail_out.dkim import SignedMailOut
     from lokole.server import dkim_keys

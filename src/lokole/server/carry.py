@@ -13,9 +13,8 @@ from typing import BinaryIO
 
 from lokole.mail.errors import BadPackage, Refused
 from lokole.mailbox import packages, tenants
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.server import exchange, offer
-from lokole.server.devices import CLAIMED
 from lokole.server.keys import server_seed
 from lokole.server.ports import ServerPorts
 from lokole.sync.bundle import Bundle, packages_in

@@ -22,7 +22,7 @@ from lokole.mailbox.domain_acts import note_domain
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import tenant as tenant_table
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import CLAIMED, PREPARING, REMOVED, WAITING, TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
 from lokole.ports.identity import Caller
@@ -35,7 +35,6 @@ from lokole.sync.signing import decode_key, encode_key
 READS_OPTION = "reads"
 #: before the key of a package that lies in the exchange store and not in ours
 EXCHANGED = "exchange:"
-PREPARING, WAITING, CLAIMED, REMOVED = "preparing", "waiting", "claimed", "removed"
 
 
 @dataclass(frozen=True, slots=True)

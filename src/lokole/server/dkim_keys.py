@@ -7,22 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lokole.adapters.mail_out.dkim import DkimKey, new_private_key, public_record
 from lokole.mailbox import tenants
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.identity import find_secret, get_secret
-from lokole.server.devices import REMOVED
+from lokole.mailbox.tenants import REMOVED
+from lokole.ports.dns import DnsRecord
 from lokole.server.settings import ServerSettings
-
-
-@dataclass(frozen=True, slots=True)
-class TxtRecord:
-    """What a domain publishes: the full name without a dot at its end, and the value, to be cut into strings of at most 255 bytes."""
-
-    name: str
-    value: str
 
 
 def selector_of(settings: ServerSettings, algorithm: str) -> str:
@@ -53,10 +45,10 @@ def keys_of(database: Database, settings: ServerSettings, domain: str) -> list[D
         ]
 
 
-def dkim_records(database: Database, settings: ServerSettings, domain: str) -> list[TxtRecord]:
+def dkim_records(database: Database, settings: ServerSettings, domain: str) -> list[DnsRecord]:
     """What ``domain`` has to publish so that its letters are proven, its keys made when they are not there."""
     keys: Sequence[DkimKey] = keys_of(database, settings, domain)
-    return [TxtRecord(f"{key.selector}._domainkey.{domain}", public_record(key)) for key in keys]
+    return [DnsRecord(f"{key.selector}._domainkey.{domain}", "TXT", public_record(key)) for key in keys]
 
 
 def _find(tx: Connection, settings: ServerSettings, domain: str, algorithm: str) -> DkimKey | None:

@@ -17,11 +17,10 @@ from lokole.mail.errors import LokoleError, Permanent, Temporary
 from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import from_micros
 from lokole.mailbox.schema import job
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING, TenantRow
 from lokole.ports.checkable import Checkable
 from lokole.server import certificates
 from lokole.server.boxes import nights_missed
-from lokole.server.devices import CLAIMED, PREPARING, WAITING
 from lokole.server.ports import ServerPorts
 from lokole.server.records import check_records
 from lokole.server.settings import ServerSettings

@@ -12,8 +12,7 @@ from lokole.mail.errors import NotFound, Refused
 from lokole.mailbox import jobs, packages, tenants
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.packages import PackageRow
-from lokole.mailbox.tenants import TenantRow, WrongCounter
-from lokole.server.devices import CLAIMED
+from lokole.mailbox.tenants import CLAIMED, TenantRow, WrongCounter
 from lokole.server.ports import ServerPorts
 from lokole.server.reconcile import ASKED_AGAIN, hear_acknowledgement
 from lokole.server.twins import tell_twin

@@ -11,10 +11,9 @@ from lokole.mailbox import accounts, jobs, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.quarantine import list_quarantine
 from lokole.mailbox.schema import quarantine as quarantine_table
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import CLAIMED, WAITING, TenantRow
 from lokole.ports.identity import Caller
 from lokole.server.boxes import list_boxes
-from lokole.server.devices import CLAIMED, WAITING
 from lokole.server.ports import ServerPorts
 
 _NEWEST = 50

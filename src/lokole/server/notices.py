@@ -21,8 +21,7 @@ from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.recipients import set_envelope
-from lokole.mailbox.tenants import TenantRow
-from lokole.server.devices import REMOVED
+from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.server.ports import ServerPorts
 from lokole.sync.ids import SERVER_ORIGIN
 

@@ -18,9 +18,9 @@ from lokole.mailbox import tenants
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.jobs import due_since
 from lokole.mailbox.schema import alarm, job, package, quarantine, waiting
+from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING
 from lokole.server.boxes import nights_missed
 from lokole.server.counting import EVENTS, read_events
-from lokole.server.devices import CLAIMED, PREPARING, WAITING
 from lokole.server.jobs import KINDS
 from lokole.server.ports import ServerPorts
 

@@ -21,9 +21,8 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.ports.callables import Entropy
-from lokole.server.devices import CLAIMED
 from lokole.server.notices import REASONS, write_home
 from lokole.sync.records import ReceiptRecord
 

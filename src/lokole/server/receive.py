@@ -38,10 +38,10 @@ from lokole.mailbox.recipients import set_envelope
 from lokole.mailbox.schema import address as address_table
 from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.seen import remember
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.server import junk, logs
 from lokole.server.addresses import home, home_letter
-from lokole.server.devices import REMOVED, serves_v1
+from lokole.server.devices import serves_v1
 from lokole.server.form import read_form
 from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_results
 from lokole.server.ports import ServerPorts

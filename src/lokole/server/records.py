@@ -1,6 +1,6 @@
 """Which DNS records the mail of a domain needs, and whether the world sees them.
 
-MX always; SPF and DMARC as the settings say.
+MX always; SPF and DMARC as the settings say; DKIM where this server signs.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ def wanted_records(ports: ServerPorts, domain: str) -> list[DnsRecord]:
         found.append(DnsRecord(domain, "TXT", settings.spf))
     if settings.dmarc is not None:
         found.append(DnsRecord(f"_dmarc.{domain}", "TXT", settings.dmarc))
+    if settings.signs:
+        # only a server that signs needs the library, which takes 8 MB
+        from lokole.server.dkim_keys import dkim_records
+
+        found += dkim_records(ports.database, settings, domain)
     return found
 
 

@@ -16,11 +16,10 @@ from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.recipients import deliveries, move_waiting
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppressed
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.ports.mail_out import TogetherMailOut
 from lokole.server import answering, outbound_limit, receive, strangers, together
 from lokole.server.addresses import home, outward
-from lokole.server.devices import REMOVED
 from lokole.server.judgement import OF_A_BOX
 from lokole.server.outgoing import to_message
 from lokole.server.ports import ServerPorts

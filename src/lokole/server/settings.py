@@ -507,6 +507,12 @@ class ServerSettings:
         return tuple((self.status_origins or "").split())
 
     @property
+    def signs(self) -> bool:
+        """Whether letters get their DKIM signature here, and not from whoever takes them on."""
+        scheme = urlsplit(self.mail_out).scheme
+        return scheme == "mx" or (self.dkim_relay and scheme.startswith("smtp"))
+
+    @property
     def max_letter_bytes(self) -> int:
         """The largest letter that is taken in, in bytes."""
         return self.max_letter_mb * _MEBI

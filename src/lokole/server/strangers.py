@@ -23,9 +23,9 @@ from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope_state
 from lokole.mailbox.seen import find_noted, forget, remember
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import PREPARING, REMOVED, TenantRow
 from lokole.server.addresses import home
-from lokole.server.devices import PREPARING, REMOVED, serves_v1
+from lokole.server.devices import serves_v1
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import bounce_id, is_known_bounce
 

@@ -17,12 +17,11 @@ from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.suppressions import is_suppressed
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.ports.mail_out import Recipient, RefusedRecipients, TogetherMailOut
 from lokole.server import outbound_limit
 from lokole.server.addresses import home, outward
 from lokole.server.answering import is_service
-from lokole.server.devices import REMOVED
 from lokole.server.outgoing import to_message
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import envelope_sender, settle

@@ -40,9 +40,8 @@ from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_recipients
 from lokole.mailbox.schema import package as package_table
 from lokole.mailbox.seen import find_by_uid, find_letter, remember_letter
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.server import incoming, logs
-from lokole.server.devices import REMOVED
 from lokole.server.keys import server_seed
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts

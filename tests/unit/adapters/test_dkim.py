@@ -115,6 +115,6 @@ def test_a_domain_has_its_keys_for_ever_and_shows_what_to_publish(tmp_path: Path
         assert len(keys_of(database, settings, "lokole.test")) == 1  # of everybody who is written flat
         (record,) = dkim_records(database, settings, "a.lokole.test")
         assert record.name == "box._domainkey.a.lokole.test"
-        assert record.value.startswith("v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A")  # 2048 bits
+        assert record.content.startswith("v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A")  # 2048 bits
         signed = sign(letter(), "a.lokole.test", [first], NOW)
-        assert [one.holds for one in verify(signed, {record.name: record.value})] == [True]
+        assert [one.holds for one in verify(signed, {record.name: record.content})] == [True]

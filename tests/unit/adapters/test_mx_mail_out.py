@@ -389,7 +389,7 @@ def test_a_server_with_these_settings_signs_what_it_sends(tmp_path: Path) -> Non
             )
         ports.mail_out.send(sender="", recipient="bob@example.org", message=MESSAGE)
         records = {
-            one.name: one.value for one in dkim_keys.dkim_records(ports.database, ports.settings, "a.lokole.test")
+            one.name: one.content for one in dkim_keys.dkim_records(ports.database, ports.settings, "a.lokole.test")
         }
         ports.database.close()
     (arrived,) = [content for _, content in server.letters]

@@ -47,6 +47,21 @@ def test_a_domain_needs_what_the_settings_say(tmp_path: Path) -> None:
         assert wanted_records(place.ports, DOMAIN) == [], "nobody outside knows localhost"
 
 
+def test_a_domain_whose_letters_are_signed_here_publishes_its_key(tmp_path: Path) -> None:
+    signing: dict[str, Any] = {"mail_out": Url("mx:"), "dns": Url("memory:"), "host_name": "mail.lokole.test"}
+    with place_in(tmp_path, **signing) as place:
+        place.register(DOMAIN)
+        mx, key = wanted_records(place.ports, DOMAIN)
+        assert (mx.type, key.type, key.name) == ("MX", "TXT", f"lokole._domainkey.{DOMAIN}")
+        assert key.content.startswith("v=DKIM1; k=rsa; p=")
+        assert wanted_records(place.ports, DOMAIN) == [mx, key], "the key stays"
+        place.work()
+        assert [one.state for one in check_records(place.ports, DOMAIN)] == ["right", "right"]
+    with place_in(tmp_path / "relay", mail_out=Url("smtp://localhost:25"), host_name="mail.lokole.test") as place:
+        place.register(DOMAIN)
+        assert [one.type for one in wanted_records(place.ports, DOMAIN)] == ["MX"], "the relay signs"
+
+
 def test_what_is_there_is_right(tmp_path: Path) -> None:
     txt = [
         (DOMAIN, "some-verification=1"),

@@ -18,10 +18,9 @@ from starlette.routing import Route
 
 from lokole.mail.errors import Refused, Temporary
 from lokole.mailbox import tenants
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import PREPARING, REMOVED, TenantRow
 from lokole.server import receive, shared_intake
 from lokole.server.api.body import spool_body
-from lokole.server.devices import PREPARING, REMOVED
 from lokole.server.form import MEDIA_TYPES, URLENCODED, media_type_of
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Words

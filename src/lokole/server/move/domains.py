@@ -19,9 +19,9 @@ from lokole.mail.model import Address, normal_domain
 from lokole.mailbox import tenants
 from lokole.mailbox.leaving import take_account
 from lokole.mailbox.seen import remember, was_seen
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.tenants import REMOVED, WAITING, TenantRow
 from lokole.ports.archive import Archive
-from lokole.server.devices import REMOVED, WAITING, new_code
+from lokole.server.devices import new_code
 from lokole.server.move import layout
 from lokole.server.move.report import Report
 from lokole.server.ports import ServerPorts
