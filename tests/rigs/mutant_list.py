@@ -279,9 +279,9 @@ MUTANTS = (
     ),
     Mutant(
         "a letter sent already is sent again",
-        "server/send.py",
-        "    return (row, stored) if state is DeliveryState.AT_SERVER else None\n",
-        "    return (row, stored)\n",
+        "server/outgoing.py",
+        "    standing = [one for one in deliveries(tx, row.no, stored.no) if one.state is DeliveryState.AT_SERVER]\n",
+        "    standing = deliveries(tx, row.no, stored.no)\n",
         (*SEND, *STEPS),
         "P5",
     ),

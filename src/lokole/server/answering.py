@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
-from lokole.mail.errors import NotFound, Permanent, Refused
+from lokole.mail.errors import Permanent, Refused
 from lokole.mail.html import html_to_text, make_safe
 from lokole.mail.mime import message_id_for
 from lokole.mail.model import Account, Address, Contact, DeliveryState, Email, EmailId
@@ -25,12 +25,13 @@ from lokole.mailbox.letters import StoredAttachment, StoredEmail, put_attachment
 from lokole.mailbox.limits import add_count
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.posting import BOARD_NAME
-from lokole.mailbox.recipients import deliveries, set_envelope
+from lokole.mailbox.recipients import set_envelope
 from lokole.mailbox.shared_answers import find_hanging, hang, note_told
-from lokole.mailbox.tenants import REMOVED, TenantRow
+from lokole.mailbox.tenants import TenantRow
 from lokole.ports.service import Answer, Question, Service
 from lokole.server import answers, logs
 from lokole.server.devices import serves_v1
+from lokole.server.outgoing import find_standing
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import settle
 
@@ -120,16 +121,10 @@ def _find(ports: ServerPorts, job: Job) -> _Asked | None:
     """The letter, while this recipient is still to be answered."""
     recipient = str(job.ids["address"])
     with ports.database.read() as tx:
-        row = tenants.find_tenant(tx, no=job.tenant)
-        if row is None or row.state == REMOVED:
+        found = find_standing(tx, job)
+        if found is None or all(one.address != recipient for one in found[2]):
             return None
-        try:
-            stored = letters.read_email(tx, row.no, int(job.ids["email"]))
-        except NotFound:
-            return None
-        state = {one.address: one.state for one in deliveries(tx, row.no, stored.no)}.get(recipient)
-        if state is not DeliveryState.AT_SERVER:
-            return None
+        row, stored, _ = found
         writer = Address.parse(stored.email.sender.address)
         person = find_account(tx, row.no, writer.local) if writer.domain == row.domain else None
     return _Asked(row, stored, Address.parse(recipient), writer, person)

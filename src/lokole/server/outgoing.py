@@ -1,15 +1,33 @@
-"""A stored letter as the world gets it."""
+"""A letter on its way out: what is left to do of it, and the letter as the world gets it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from lokole.mail.errors import NotFound
 from lokole.mail.mime import build_mime, message_id_for
-from lokole.mailbox import letters
+from lokole.mail.model import Delivery, DeliveryState
+from lokole.mailbox import letters, tenants
+from lokole.mailbox.database import Connection
+from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
-from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.recipients import deliveries
+from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.server.addresses import outward_letter
 from lokole.server.ports import ServerPorts
+
+
+def find_standing(tx: Connection, job: Job) -> tuple[TenantRow, StoredEmail, list[Delivery]] | None:
+    """The device and the letter that ``job`` is about (ids: ``email``), and who is still to get it; None when either is gone."""
+    row = tenants.find_tenant(tx, no=job.tenant)
+    if row is None or row.state == REMOVED:
+        return None
+    try:
+        stored = letters.read_email(tx, row.no, int(job.ids["email"]))
+    except NotFound:
+        return None
+    standing = [one for one in deliveries(tx, row.no, stored.no) if one.state is DeliveryState.AT_SERVER]
+    return row, stored, standing
 
 
 def to_message(ports: ServerPorts, row: TenantRow, stored: StoredEmail, *, outside: bool = True) -> bytes:

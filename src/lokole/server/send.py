@@ -8,20 +8,20 @@ The Message-ID is the same at every attempt, so that a letter sent twice, becaus
 
 from __future__ import annotations
 
-from lokole.mail.errors import NotFound, Permanent, Temporary
+from lokole.mail.errors import Permanent, Temporary
 from lokole.mail.model import Address, DeliveryState, Email, EmailNo
-from lokole.mailbox import jobs, letters, packages, tenants
+from lokole.mailbox import jobs, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.recipients import deliveries, move_waiting
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppressed
-from lokole.mailbox.tenants import REMOVED, TenantRow
+from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import TogetherMailOut
 from lokole.server import answering, outbound_limit, receive, strangers, together
 from lokole.server.addresses import home, outward
 from lokole.server.judgement import OF_A_BOX
-from lokole.server.outgoing import to_message
+from lokole.server.outgoing import find_standing, to_message
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import envelope_sender, settle
 from lokole.server.strangers import Verdict
@@ -96,17 +96,12 @@ def leave_from_here(ports: ServerPorts, tx: Connection, tenant: int, no: int) ->
 
 def _find(ports: ServerPorts, job: Job) -> tuple[TenantRow, StoredEmail] | None:
     """The letter, when this recipient is still to get it."""
-    recipient = str(job.ids["address"])
     with ports.database.read() as tx:
-        row = tenants.find_tenant(tx, no=job.tenant)
-        if row is None or row.state == REMOVED:
-            return None
-        try:
-            stored = letters.read_email(tx, row.no, int(job.ids["email"]))
-        except NotFound:
-            return None
-        state = {one.address: one.state for one in deliveries(tx, row.no, stored.no)}.get(recipient)
-    return (row, stored) if state is DeliveryState.AT_SERVER else None
+        found = find_standing(tx, job)
+    if found is None:
+        return None
+    row, stored, standing = found
+    return (row, stored) if any(one.address == str(job.ids["address"]) for one in standing) else None
 
 
 def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: str, recipient: str) -> None:

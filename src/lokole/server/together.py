@@ -9,20 +9,19 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from lokole.mail.errors import NotFound, Permanent, Refused
+from lokole.mail.errors import Permanent, Refused
 from lokole.mail.model import Address, Delivery, DeliveryState
-from lokole.mailbox import jobs, letters, tenants
+from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
-from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.suppressions import is_suppressed
 from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.ports.mail_out import Recipient, RefusedRecipients, TogetherMailOut
 from lokole.server import outbound_limit
 from lokole.server.addresses import home, outward
 from lokole.server.answering import is_service
-from lokole.server.outgoing import to_message
+from lokole.server.outgoing import find_standing, to_message
 from lokole.server.ports import ServerPorts
 from lokole.server.receipts import envelope_sender, settle
 
@@ -101,18 +100,11 @@ def _settle(
 def _find(ports: ServerPorts, job: Job) -> tuple[TenantRow, StoredEmail, list[Delivery], list[Delivery]] | None:
     """The letter, who outside is still to get it, and who else is."""
     with ports.database.read() as tx:
-        row = tenants.find_tenant(tx, no=job.tenant)
-        if row is None or row.state == REMOVED:
+        found = find_standing(tx, job)
+        if found is None:
             return None
-        try:
-            stored = letters.read_email(tx, row.no, int(job.ids["email"]))
-        except NotFound:
-            return None
-        standing = [
-            one
-            for one in deliveries(tx, row.no, stored.no)
-            if one.state is DeliveryState.AT_SERVER and not is_service(ports, one.address)
-        ]
+        row, stored, everybody = found
+        standing = [one for one in everybody if not is_service(ports, one.address)]
         outside = [one for one in standing if _is_outside(ports, tx, one.address)]
     return row, stored, outside, [one for one in standing if one not in outside]
 

@@ -7,10 +7,12 @@ import re
 from email.policy import default
 
 import pytest
+from sqlalchemy import update
 
 from lokole.mail.errors import Permanent, Temporary
 from lokole.mail.model import Attachment, Contact, DeliveryState, Email
 from lokole.mailbox.recipients import deliveries
+from lokole.mailbox.schema import job
 from lokole.mailbox.seen import find_by_uid
 from lokole.sync.records import AccountRecord, EmailRecord
 from tests.unit.server.place import BoxAtPlace, Place
@@ -57,6 +59,16 @@ def test_a_letter_leaves_once_for_each_recipient(place: Place, box: BoxAtPlace) 
     assert body is not None
     assert "<b>repaired</b>" in body.get_content()
     assert set(states(place).values()) == {(DeliveryState.ACCEPTED, "")}
+
+
+def test_work_that_comes_back_after_it_was_done_sends_nothing(place: Place, box: BoxAtPlace) -> None:
+    """As after a restored database, or a row that an operator made due once more."""
+    box.put([letter()])
+    with place.ports.database.write() as tx:
+        tx.execute(update(job).where(job.c.kind == "send").values(state="ready"))
+    place.work()
+    assert len(place.world.sent) == 1
+    assert place.jobs("ready", "send") == 0
 
 
 def test_files_travel_and_scripts_do_not(place: Place, box: BoxAtPlace) -> None:
