@@ -29,7 +29,7 @@ def test_a_message_of_thirty_megabytes_is_received_and_one_more_byte_is_not(plac
     assert place.pending("a.lokole.test") == 1
     answer = place.webhook(box.webhook, raw + b"x", [ANN])
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (413, "too-large", "email")
-    assert list(place.ports.blobs.list("a.lokole.test/form/")) == []
+    assert len(list(place.ports.blobs.list("a.lokole.test/raw/"))) == 1
 
 
 def test_an_announced_body_beyond_everything_is_refused_unread(place: Place, box: BoxAtPlace) -> None:
@@ -47,7 +47,7 @@ def test_a_form_without_the_field_and_what_is_no_form_are_400(place: Place, box:
         assert answer.headers["content-type"] == "application/problem+json"
     assert without.json()["field"] == "email"
     assert place.jobs("ready") == 0
-    assert list(place.ports.blobs.list("a.lokole.test/form/")) == []
+    assert list(place.ports.blobs.list("a.lokole.test/raw/")) == []
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "", "message/rfc822"])
@@ -78,12 +78,21 @@ def test_a_two_hundred_means_durable(place: Place, box: BoxAtPlace) -> None:
     """The work behind has not begun: the bytes and the row are all there is, and enough."""
     place.ports.bell.work_inline(lambda: None)
     assert place.webhook(box.webhook, message(), [ANN]).status_code == 200
-    (key,) = place.ports.blobs.list("a.lokole.test/form/")
-    assert message() in place.ports.blobs.read(key)
+    (key,) = place.ports.blobs.list("a.lokole.test/raw/")
+    assert place.ports.blobs.read(key) == message()
     assert place.jobs("ready", "receive") == 1
     place.work()
     assert len(box.fetch()) == 1
-    assert list(place.ports.blobs.list("a.lokole.test/form/")) == []
+
+
+def test_a_letter_whose_bytes_are_gone_is_not_forgotten_in_silence(place: Place, box: BoxAtPlace) -> None:
+    place.ports.bell.work_inline(lambda: None)
+    place.webhook(box.webhook, message(), [ANN])
+    for key in list(place.ports.blobs.list("a.lokole.test/raw/")):
+        place.ports.blobs.delete(key)
+    place.work()
+    assert box.fetch() == []
+    assert [one.reason for one in place.quarantined()] == ["given up: NotFound"]
 
 
 def test_envelopes_of_every_shape_are_answered(place: Place, box: BoxAtPlace) -> None:
