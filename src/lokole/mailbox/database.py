@@ -55,24 +55,27 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
             self._writing: Engine = self.engine.execution_options(lokole_write=True)
+            self._noting: Engine = self.engine.execution_options(lokole_write=True, lokole_brief=True)
             self._reading: Engine = self.engine
         else:
             if parsed.drivername == "postgresql":
                 parsed = parsed.set(drivername="postgresql+psycopg")
             self.engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
-            self._writing = self.engine
+            self._writing = self._noting = self.engine
             self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         driver: Any = self.engine.dialect.loaded_dbapi
         # the driver's own too, for statements that went past Core (upsert.py)
         self._out_of_reach = (OperationalError, PoolTimeout, driver.OperationalError)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, brief: bool = False) -> Iterator[Connection]:
         """A transaction that may change things; commits at the end of the block, rolls back on any exception.
 
+        ``brief`` is for what means nothing to whoever starts after a power cut, as a lease: a single machine's database
+        does not wait for the disk then. One that several machines share always does, since they may outlive it.
         Raises Temporary when the database is out of reach, locked for longer than the timeout, or full.
         """
-        with self._translated(), self._writing.connect() as connection:
+        with self._translated(), (self._noting if brief else self._writing).connect() as connection:
             try:
                 with connection.begin():
                     yield connection
@@ -139,9 +142,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("lokole_write", False)
+    options = connection.get_execution_options()
     driver: Any = connection.connection.dbapi_connection
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not options.get("lokole_write", False):
+        driver.execute("BEGIN")
+        return
+    wanted, info = "NORMAL" if options.get("lokole_brief", False) else "FULL", connection.info
+    if info.get("synchronous", "FULL") != wanted:
+        driver.execute(f"PRAGMA synchronous={wanted}")
+        info["synchronous"] = wanted
+    driver.execute("BEGIN IMMEDIATE")
 
 
 __all__ = ["Connection", "Database", "Engine", "from_micros", "to_micros"]
