@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -63,6 +64,9 @@ class Database:
             self.engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
             self._writing = self._noting = self.engine
             self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._busy_timeout = busy_timeout
+        # writers of one process queue here: SQLite lets them sleep and look again, up to a tenth of a second too long
+        self._writer = threading.Lock() if self.is_sqlite else None
         driver: Any = self.engine.dialect.loaded_dbapi
         # the driver's own too, for statements that went past Core (upsert.py)
         self._out_of_reach = (OperationalError, PoolTimeout, driver.OperationalError)
@@ -75,7 +79,8 @@ class Database:
         does not wait for the disk then. One that several machines share always does, since they may outlive it.
         Raises Temporary when the database is out of reach, locked for longer than the timeout, or full.
         """
-        with self._translated(), (self._noting if brief else self._writing).connect() as connection:
+        engine = self._noting if brief else self._writing
+        with self._translated(), self._turn(), engine.connect() as connection:
             try:
                 with connection.begin():
                     yield connection
@@ -89,6 +94,18 @@ class Database:
         """A transaction that sees one state of the database and changes nothing."""
         with self._translated(), self._reading.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._busy_timeout.total_seconds()):
+            raise Temporary("the database did not take it: others write")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
