@@ -19,10 +19,10 @@ from typing import Any
 from sqlalchemy import delete, func, select
 
 from lokole.mail.errors import Permanent
-from lokole.mailbox import jobs, tenants
+from lokole.mailbox import jobs, options, tenants
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.jobs import Job
-from lokole.mailbox.options import get_option, set_option
+from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import alarm, job
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.mailbox.upsert import insert_new
@@ -120,16 +120,18 @@ def run(ports: ServerPorts, job: Job) -> bool:
 
 def _of_boxes(ports: ServerPorts, tx: Connection, rows: list[TenantRow], now: datetime) -> list[Trouble]:
     twins = tenants.twins_seen(tx)
+    nights = options.by_tenant(tx, _NIGHTS_OPTION)
+    health = options.by_tenant(tx, HEALTH_OPTION)
     found: list[Trouble] = []
     for row in rows:
         if row.state != CLAIMED:
             continue
-        missed = _count_nights(tx, row, now)
+        missed = _count_nights(tx, row, nights.get(row.no), now)
         if missed >= ports.settings.alarm_nights:
             found.append(Trouble("nights", row.domain, missed))
         if row.domain in twins:
             found.append(Trouble("twin", row.domain))
-        said = (get_option(tx, row.no, HEALTH_OPTION, None) or {}).get("said")
+        said = (health.get(row.no) or {}).get("said")
         found += _of_health(row.domain, said if isinstance(said, dict) else {})
     return found
 
@@ -160,11 +162,10 @@ def _of_server(tx: Connection) -> list[Trouble]:
     return [Trouble("given-up", number=dead)] if dead else []
 
 
-def _count_nights(tx: Connection, row: TenantRow, now: datetime) -> int:
+def _count_nights(tx: Connection, row: TenantRow, known: Any, now: datetime) -> int:
     """How many nights the box has missed, as far as rounds have seen them go by."""
     date = now.date().toordinal()
     last = 0 if row.last_visit_at is None else to_micros(row.last_visit_at)
-    known = get_option(tx, row.no, _NIGHTS_OPTION, None)
     if not isinstance(known, dict) or known["last"] != [row.visits, last]:
         known, count = None, 0
     else:
