@@ -3,7 +3,8 @@
 What the operator has been told is rows, so that a restart tells nothing twice; a row and the work of telling it are one transaction,
 so that nothing is told by halves, and of two processes one tells it. One round is one message, however many boxes it is about.
 
-No clock decides. A night is missed when the calendar has gone on by a day, seen from the round before, and the box was not here;
+No clock decides. A night is missed when the calendar has gone on by a day, seen from the round before, and the box was not here
+though it was to come by its own hours (``server/nights.py``);
 a date that is not one of the next seven is a clock that was set, and no night (as in ``mailbox/ageing.py``).
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
@@ -27,6 +28,7 @@ from lokole.mailbox.schema import alarm, job
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.mailbox.upsert import insert_new
 from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.nights import Plan, read_plan
 from lokole.server.ports import ServerPorts
 
 #: a box with less room, in megabytes, will soon take no letter in
@@ -126,12 +128,12 @@ def _of_boxes(ports: ServerPorts, tx: Connection, rows: list[TenantRow], now: da
     for row in rows:
         if row.state != CLAIMED:
             continue
-        missed = _count_nights(tx, row, nights.get(row.no), now)
+        said = (health.get(row.no) or {}).get("said")
+        missed = _count_nights(tx, row, nights.get(row.no), read_plan(said), now)
         if missed >= ports.settings.alarm_nights:
             found.append(Trouble("nights", row.domain, missed))
         if row.domain in twins:
             found.append(Trouble("twin", row.domain))
-        said = (health.get(row.no) or {}).get("said")
         found += _of_health(row.domain, said if isinstance(said, dict) else {})
     return found
 
@@ -162,8 +164,8 @@ def _of_server(tx: Connection) -> list[Trouble]:
     return [Trouble("given-up", number=dead)] if dead else []
 
 
-def _count_nights(tx: Connection, row: TenantRow, known: Any, now: datetime) -> int:
-    """How many nights the box has missed, as far as rounds have seen them go by."""
+def _count_nights(tx: Connection, row: TenantRow, known: Any, plan: Plan | None, now: datetime) -> int:
+    """How many nights the box has missed, as far as rounds have seen them go by; of a box with a plan, those on which it was to come."""
     date = now.date().toordinal()
     last = 0 if row.last_visit_at is None else to_micros(row.last_visit_at)
     if not isinstance(known, dict) or known["last"] != [row.visits, last]:
@@ -173,8 +175,14 @@ def _count_nights(tx: Connection, row: TenantRow, known: Any, now: datetime) -> 
     noted = {"last": [row.visits, last], "date": date, "days": count}
     if noted != known:
         set_option(tx, row.no, _NIGHTS_OPTION, noted)
-    # the night after a visit is not over when the next day begins
-    return max(0, count - 1)
+    if plan is None:
+        # the night after a visit is not over when the next day begins
+        return max(0, count - 1)
+    # only days that rounds have seen go by: a clock that was set makes no night
+    since = now - timedelta(days=count)
+    if row.last_visit_at is not None and row.last_visit_at <= now:
+        since = max(since, row.last_visit_at)
+    return plan.missed(since, now)
 
 
 # --- telling -------------------------------------------------------------------------------------

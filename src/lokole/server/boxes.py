@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select
 
 from lokole.mailbox import accounts, options, packages, tenants
 from lokole.mailbox.database import Connection, from_micros
-from lokole.mailbox.tenants import CLAIMED
 from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.nights import nights_missed
 from lokole.server.reconcile import HELD_OPTION
-
-#: a box that has not been here for so long has missed a night
-_A_NIGHT = timedelta(hours=36)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +55,6 @@ class BoxState:
         }
 
 
-def nights_missed(row: tenants.TenantRow, now: datetime) -> int:
-    """How many nights the box of ``row`` has not been here, 0 for one that was never here or was here lately."""
-    if row.last_visit_at is None or row.state != CLAIMED or now - row.last_visit_at <= _A_NIGHT:
-        return 0
-    return (now - row.last_visit_at) // timedelta(days=1)
-
-
 def list_boxes(tx: Connection, now: datetime, whose: Select[tuple[int]] | None = None) -> list[BoxState]:
     """The boxes by domain, all or ``whose`` (:func:`tenants.numbers`): as many statements for ten thousand as for one."""
     people = accounts.count_by_tenant(tx, whose)
@@ -89,7 +79,7 @@ def _state(
         people=people,
         waiting=waiting,
         last_visit_at=row.last_visit_at,
-        nights_missed=nights_missed(row, now),
+        nights_missed=nights_missed(row, said.get("said"), now),
         missing=held.get("missing"),
         letters=held.get("letters", 0),
         health=said.get("said", {}),
