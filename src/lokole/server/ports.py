@@ -14,6 +14,7 @@ from lokole.ports.intake import Intake
 from lokole.ports.mail_out import MailOut
 from lokole.ports.service import Service
 from lokole.ports.sign_in import SignIn
+from lokole.ports.telemetry import Telemetry
 from lokole.server.bell import Doorbell
 from lokole.server.counting import Events
 from lokole.server.settings import ServerSettings
@@ -59,3 +60,4 @@ class ServerPorts:
     sign_in: SignIn | None = None
     tell: Tell | None = None
     events: Events = field(default_factory=Events)
+    telemetry: Telemetry | None = None

@@ -127,11 +127,13 @@ class BrokerHand:
             log.error("row %d could not be looked at: %s", no, logs.place(error))
 
     def stop(self) -> None:
-        """Stop renewing, telling and sweeping, write down what was counted, and give the database back."""
+        """Stop renewing, telling and sweeping, write down and tell what was counted, and give the database back."""
         self._stopping.set()
         self._ringer.stop()
         self._runner.stop()
         self._counting.stop()
+        if self._ports.telemetry is not None:
+            self._ports.telemetry.close()
         self._ports.database.close()
 
     def _sweep(self) -> None:
