@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -375,6 +376,19 @@ def queue_lines(settings: ServerSettings, *, clear: bool = False) -> list[dict[s
     for (kind, state), count in found.items():
         lines.append({"queue": kind, "state": state, "count": count})
     return lines
+
+
+@contextmanager
+def storage(settings: ServerSettings) -> Iterator[tuple[Database, list[BlobStore]]]:
+    """The database and every store of blobs that the settings name."""
+    stores = [open_blobs(settings.blobs_url, _store_secrets(settings.blobs_url, settings.blobs_key))]
+    if settings.exchange is not None:
+        stores.append(open_blobs(settings.exchange, _store_secrets(settings.exchange, settings.exchange_key)))
+    database = open_database(settings)
+    try:
+        yield database, stores
+    finally:
+        database.close()
 
 
 def serve(settings: ServerSettings) -> None:
