@@ -57,11 +57,8 @@ def test_what_has_waited_for_five_days_over_the_limit_comes_back_and_says_why(tm
             place.clock.pass_by(days=1, minutes=5)
             place.work()
             found = [states(place, uid)[f"{uid}@example.org"] for uid in uids]
-            left.append(
-                tuple(
-                    sum(state is one for state, *_ in found) for one in (DeliveryState.ACCEPTED, DeliveryState.REFUSED)
-                )
-            )
+            came, went = DeliveryState.ACCEPTED, DeliveryState.REFUSED
+            left.append((sum(state is came for state, _ in found), sum(state is went for state, _ in found)))
         assert [accepted for accepted, _ in left[:4]] == [2, 3, 4, 5], "one a day, the first on the day it came"
         assert [refused for _, refused in left[:4]] == [0, 0, 0, 0]
         accepted, refused = left[-1]
