@@ -656,7 +656,7 @@ MUTANTS = (
         "server/reconcile.py",
         '    if epoch != ensure_identity(tx, ports.entropy) or highest < packages.next_seq(tx, row.no, epoch, "down"):\n',
         "    if True:\n",
-        ("tests/rigs/test_quick_twins.py",),
+        ("tests/unit/server/test_reconcile.py",),
         "P22",
     ),
     Mutant(
