@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -71,26 +71,28 @@ class WebApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str | bytes]] = (),
         wants_json: bool = True,
     ) -> Answer:
         """One call to ``path`` below the base, or to the base as it is; raises Temporary, with ``retry_after`` in seconds when the provider named it.
 
-        Without ``wants_json`` nothing is made of the answer's body.
+        ``body`` is sent as JSON, ``content`` as it is. Without ``wants_json`` nothing is made of the answer's body.
         """
         over = self._seconds() + self._deadline
-        content = bytearray()
+        said_back = bytearray()
         try:
             with self._client.stream(
                 method,
                 f"{self._base.rstrip('/')}{path}" if path else self._base,
                 params=query,
                 json=body,
-                headers=dict(headers or {}),
+                content=content,
+                headers=_pairs(headers),
             ) as response:
                 for piece in response.iter_bytes():
-                    content += piece
-                    if len(content) > MAX_ANSWER_BYTES:
+                    said_back += piece
+                    if len(said_back) > MAX_ANSWER_BYTES:
                         raise Temporary(f"{self.provider} said too much")
                     if self._seconds() > over:
                         raise Temporary(f"{self.provider} is too slow")
@@ -101,7 +103,7 @@ class WebApi:
             raise Temporary(f"{self.provider} answered {status}", retry_after=retry_after(said))
         if 300 <= status < 400:
             raise Temporary(f"{self.provider} points elsewhere ({status}); is its address in the settings right?")
-        return Answer(status, said, self._parsed(status, bytes(content)) if wants_json else None)
+        return Answer(status, said, self._parsed(status, bytes(said_back)) if wants_json else None)
 
     def _parsed(self, status: int, content: bytes) -> Any:
         if not content.strip():
@@ -112,6 +114,11 @@ class WebApi:
             if status >= 400:
                 return None  # the status says enough
             raise Temporary(f"{self.provider} answered what is no JSON") from error
+
+
+def _pairs(headers: Mapping[str, str] | Sequence[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [(name.encode(), text if isinstance(text, bytes) else text.encode()) for name, text in pairs]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -39,11 +39,12 @@ from lokole.mailbox.schema import address as address_table
 from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import REMOVED, TenantRow
-from lokole.server import junk, logs
+from lokole.server import judging, junk, logs
+from lokole.ports.judge import Posted
 from lokole.server.addresses import home, home_letter
 from lokole.server.devices import serves_v1
 from lokole.server.form import read_form
-from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_results
+from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_opinion
 from lokole.server.ports import ServerPorts
 from lokole.server.provider_trouble import tell_operator
 from lokole.server.receipts import bounce_id, take_back
@@ -83,12 +84,17 @@ def accept(
     raw: bytes,
     *,
     source: str = "smtp",
-    judgement: Judgement = UNJUDGED,
+    judgement: Judgement | None = None,
 ) -> int:
     """Keep ``raw`` for those of ``recipients`` whose domains live here, each tenant a copy of its own; returns how many tenants.
 
     Durable when it returns. Recipients of other domains are left out: nothing is relayed.
+    Without a ``judgement`` the judge is asked, when the letter came by SMTP.
     """
+    if judgement is None:
+        judgement = UNJUDGED
+        if source == "smtp":
+            judgement = of_opinion(judging.ask(ports, Posted(sender, tuple(recipients), raw)), sender, raw)
     now = ports.clock()
     groups: dict[str, list[str]] = {}
     for text in recipients:
@@ -233,8 +239,6 @@ def _load(ports: ServerPorts, row: TenantRow, job: Job) -> Arrival:
         raw = ports.blobs.read(raw_key(row, str(job.ids["raw"])))
         sender, source = str(job.ids["sender"]), str(job.ids.get("source", "smtp"))
         judgement = Judgement.from_ids(job.ids)
-        if source == "smtp" and judgement == UNJUDGED:
-            judgement = of_results(raw, sender, settings.authserv_id)
         to = None if job.ids["to"] is None else tuple(job.ids["to"])
         return Arrival(raw, sender, to, at, source, judgement)
     with ports.blobs.open(str(job.ids["form"])) as stream:
@@ -257,8 +261,7 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
         if not others:
             return
         arrival = replace(arrival, recipients=others)
-    score = arrival.judgement.score
-    if score is not None and junk.is_junk(ports, score) and not job.ids.get("let_through"):
+    if junk.is_junk(ports, arrival.judgement) and not job.ids.get("let_through"):
         to = None if arrival.recipients is None else list(arrival.recipients)
         ids = {
             "raw": digest,
@@ -267,7 +270,7 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
             "at": to_micros(arrival.received_at),
             "source": arrival.source,
         }
-        junk.set_apart(ports, job, row, digest, ids | arrival.judgement.ids(), score)
+        junk.set_apart(ports, job, row, digest, ids | arrival.judgement.ids(), arrival.judgement.score)
         return
     try:
         parsed = parse_email(arrival.raw, received_at=arrival.received_at)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, select, update
 
-from lokole.mailbox import ageing, jobs, limits, tenants, uploads
+from lokole.mailbox import ageing, greylist, jobs, limits, tenants, uploads
 from lokole.mailbox.ageing import Old
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.forgetting import forget_content, forgettable
@@ -54,6 +54,7 @@ class Sweeper:
             done = jobs.forget_done(tx, now - KEEP_DONE)
             forget_before(tx, ASKED, now - KEEP_ASKED)
             limits.forget_expired(tx, now)
+            greylist.forget_old(tx, now)
             forget_trouble(tx, now)
             uploads.forget_before(tx, now - KEEP_PARTS)
         with ports.database.read() as tx:
