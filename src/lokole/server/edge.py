@@ -115,7 +115,9 @@ class Edge:
             return True
         address = Address.parse(home(ports.settings, recipient))
         if bounce_id(address.local) is not None or address.local.casefold() in OPERATOR_NAMES:
-            return True  # the name itself is a secret that a letter of ours carried; and trouble must reach whom it is for
+            return (
+                True  # the name itself is a secret that a letter of ours carried; and trouble must reach whom it is for
+            )
         with ports.database.read() as tx:
             row = tenants.find_tenant(tx, domain=address.domain)
             if row is None or _is_correspondent(tx, row.no, sender):

@@ -26,7 +26,9 @@ def read_networks(name: str, texts: Iterable[str]) -> tuple[Network, ...]:
         try:
             found.append(ipaddress.ip_network(text))
         except ValueError as error:
-            raise ValueError(f"{name} cannot have “{text}”: write a network as 192.0.2.0/24 or 2001:db8::/32.") from error
+            raise ValueError(
+                f"{name} cannot have “{text}”: write a network as 192.0.2.0/24 or 2001:db8::/32."
+            ) from error
     return tuple(found)
 
 

@@ -39,8 +39,8 @@ from lokole.mailbox.schema import address as address_table
 from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import REMOVED, TenantRow
-from lokole.server import judging, junk, logs
 from lokole.ports.judge import Posted
+from lokole.server import judging, junk, logs
 from lokole.server.addresses import home, home_letter
 from lokole.server.devices import serves_v1
 from lokole.server.form import read_form

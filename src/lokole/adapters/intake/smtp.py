@@ -128,7 +128,9 @@ class SmtpIntake:
         asyncio.set_event_loop(loop)
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="smtp-in")
         try:
-            make = functools.partial(self._make_protocol, _Handler(self._decide, self._accept, self._max_recipients, pool), loop)
+            make = functools.partial(
+                self._make_protocol, _Handler(self._decide, self._accept, self._max_recipients, pool), loop
+            )
             try:
                 server = loop.run_until_complete(loop.create_server(make, self.host, self.port))
             except BaseException as error:
