@@ -40,7 +40,10 @@ class Answer:
 
 
 class WebApi:
-    """The API of ``provider`` (its name for people) under ``base_url``; ``headers`` carry the key and go with each call."""
+    """The API of ``provider`` (its name for people) under ``base_url``; ``headers`` carry the key and go with each call.
+
+    ``pause`` reads from an answer for how many seconds the provider wants to be left alone. A connection is kept when calls are ``often``.
+    """
 
     def __init__(
         self,
@@ -51,16 +54,19 @@ class WebApi:
         deadline: float = DEADLINE_SECONDS,
         idle: float = IDLE_SECONDS,
         seconds: Callable[[], float] = time.monotonic,
+        pause: Callable[[Mapping[str, str]], float | None] | None = None,
+        often: bool = False,
     ) -> None:
         self.provider = provider
         self._base = base_url
         self._deadline = deadline
         self._seconds = seconds
+        self._pause = pause or retry_after
         self._client = httpx2.Client(
             headers={**headers, "Accept": "application/json"},
             timeout=httpx2.Timeout(idle),
-            # calls are rare: a connection kept would be found dead at the next one
-            limits=httpx2.Limits(max_connections=10, max_keepalive_connections=0),
+            # where calls are rare a connection kept would be found dead at the next one
+            limits=httpx2.Limits(max_connections=100 if often else 10, max_keepalive_connections=20 if often else 0),
             follow_redirects=False,
         )
 
@@ -100,7 +106,7 @@ class WebApi:
         except httpx2.HTTPError as error:
             raise Temporary(f"{self.provider} is out of reach: {type(error).__name__}") from error
         if status == 429 or status >= 500:
-            raise Temporary(f"{self.provider} answered {status}", retry_after=retry_after(said))
+            raise Temporary(f"{self.provider} answered {status}", retry_after=self._pause(said))
         if 300 <= status < 400:
             raise Temporary(f"{self.provider} points elsewhere ({status}); is its address in the settings right?")
         return Answer(status, said, self._parsed(status, bytes(said_back)) if wants_json else None)
