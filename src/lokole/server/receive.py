@@ -40,7 +40,7 @@ from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.ports.judge import Posted
-from lokole.server import judging, junk, logs
+from lokole.server import complaints, judging, junk, logs
 from lokole.server.addresses import home, home_letter
 from lokole.server.devices import serves_v1
 from lokole.server.form import read_form
@@ -254,7 +254,9 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
         with ports.database.write() as tx:
             for address in back:
                 key = hashlib.sha256(f"{digest}\n{address.key}".encode("utf-8", "replace")).hexdigest()
-                if remember(tx, row.no, "incoming", key, ports.clock()):
+                if not remember(tx, row.no, "incoming", key, ports.clock()):
+                    continue
+                if not complaints.take_report(ports, tx, arrival.raw, ports.clock()):
                     take_back(tx, row, address, arrival.raw, raw_key(row, digest), arrival.source, ports.clock())
             if not others:
                 jobs.finish(tx, job)
@@ -363,6 +365,8 @@ def _store(
         elif address.local.casefold() == BOARD_NAME and arrival.judgement.proven:
             states[address.key] = "delivered"  # whether it hangs there, the box decides (ADR 17)
         elif address.local.casefold() in OPERATOR_NAMES:
+            if complaints.take_report(ports, tx, arrival.raw, now):
+                continue
             _to_operator(tx, row, arrival, raw_ref, key, now)
         else:
             states[address.key] = "unknown"
