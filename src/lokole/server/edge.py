@@ -9,7 +9,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
 from lokole.adapters.intake.smtp import OK, Peer, Reply
 from lokole.mail.errors import Refused
@@ -22,6 +22,7 @@ from lokole.server.addresses import home
 from lokole.server.judgement import of_opinion
 from lokole.server.networks import network_of, read_networks
 from lokole.server.ports import ServerPorts
+from lokole.server.provider_trouble import tell_operator
 from lokole.server.receipts import bounce_id
 from lokole.server.smtp_pace import TOO_MANY, Pace
 from lokole.server.strangers import OPERATOR_NAMES, Verdict
@@ -46,6 +47,10 @@ REPLIES: Mapping[Verdict, Reply] = {
 AGAIN = Reply(451, "4.7.1", "come again in a few minutes")
 CIRCLE = Reply(554, "5.4.6", "this letter goes in a circle")
 
+_SLOWED = (
+    "Mail servers outside were asked to come again because they were too fast; they do, and nothing is lost."
+    " If one of them is yours, name its network in LOKOLE_SMTP_EXEMPT; /metrics counts how often it was."
+)
 _COUNTED = {
     Verdict.NO_DOMAIN: "unknown_client_domain",
     Verdict.NOBODY: "recipient_refused",
@@ -65,11 +70,15 @@ class Edge:
             recipients=settings.smtp_recipients_a_minute,
             exempt=read_networks("LOKOLE_SMTP_EXEMPT", settings.smtp_exempt),
         )
+        #: whether somebody was too fast since the operator was told, and on which day that was
+        self._too_fast = False
+        self._told_on: date | None = None
 
     def enter(self, address: str) -> Reply | None:
         """As ``Door`` says."""
         refusal = self.pace.enter(address)
         if refusal is not None:
+            self._too_fast = True
             self._ports.events.count("connection_put_off")
             log.info("turned away, too many connections: %s", address)
         return refusal
@@ -81,7 +90,10 @@ class Edge:
     def decide(self, peer: Peer, sender: str, recipient: str) -> Reply:
         """Whether ``recipient`` is one here, and now."""
         ports = self._ports
-        if not self.pace.may_name(peer.address):
+        may_name = self.pace.may_name(peer.address)
+        self._too_fast |= not may_name
+        self._tell_once_a_day()
+        if not may_name:
             ports.events.count("recipient_too_fast")
             return TOO_MANY
         verdict = strangers.decide(ports, sender, recipient)
@@ -107,6 +119,14 @@ class Edge:
             return AGAIN
         receive.accept(ports, sender, recipients, raw, judgement=of_opinion(opinion, sender, raw))
         return OK
+
+    def _tell_once_a_day(self) -> None:
+        """Tell the operator that the limits were reached; here and not at the door, which waits for nothing."""
+        today = self._ports.clock().date()
+        if self._too_fast and self._told_on != today:
+            tell_operator(self._ports, _SLOWED)
+            self._told_on = today
+        self._too_fast = False
 
     def _is_known(self, peer: Peer, sender: str, recipient: str, delay: timedelta) -> bool:
         """Whether who sends here came again after a first try, is somebody whom people here write to, or need not ask; counted when not."""

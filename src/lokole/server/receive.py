@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from sqlalchemy import select
 
-from lokole.mail.errors import LokoleError, NotFound, Refused, Temporary
+from lokole.mail.errors import LokoleError, NotFound, Refused
 from lokole.mail.mime import parse_email
 from lokole.mail.model import Address, Email, EmailNo
 from lokole.mail.slim import slim_email
@@ -46,7 +46,7 @@ from lokole.server.devices import serves_v1
 from lokole.server.form import read_form
 from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_opinion
 from lokole.server.ports import ServerPorts
-from lokole.server.provider_trouble import tell_operator
+from lokole.server.provider_trouble import tell_of_post
 from lokole.server.receipts import bounce_id, take_back
 from lokole.server.strangers import OPERATOR_NAMES
 from lokole.sync.ids import SERVER_ORIGIN
@@ -155,8 +155,7 @@ def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: 
             )
     except LokoleError as error:
         ports.blobs.delete(key)
-        if isinstance(error, Temporary) and error.operator is not None:
-            tell_operator(ports, error.operator)
+        tell_of_post(ports, error)
         raise
     if not created:
         ports.blobs.delete(key)  # the same post came before

@@ -119,7 +119,10 @@ def test_a_post_without_an_end_is_answered_when_it_is_too_large_and_keeps_nothin
         "headers": [(b"host", b"x"), (b"content-type", b"multipart/form-data; boundary=x")],
         "client": ("127.0.0.1", 1), "server": ("x", 80),
     }  # fmt: skip
-    asyncio.run(edge.server.app(scope, receive, send))
+    async def post() -> None:
+        await edge.server.app(scope, receive, send)
+
+    asyncio.run(post())
     assert answers[0]["status"] == 413
     assert list(edge.ports.blobs.list("a.lokole.test/form/")) == []
     assert edge.webhook(box.webhook, message(), [ANN]).status_code == 200

@@ -175,6 +175,8 @@ def test_over_a_real_line_the_fast_one_is_asked_to_come_again_and_the_others_are
             line.sendmail(BOB, [ANN], message(subject="three"))
         assert sorted({one.email.subject for one in box.fetch()}) == ["of ours", "one", "three", "two"]
         assert [counted(place, name) for name in ("connection_put_off", "recipient_too_fast")] == [1, 1]
+        (told,) = place.quarantined()
+        assert told.kind == "provider" and "LOKOLE_SMTP_EXEMPT" in told.reason
 
 
 def test_a_letter_that_goes_in_a_circle_is_refused_and_one_that_came_a_long_way_is_not(place: Place) -> None:
