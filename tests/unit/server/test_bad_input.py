@@ -119,6 +119,7 @@ def test_a_post_without_an_end_is_answered_when_it_is_too_large_and_keeps_nothin
         "headers": [(b"host", b"x"), (b"content-type", b"multipart/form-data; boundary=x")],
         "client": ("127.0.0.1", 1), "server": ("x", 80),
     }  # fmt: skip
+
     async def post() -> None:
         await edge.server.app(scope, receive, send)
 
