@@ -9,10 +9,10 @@ from lokole.mailbox import greylist
 from tests.mailbox_world import World
 
 DELAY = timedelta(minutes=5)
-KEY, OTHER = "a" * 64, "b" * 64
+BOB, EVE = "a" * 64, "b" * 64
 
 
-def ask(world: World, key: str = KEY, **later: float) -> bool:
+def ask(world: World, key: str = BOB, **later: float) -> bool:
     return greylist.may_pass(world.database, world.tenant, key, DELAY, world.now + timedelta(**later))
 
 
@@ -25,7 +25,7 @@ def test_who_comes_again_passes_and_goes_on_passing(world: World) -> None:
     assert [ask(world), ask(world, minutes=4.9), ask(world, minutes=5), ask(world, days=3)] == [
         False, False, True, True,
     ]  # fmt: skip
-    assert not ask(world, OTHER, days=3)
+    assert not ask(world, EVE, days=3)
 
 
 def test_many_at_once_are_one_row(world: World) -> None:
@@ -38,7 +38,7 @@ def test_many_at_once_are_one_row(world: World) -> None:
 def test_who_passed_is_known_for_a_month_after_the_last_letter_and_who_did_not_for_two_days(world: World) -> None:
     ask(world)
     ask(world, minutes=6)
-    ask(world, OTHER)
+    ask(world, EVE)
     assert forget(world, days=3) == 1
     assert ask(world, days=30)
     assert forget(world, days=60) == 0
