@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,10 +58,11 @@ from lokole.ports.intake import Intake
 from lokole.ports.judge import Judge
 from lokole.ports.mail_out import MailOut
 from lokole.ports.service import Service, Surroundings
+from lokole.ports.telemetry import Telemetry
 from lokole.server import carry, logs, send
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
-from lokole.server.counting import EventWriter
+from lokole.server.counting import Events, EventWriter
 from lokole.server.doctor import Finding, data_finding, examine
 from lokole.server.edge import Edge
 from lokole.server.keys import server_seed
@@ -142,6 +144,8 @@ class Server:
         self._counting.stop()
         if self._ringer is not None:
             self._ringer.stop()
+        if self.ports.telemetry is not None:
+            self.ports.telemetry.close()
 
 
 def build_server(
@@ -203,6 +207,7 @@ def build_ports(
     clock = clock or (lambda: datetime.now(UTC))
     database = open_database(settings, entropy)
     dns = dns or _dns(settings)
+    telemetry = open_telemetry(settings, clock, entropy)
     return ServerPorts(
         settings=settings,
         database=database,
@@ -223,6 +228,8 @@ def build_ports(
         if settings.github_client_id is None
         else GitHubSignIn(settings.github_client_id, url=settings.github_sign_in_url),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
+        events=Events(None if telemetry is None else telemetry.count),
+        telemetry=telemetry,
     )
 
 
@@ -250,6 +257,28 @@ def open_broker(settings: ServerSettings) -> CeleryBroker:
         raise BadSettings([f"LOKOLE_JOBS needs what requirements/{extra}.lock brings (lokole[{extra}])."]) from error
     except ValueError as error:
         raise BadSettings([f"LOKOLE_JOBS cannot be read: {error}."]) from error
+
+
+def open_telemetry(settings: ServerSettings, clock: Clock, entropy: Entropy) -> Telemetry | None:
+    """What the settings ask to be told; raises BadSettings when they are wrong, or the libraries are not there."""
+    if settings.otlp_endpoint is None and settings.application_insights is None:
+        return None
+    names = "LOKOLE_OTLP_ENDPOINT and LOKOLE_APPLICATION_INSIGHTS"
+    try:
+        from lokole.adapters.telemetry.otel import OpenTelemetry
+
+        return OpenTelemetry.to(
+            collector=settings.otlp_endpoint,
+            headers=settings.otlp_headers,
+            application_insights=settings.application_insights,
+            version=__version__,
+            instance=entropy(8).hex(),
+            clock=clock,
+        )
+    except ImportError as error:
+        raise BadSettings([f"{names} need what requirements/telemetry.lock brings (lokole[telemetry])."]) from error
+    except ValueError as error:
+        raise BadSettings([f"{names} cannot be used: {error}."]) from error
 
 
 def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
@@ -356,6 +385,19 @@ def queue_lines(settings: ServerSettings, *, clear: bool = False) -> list[dict[s
     return lines
 
 
+@contextmanager
+def storage(settings: ServerSettings) -> Iterator[tuple[Database, list[BlobStore]]]:
+    """The database and every store of blobs that the settings name."""
+    stores = [open_blobs(settings.blobs_url, _store_secrets(settings.blobs_url, settings.blobs_key))]
+    if settings.exchange is not None:
+        stores.append(open_blobs(settings.exchange, _store_secrets(settings.exchange, settings.exchange_key)))
+    database = open_database(settings)
+    try:
+        yield database, stores
+    finally:
+        database.close()
+
+
 def serve(settings: ServerSettings) -> None:
     """Run the server in this process until it is told to stop."""
     import uvicorn
@@ -396,6 +438,8 @@ def run_worker(settings: ServerSettings) -> None:
     over.wait()
     worker.stop()
     counting.stop()
+    if ports.telemetry is not None:
+        ports.telemetry.close()
 
 
 # --- adapters ------------------------------------------------------------------------------------

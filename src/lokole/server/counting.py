@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 from sqlalchemy import select
 
@@ -51,9 +52,10 @@ _ADD = insert_or_update(event_count, ["name"], "count = event_count.count + excl
 
 
 class Events:
-    """The counts of this process that are in no row yet."""
+    """The counts of this process that are in no row yet; ``also`` hears of each as it happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: Callable[[str, int], None] | None = None) -> None:
+        self._also = also
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
@@ -63,6 +65,8 @@ class Events:
         if times:
             with self._lock:
                 self._counts[name] += times
+            if self._also is not None:
+                self._also(name, times)
 
     def write(self, database: Database) -> None:
         """Add what was counted to the rows; what cannot be written now is counted on."""

@@ -87,7 +87,7 @@ def register(ports: ServerPorts, caller: Caller, domain: str) -> None:
 def list_domains(ports: ServerPorts, caller: Caller) -> list[str]:
     """The caller's domains that are ready, all of them for whoever may override."""
     with ports.database.read() as tx:
-        rows = tenants.list_tenants(tx, owner=None if caller.may_override else caller.name)
+        rows = tenants.list_tenants(tx, None if caller.may_override else tenants.numbers(owner=caller.name))
     return [row.domain for row in rows if row.state in (WAITING, CLAIMED)]
 
 

@@ -15,6 +15,7 @@ from lokole.ports.judge import Judge
 from lokole.ports.mail_out import MailOut
 from lokole.ports.service import Service
 from lokole.ports.sign_in import SignIn
+from lokole.ports.telemetry import Telemetry
 from lokole.server.bell import Doorbell
 from lokole.server.counting import Events
 from lokole.server.settings import ServerSettings
@@ -61,3 +62,4 @@ class ServerPorts:
     tell: Tell | None = None
     judge: Judge | None = None
     events: Events = field(default_factory=Events)
+    telemetry: Telemetry | None = None

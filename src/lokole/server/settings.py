@@ -292,6 +292,25 @@ class ServerSettings:
         default=None,
         secret=True,
     )
+    otlp_endpoint: str | None = setting(
+        "LOKOLE_OTLP_ENDPOINT",
+        "An OpenTelemetry collector that is told of requests, work and events by OTLP over HTTP, such as http://127.0.0.1:4318.\n"
+        "Needs requirements/telemetry.lock. Without it nothing is told.",
+        default=None,
+    )
+    otlp_headers: str | None = setting(
+        "LOKOLE_OTLP_HEADERS",
+        "What LOKOLE_OTLP_ENDPOINT wants to be shown, as NAME=VALUE with commas between.",
+        default=None,
+        secret=True,
+    )
+    application_insights: str | None = setting(
+        "LOKOLE_APPLICATION_INSIGHTS",
+        "The connection string of an Application Insights resource (Azure Monitor) that is told the same.\n"
+        "Needs requirements/telemetry.lock. Without it nothing is told.",
+        default=None,
+        secret=True,
+    )
     alarm_nights: int = setting(
         "LOKOLE_ALARM_NIGHTS", "How many nights a box may miss before anybody is told.", default=2
     )
