@@ -47,6 +47,8 @@ TARGETS = {
     "webhook_per_cpu_s": Target(100, gates=False, at_least=True),
     "package_5k_cpu_s": Target(5, gates=False),
     "package_5k_peak_mib": Target(64, gates=True),
+    "boxes_10k_cpu_s": Target(2, gates=False),
+    "trouble_10k_cpu_s": Target(1, gates=False),
     "server_idle_pss_mib": Target(110, gates=True),
     "server_10k_pss_mib": Target(110, gates=True),
     "accepted_embedded_per_s": Target(150, gates=False, at_least=True),
@@ -68,6 +70,7 @@ MEASUREMENTS = {
     "import_package": ("import_10k_cpu_s", "import_10k_peak_mib"),
     "webhook": ("webhook_per_cpu_s",),
     "build_package": ("package_5k_cpu_s", "package_5k_peak_mib"),
+    "fleet": ("boxes_10k_cpu_s", "trouble_10k_cpu_s"),
 }
 #: the same for ``make bench-server``: what takes minutes, or needs a database and a store beside the server
 SERVER_MEASUREMENTS = {

@@ -377,6 +377,30 @@ MUTANTS = (
         ("tests/unit/adapters/test_smtp_intake.py",),
         "P6",
     ),
+    Mutant(
+        "what a filter takes for junk is refused",
+        "server/edge.py",
+        "        if opinion.advice is Advice.LATER:\n",
+        "        if opinion.advice is Advice.JUNK:\n            return CIRCLE\n        if opinion.advice is Advice.LATER:\n",
+        ("tests/unit/server/test_edge.py",),
+        "P6",
+    ),
+    Mutant(
+        "whoever is put off is refused for good",
+        "server/edge.py",
+        'AGAIN = Reply(451, "4.7.1", "come again in a few minutes")',
+        'AGAIN = Reply(551, "5.7.1", "come again in a few minutes")',
+        ("tests/unit/server/test_edge.py",),
+        "P6",
+    ),
+    Mutant(
+        "a long envelope names nobody",
+        "server/form.py",
+        '            most = _MAX_ENVELOPE if self._current == "envelope" else _MAX_SHORT_FIELD\n',
+        "            most = _MAX_SHORT_FIELD\n",
+        ("tests/unit/server/test_bad_input.py",),
+        "P6",
+    ),
     # --- who may (P11, P12, P16)
     Mutant(
         "every box may fetch every package",
@@ -422,7 +446,7 @@ MUTANTS = (
         "a key that was taken back still opens",
         "server/exchange.py",
         "    if known.revoked or row.state != CLAIMED:\n",
-        "    if row.state != CLAIMED:\n",
+        "    if False:\n",  # a key that was taken back leaves its row unclaimed: either half alone would do
         EXCHANGE,
         "P11",
     ),
@@ -656,7 +680,7 @@ MUTANTS = (
         "server/reconcile.py",
         '    if epoch != ensure_identity(tx, ports.entropy) or highest < packages.next_seq(tx, row.no, epoch, "down"):\n',
         "    if True:\n",
-        ("tests/rigs/test_quick_twins.py",),
+        ("tests/unit/server/test_reconcile.py",),
         "P22",
     ),
     Mutant(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, select, update
 
-from lokole.mailbox import ageing, jobs, limits, tenants, uploads
+from lokole.mailbox import ageing, greylist, jobs, limits, tenants, uploads
 from lokole.mailbox.ageing import Old
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.forgetting import forget_content, forgettable
@@ -16,7 +16,7 @@ from lokole.mailbox.schema import job, package, quarantine, waiting
 from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
-from lokole.server import alarms, junk, logs
+from lokole.server import alarms, junk, logs, unowned
 from lokole.server.devices import EXCHANGED
 from lokole.server.ports import ServerPorts
 from lokole.server.provider_trouble import forget_trouble
@@ -39,10 +39,11 @@ _GOING = "going:"
 
 
 class Sweeper:
-    """Sweeps one server."""
+    """Sweeps one server; what nobody owns is removed only when it was nobody's at two sweeps in a row."""
 
     def __init__(self, ports: ServerPorts) -> None:
         self._ports = ports
+        self._orphans: set[str] = set()
         self._files_at: datetime | None = None
 
     def sweep(self) -> None:
@@ -53,6 +54,7 @@ class Sweeper:
             done = jobs.forget_done(tx, now - KEEP_DONE)
             forget_before(tx, ASKED, now - KEEP_ASKED)
             limits.forget_expired(tx, now)
+            greylist.forget_old(tx, now)
             forget_trouble(tx, now)
             uploads.forget_before(tx, now - KEEP_PARTS)
         with ports.database.read() as tx:
@@ -64,7 +66,9 @@ class Sweeper:
                 old = ageing.old_rows(tx, row.no, ports.settings.retention)
             blobs += self._sweep_packages(row, old) + self._sweep_letters(row, old)
             blobs += junk.sweep(ports, row, now - ports.settings.retention)
+        blobs += unowned.sweep(ports, now - ports.settings.retention)
         blobs += self._sweep_files(rows)
+        self._sweep_orphans()
         log.info("swept: %d rows of work, %d blobs", done, blobs)
 
     def _sweep_packages(self, row: TenantRow, age: Old) -> int:
@@ -122,6 +126,13 @@ class Sweeper:
             return 0
         self._files_at = now
         return sum(sweep_unnamed(self._ports.database, self._ports.blobs, row.no, row.domain, now) for row in rows)
+
+    def _sweep_orphans(self) -> None:
+        """Posts to services that nobody wrote down."""
+        orphans = unowned.orphans(self._ports)
+        for key in orphans & self._orphans:
+            self._ports.blobs.delete(key)
+        self._orphans = orphans
 
 
 class Sweeps:
