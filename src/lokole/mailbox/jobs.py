@@ -39,17 +39,14 @@ _AGAIN = insert_or_update(
     _COLUMNS,
 )
 
+_FREE = or_(
+    job.c.lease_until.is_(None), job.c.lease_until <= bindparam("moment"), job.c.lease_until > bindparam("beyond")
+)
 #: the numbers of the rows that may be leased, oldest first; those that another transaction holds are left out
 _DUE: Select[int] = (
     select(job.c.no)
     .where(job.c.state == "ready", or_(job.c.run_after <= bindparam("moment"), job.c.run_after > bindparam("beyond")))
-    .where(
-        or_(
-            job.c.lease_until.is_(None),
-            job.c.lease_until <= bindparam("moment"),
-            job.c.lease_until > bindparam("beyond"),
-        )
-    )
+    .where(_FREE)
     .order_by(job.c.run_after, job.c.no)
     .with_for_update(skip_locked=True)
 )
