@@ -36,7 +36,7 @@ HEADING = "## From nothing to the first letter\n"
 SOURCE = "https://github.com/ascoderu/lokole"
 RELAY = "smtp+starttls://user@relay.example.net:587"
 #: what a bare virtual machine has
-PACKAGES = ("systemd-sysv", "dbus", "procps", "iproute2")
+PACKAGES = ("systemd-sysv", "dbus", "procps", "iproute2", "ca-certificates")
 
 
 @dataclass
