@@ -17,11 +17,11 @@ from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import merge_flag
 from lokole.mailbox.identity import observe_lamport
-from lokole.mailbox.schema import account, carried, email, entry
+from lokole.mailbox.schema import account, carried, email, entry, recipient, waiting
 from lokole.mailbox.schema import outbound as table
 from lokole.mailbox.seen import find_by_uid
 from lokole.sync.bodies import read_flag
-from lokole.sync.ids import SERVER_ORIGIN
+from lokole.sync.ids import SERVER_ORIGIN, record_uid
 from lokole.sync.records import EntryState, FlagRecord
 
 _KEPT = "kept"
@@ -70,7 +70,8 @@ def set_flag(tx: Connection, person: Account, email_no: int, flag: str, value: b
     if person.roaming:
         column = entry.c[f"{flag}_lamport"]
         lamport = tx.execute(select(column).where(entry.c.account == person.no, entry.c.email == email_no)).scalar_one()
-        record = FlagRecord(wire_id(tx, person.tenant, email_no), person.name, flag, value, int(lamport), origin)
+        name = wire_id(tx, person.tenant, email_no, person.name)
+        record = FlagRecord(name, person.name, flag, value, int(lamport), origin)
         outbound.put(tx, person.tenant, "down" if origin == SERVER_ORIGIN else "up", record)
     return True
 
@@ -86,18 +87,37 @@ def written_entries(tx: Connection, tenant_no: int, email_no: int) -> tuple[Entr
     return tuple(EntryState(row.name, row.folder, row.read, row.starred, written=True) for row in rows)
 
 
-def wire_id(tx: Connection, tenant_no: int, email_no: int) -> EmailId:
-    """The name by which both ends know this letter."""
+def was_written_here(tx: Connection, tenant_no: int, email_no: int) -> bool:
+    """Whether somebody wrote the letter at this end, also when they have left since; what came from elsewhere has an envelope and no recipients."""
+    query = (
+        select(recipient.c.email)
+        .join(email, email.c.order_no == recipient.c.email)
+        .where(recipient.c.tenant == tenant_no, recipient.c.email == email_no, email.c.uid.is_(None))
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def wire_id(tx: Connection, tenant_no: int, email_no: int, name: str) -> EmailId:
+    """The name by which both ends know this letter as the person ``name`` has it."""
     row = tx.execute(select(email.c.id, email.c.uid).where(email.c.order_no == email_no)).one()
-    travelled = tx.execute(
-        select(carried.c.id).where(carried.c.tenant == tenant_no, carried.c.email == email_no).limit(1)
-    ).scalar()
-    if travelled is not None:
-        return EmailId(bytes(travelled))
+    own = EmailId(bytes(row.id))
+    # who appeared after their letter had come got a record of their own (server/strangers.py)
+    apart = select(waiting.c.recipient).where(
+        waiting.c.tenant == tenant_no,
+        waiting.c.email == email_no,
+        waiting.c.recipient.startswith(f"{name}@", autoescape=True),
+    )
+    whom = tx.execute(apart.limit(1)).scalar()
+    if whom is not None:
+        return EmailId(bytes.fromhex(record_uid(own, whom)))
+    query = select(carried.c.id).where(carried.c.tenant == tenant_no, carried.c.email == email_no)
+    travelled = [EmailId(bytes(id)) for id in tx.execute(query).scalars()]
+    if travelled:
+        return own if own in travelled else travelled[0]
     try:
-        return EmailId(bytes.fromhex(row.uid)) if row.uid and len(row.uid) == 32 else EmailId(bytes(row.id))
+        return EmailId(bytes.fromhex(row.uid)) if row.uid and len(row.uid) == 32 else own
     except ValueError:
-        return EmailId(bytes(row.id))
+        return own
 
 
 def find_wire(tx: Connection, tenant_no: int, id: EmailId) -> EmailNo | None:

@@ -101,7 +101,7 @@ def test_a_letter_is_known_by_the_name_under_which_it_travelled(world: World) ->
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])
         own = _id_of(world, tx, no)
-        assert roaming.wire_id(tx, world.tenant, no) == own
+        assert roaming.wire_id(tx, world.tenant, no, "ann") == own
         assert roaming.find_wire(tx, world.tenant, own) == no
         assert roaming.find_wire(tx, world.tenant, OTHER) is None
         assert roaming.find_wire(tx, world.tenant + 1, own) is None
@@ -115,7 +115,7 @@ def test_a_letter_is_known_by_the_name_under_which_it_travelled(world: World) ->
             uid=OTHER.hex(),
         )
         remember_letter(tx, world.tenant, OTHER.hex(), bytes(16), world.now, named)
-        assert roaming.wire_id(tx, world.tenant, named) == OTHER
+        assert roaming.wire_id(tx, world.tenant, named, "ann") == OTHER
         assert roaming.find_wire(tx, world.tenant, OTHER) == named
         package = packages.add_package(
             tx,
@@ -133,7 +133,7 @@ def test_a_letter_is_known_by_the_name_under_which_it_travelled(world: World) ->
         )
         travelled = EmailId(b"t" * 16)
         note_carried(tx, world.tenant, package, [Carried(1, travelled, no)])
-        assert roaming.wire_id(tx, world.tenant, no) == travelled
+        assert roaming.wire_id(tx, world.tenant, no, "ann") == travelled
         assert roaming.find_wire(tx, world.tenant, travelled) == no
 
 
