@@ -524,7 +524,7 @@ def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
         return REPLIES[verdict]
 
     def accept(sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
-        receive.accept(ports, sender, recipients, raw)
+        receive.accept_all(ports, sender, recipients, raw)
         return OK
 
     return SmtpIntake(
