@@ -47,7 +47,7 @@ def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime, e
         case AccountRecord():
             accounts.merge_from_server(tx, tenant.no, record)
         case FlagRecord():
-            roaming.take_flag(tx, tenant.no, record)
+            roaming.take_flag(tx, tenant.no, record, now)
         case AckRecord():
             acknowledged(tx, tenant, record, now, entropy)
         case ToldRecord():

@@ -7,6 +7,7 @@ A flag for a letter or a person that is not here yet is kept until they are.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 from sqlalchemy import delete, select
 
@@ -17,6 +18,7 @@ from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import merge_flag
 from lokole.mailbox.identity import observe_lamport
+from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.schema import account, carried, email, entry, recipient, waiting
 from lokole.mailbox.schema import outbound as table
 from lokole.mailbox.seen import find_by_uid
@@ -25,10 +27,15 @@ from lokole.sync.ids import SERVER_ORIGIN, record_uid
 from lokole.sync.records import EntryState, FlagRecord
 
 _KEPT = "kept"
+#: flags of one tenant that wait for their letter or person
+MOST_KEPT = 2000
 
 
-def take_flag(tx: Connection, tenant_no: int, record: FlagRecord) -> bool:
-    """Take in what somebody did at the other end; False when it is kept for later, or lost against what is known."""
+def take_flag(tx: Connection, tenant_no: int, record: FlagRecord, now: datetime) -> bool:
+    """Take in what somebody did at the other end; False when it is kept for later, or lost against what is known.
+
+    At most :data:`MOST_KEPT` are kept: the oldest give way, since their letters are most likely gone for good, and it is noted once that some did.
+    """
     observe_lamport(tx, tenant_no, record.lamport)
     email_no, person = find_wire(tx, tenant_no, record.email_id), find_account_no(tx, tenant_no, record.account)
     if email_no is not None and person is not None:
@@ -36,7 +43,17 @@ def take_flag(tx: Connection, tenant_no: int, record: FlagRecord) -> bool:
             return merge_flag(tx, tenant_no, person, email_no, record.flag, record.value, record.lamport, record.origin)
         except NotFound:
             pass
-    outbound.put(tx, tenant_no, _KEPT, record)
+    if outbound.put(tx, tenant_no, _KEPT, record) and outbound.keep_newest(tx, tenant_no, _KEPT, MOST_KEPT):
+        quarantine(
+            tx,
+            tenant=tenant_no,
+            kind="marks",
+            source="the other end",
+            reason=f"more than {MOST_KEPT} marks came for letters that are not here; the oldest gave way",
+            raw_ref=None,
+            key=f"marks:{tenant_no}",
+            now=now,
+        )
     return False
 
 
