@@ -102,6 +102,20 @@ def find_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes) -> tupl
     return None, True
 
 
+def letters_named(tx: Connection, tenant_no: int, uid: str) -> list[EmailNo]:
+    """Every letter that the other end calls ``uid``: several after it was restored (protocol 8.8)."""
+    first = _print_key(uid, b"")
+    query = select(seen.c.email).where(
+        seen.c.tenant == tenant_no,
+        seen.c.kind == "print",
+        # a range of the key, which an index answers
+        seen.c.key >= first,
+        seen.c.key < first[:-1] + chr(ord(first[-1]) + 1),
+        seen.c.email.is_not(None),
+    )
+    return [EmailNo(no) for no in tx.execute(query.order_by(seen.c.email)).scalars()]
+
+
 def remember_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes, now: datetime, email: int) -> None:
     """``email`` is the letter that the other end calls ``uid`` and that has this print; the first one keeps the name."""
     at = to_micros(now)
