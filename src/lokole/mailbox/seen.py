@@ -104,13 +104,11 @@ def find_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes) -> tupl
 
 def letters_named(tx: Connection, tenant_no: int, uid: str) -> list[EmailNo]:
     """Every letter that the other end calls ``uid``: several after it was restored (protocol 8.8)."""
-    first = _print_key(uid, b"")
     query = select(seen.c.email).where(
         seen.c.tenant == tenant_no,
         seen.c.kind == "print",
-        # a range of the key, which an index answers
-        seen.c.key >= first,
-        seen.c.key < first[:-1] + chr(ord(first[-1]) + 1),
+        # a range of equally long keys, which an index answers and every collation orders alike
+        seen.c.key.between(_print_key(uid, bytes(16)), _print_key(uid, b"\xff" * 16)),
         seen.c.email.is_not(None),
     )
     return [EmailNo(no) for no in tx.execute(query.order_by(seen.c.email)).scalars()]
