@@ -47,7 +47,7 @@ def take_flag(tx: Connection, tenant_no: int, record: FlagRecord, now: datetime)
         quarantine(
             tx,
             tenant=tenant_no,
-            kind="marks",
+            kind="record",
             source="the other end",
             reason=f"more than {MOST_KEPT} marks came for letters that are not here; the oldest gave way",
             raw_ref=None,

@@ -87,7 +87,7 @@ def test_only_so_many_flags_are_kept_and_the_newest_stay(world: World) -> None:
             roaming.take_flag(tx, world.tenant, _flag(EmailId(n.to_bytes(16, "big")), lamport=n), world.now)
         assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == roaming.MOST_KEPT
         (noted,) = quarantine.list_quarantine(tx, world.tenant)
-        assert noted.kind == "marks"
+        assert noted.kind == "record"
         newest = world.incoming(tx, [world.ann])
         known = EmailId((roaming.MOST_KEPT + 2).to_bytes(16, "big"))
         remember_letter(tx, world.tenant, known.hex(), bytes(16), world.now, newest)
