@@ -48,7 +48,9 @@ def sealed(
     place: Village, package: PackageRow, *, device: str = "", seq: int = 0, seed: bytes = b"", to: bytes = b""
 ) -> bytes:
     out = io.BytesIO()
-    header = Header("down", DOMAIN, device or row_of(place).device_id, package.epoch, seq or package.seq, PayloadKind.GZ)
+    header = Header(
+        "down", DOMAIN, device or row_of(place).device_id, package.epoch, seq or package.seq, PayloadKind.GZ
+    )
     write_sealed(
         out,
         header,

@@ -7,7 +7,10 @@ A flag for a letter or a person that is not here yet is kept until they are.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import delete, select
 
@@ -19,14 +22,16 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import merge_flag
 from lokole.mailbox.identity import observe_lamport
 from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.recipients import take_receipt
 from lokole.mailbox.schema import account, carried, email, entry, recipient, waiting
 from lokole.mailbox.schema import outbound as table
 from lokole.mailbox.seen import find_by_uid
-from lokole.sync.bodies import read_flag
+from lokole.sync.bodies import Fields, read_flag, read_receipt
 from lokole.sync.ids import SERVER_ORIGIN, record_uid
-from lokole.sync.records import EntryState, FlagRecord
+from lokole.sync.records import EntryState, FlagRecord, ReceiptRecord
 
 _KEPT = "kept"
+_R = TypeVar("_R")
 #: flags of one tenant that wait for their letter or person
 MOST_KEPT = 2000
 
@@ -43,31 +48,29 @@ def take_flag(tx: Connection, tenant_no: int, record: FlagRecord, now: datetime)
             return merge_flag(tx, tenant_no, person, email_no, record.flag, record.value, record.lamport, record.origin)
         except NotFound:
             pass
+    keep_for_later(tx, tenant_no, record, now)
+    return False
+
+
+def keep_for_later(tx: Connection, tenant_no: int, record: FlagRecord | ReceiptRecord, now: datetime) -> None:
+    """Keep what the other end says of a letter that is not here (yet)."""
     if outbound.put(tx, tenant_no, _KEPT, record) and outbound.keep_newest(tx, tenant_no, _KEPT, MOST_KEPT):
         quarantine(
             tx,
             tenant=tenant_no,
             kind="record",
             source="the other end",
-            reason=f"more than {MOST_KEPT} marks came for letters that are not here; the oldest gave way",
+            reason=f"more than {MOST_KEPT} marks and receipts came for letters that are not here; the oldest gave way",
             raw_ref=None,
             key=f"marks:{tenant_no}",
             now=now,
         )
-    return False
 
 
 def take_kept(tx: Connection, tenant_no: int) -> int:
     """Try the flags that were kept; call it when letters or people have come. Returns how many found their letter."""
     found = 0
-    rows = tx.execute(
-        select(table.c.no, table.c.body).where(table.c.tenant == tenant_no, table.c.direction == _KEPT)
-    ).all()
-    for row in rows:
-        try:
-            record = read_flag(json.loads(row.body))
-        except (ValueError, BadPackage):
-            continue
+    for no, record in _kept(tx, tenant_no, "flag", read_flag):
         email_no, person = find_wire(tx, tenant_no, record.email_id), find_account_no(tx, tenant_no, record.account)
         if email_no is None or person is None:
             continue
@@ -75,8 +78,30 @@ def take_kept(tx: Connection, tenant_no: int) -> int:
             merge_flag(tx, tenant_no, person, email_no, record.flag, record.value, record.lamport, record.origin)
         except NotFound:
             continue
-        tx.execute(delete(table).where(table.c.no == row.no))
+        tx.execute(delete(table).where(table.c.no == no))
         found += 1
+    return found
+
+
+def take_kept_receipts(tx: Connection, tenant_no: int) -> int:
+    """The same for receipts: a letter that was written in town may come behind what became of it."""
+    found = 0
+    for no, record in _kept(tx, tenant_no, "receipt", read_receipt):
+        email_no = find_wire(tx, tenant_no, record.email_id)
+        if email_no is None:
+            continue
+        take_receipt(tx, tenant_no, email_no, record)
+        tx.execute(delete(table).where(table.c.no == no))
+        found += 1
+    return found
+
+
+def _kept(tx: Connection, tenant_no: int, kind: str, read: Callable[[Fields], _R]) -> list[tuple[int, _R]]:
+    here = (table.c.tenant == tenant_no, table.c.direction == _KEPT, table.c.kind == kind)
+    found = []
+    for row in tx.execute(select(table.c.no, table.c.body).where(*here).order_by(table.c.no)).all():
+        with suppress(ValueError, BadPackage):
+            found.append((int(row.no), read(json.loads(row.body))))
     return found
 
 
