@@ -13,7 +13,7 @@ from lokole.mail.model import Contact, Email
 from lokole.sync import zstd
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind, seal
 from lokole.sync.records import EmailRecord, ToldRecord
-from lokole.sync.signing import body_sha256, new_key, public_key
+from lokole.sync.signing import Seed, body_sha256, new_key, public_key
 from lokole.sync.varint import varint
 from tests.unit.server.place import BoxAtPlace, Place
 
@@ -46,7 +46,7 @@ def altered(box: BoxAtPlace, place: Place) -> bytes:
 
 
 def with_seed(box: BoxAtPlace, seed: bytes) -> bytes:
-    own, box.seed = box.seed, seed
+    own, box.seed = box.seed, Seed(seed)
     try:
         return box.sealed([letter(1)], 2)
     finally:

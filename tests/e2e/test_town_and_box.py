@@ -86,9 +86,10 @@ def test_a_box_that_was_away_for_forty_days_fetches_nothing_twice(place: Village
     place.clock.advance(days=40)
     place.box.sync()
     place.clock.advance(days=1)
-    for _ in range(2):
-        report = place.box.sync()
-        assert (report.result, report.letters_down) == ("ok", 0)
+    report = place.box.sync()
+    assert (report.result, report.letters_down) == ("ok", 0)
+    report = place.box.sync()
+    assert (report.result, report.letters_down) == ("ok", 0)
     assert report.bytes_up + report.bytes_down <= 700, "the ends have nothing to compare"
     with place.box.ports.database.read() as tx:
         assert get_option(tx, place.box.tenant, "held_together")["missing"] == 0
