@@ -140,3 +140,16 @@ def test_letters_that_a_box_lost_and_that_are_kept_here_come_again_and_nobody_is
     box.acknowledge(first.epoch, first.seq, [third.seq])
     assert [one.email.subject for one in box.fetch()] == ["two"]
     assert place.quarantined() == []
+
+
+def test_a_server_that_is_an_older_copy_believes_no_acknowledgement_of_what_it_never_made(
+    place: Place, box: BoxAtPlace
+) -> None:
+    place.webhook(box.webhook, message(subject="one"), ["ann@a.lokole.test"])
+    (first,) = box.offers()
+    body = json.dumps({"epoch": first["epoch"], "seq": first["seq"] + 8, "beyond": []}).encode()
+    assert box.call("POST", "/api/exchange/ack", body, {"Content-Type": "application/json"}).json() == {"delivered": 0}
+    assert place.pending("a.lokole.test") == 1, "its number belonged to a package of the life that was forgotten"
+    assert [one.kind for one in place.quarantined()] == ["restored"]
+    (again,) = box.offers()
+    assert again["epoch"] != first["epoch"]
