@@ -30,7 +30,9 @@ from lokole.adapters.identity.github import GitHubIdentity
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
 from lokole.adapters.intake.sendgrid import SendGridIntake
-from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
+from lokole.adapters.intake.smtp import SmtpIntake, tls_context
+from lokole.adapters.judge.results import ResultsJudge
+from lokole.adapters.judge.rspamd import RspamdJudge
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
@@ -52,13 +54,15 @@ from lokole.ports.dns import Dns, Resolver
 from lokole.ports.fetch import Fetch
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
+from lokole.ports.judge import Judge
 from lokole.ports.mail_out import MailOut
 from lokole.ports.service import Service, Surroundings
-from lokole.server import carry, logs, receive, send, strangers
+from lokole.server import carry, logs, send
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
 from lokole.server.counting import EventWriter
 from lokole.server.doctor import Finding, data_finding, examine
+from lokole.server.edge import Edge
 from lokole.server.keys import server_seed
 from lokole.server.move.domains import Source
 from lokole.server.move.report import Report
@@ -67,7 +71,6 @@ from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.records import Checked, check_records
 from lokole.server.ringing import BrokerHand, Ringer
 from lokole.server.settings import FirstStoreKeys, ServerSettings, split_listen
-from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
 from lokole.sync.bundle import Bundle
 from lokole.sync.ids import SERVER_ORIGIN
@@ -154,6 +157,7 @@ def build_server(
     identity: Identity | None = None,
     resolver: Resolver | None = None,
     fetch: Fetch | None = None,
+    judge: Judge | None = None,
     links: Mapping[str, str] | None = None,
     workers: int | None = None,
     web: bool = True,
@@ -175,6 +179,7 @@ def build_server(
         identity=identity,
         resolver=resolver,
         fetch=fetch,
+        judge=judge,
     )
     return Server(ports, pages=_pages(ports) if web else None, links=links, workers=workers)
 
@@ -192,6 +197,7 @@ def build_ports(
     identity: Identity | None = None,
     resolver: Resolver | None = None,
     fetch: Fetch | None = None,
+    judge: Judge | None = None,
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
     clock = clock or (lambda: datetime.now(UTC))
@@ -210,6 +216,7 @@ def build_ports(
         identity=identity or _identity(settings),
         resolver=resolver or _resolver(settings, dns),
         tell=None if settings.alarm_webhook is None else WebhookTell(settings.alarm_webhook),
+        judge=judge or _judge(settings),
         bell=Doorbell(),
         services=_services(settings, clock, fetch),
         sign_in=None
@@ -466,6 +473,12 @@ def _dns(settings: ServerSettings) -> Dns:
     return MemoryDns()
 
 
+def _judge(settings: ServerSettings) -> Judge | None:
+    if settings.rspamd is not None:
+        return RspamdJudge(settings.rspamd, host_name=settings.host_name)
+    return None if settings.authserv_id is None else ResultsJudge(settings.authserv_id)
+
+
 def _resolver(settings: ServerSettings, dns: Dns) -> Resolver:
     if settings.resolver is not None:
         return DnsPythonResolver(split_listen("LOKOLE_RESOLVER", settings.resolver))
@@ -517,42 +530,18 @@ def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
     if settings.smtp_tls_certificate is not None and settings.smtp_tls_key is not None:
         tls = tls_context(str(settings.smtp_tls_certificate), str(settings.smtp_tls_key))
 
-    def decide(sender: str, recipient: str) -> Reply:
-        verdict = strangers.decide(ports, sender, recipient)
-        if verdict in _COUNTED:
-            ports.events.count(_COUNTED[verdict])
-        return REPLIES[verdict]
-
-    def accept(sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
-        receive.accept_all(ports, sender, recipients, raw)
-        return OK
-
+    edge = Edge(ports)
     return SmtpIntake(
         host=host,
         port=port,
         host_name=settings.host_name,
         max_bytes=settings.max_letter_bytes,
-        decide=decide,
-        accept=accept,
+        decide=edge.decide,
+        accept=edge.accept,
+        door=edge,
+        max_recipients=settings.smtp_max_recipients,
         tls=tls,
     )
-
-
-#: What an SMTP sender is told about a recipient.
-REPLIES: Mapping[Verdict, Reply] = {
-    Verdict.HERE: Reply(250, "2.1.5", "known here"),
-    Verdict.LATER: Reply(450, "4.2.1", "not known yet, try again after the next visit of that place"),
-    Verdict.NOBODY: Reply(550, "5.1.1", "nobody here has this name"),
-    Verdict.NO_DOMAIN: Reply(550, "5.7.1", "this domain is not served here"),
-    Verdict.MALFORMED: Reply(553, "5.1.3", "this is not an address"),
-}
-
-
-_COUNTED = {
-    Verdict.NO_DOMAIN: "unknown_client_domain",
-    Verdict.NOBODY: "recipient_refused",
-    Verdict.LATER: "recipient_put_off",
-}
 
 
 def _exchange_storage(url: str, key: str | None) -> ExchangeStorage:

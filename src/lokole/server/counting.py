@@ -39,6 +39,12 @@ EVENTS = {
     "letter_refused": "letters that the outside world refused, once for each recipient",
     "recipient_refused": "recipients of letters from outside whom nobody here is",
     "recipient_put_off": "recipients of letters from outside who may be known after the next visit",
+    "connection_put_off": "SMTP connections turned away, from addresses that called too often or because too many were open",
+    "recipient_too_fast": "recipients put off, of addresses that named too many within a minute",
+    "letter_greylisted": "recipients put off at the first try of somebody nobody here knows",
+    "letter_put_off": "letters put off because Rspamd said so",
+    "letter_unjudged": "letters taken in without a verdict, because Rspamd did not give one",
+    "letter_in_circle": "letters refused because they go in a circle",
     "domain_deleted": "domains deleted",
 }
 _ADD = insert_or_update(event_count, ["name"], "count = event_count.count + excluded.count")

@@ -131,12 +131,14 @@ def _certificate(name: str, now: datetime, end: Callable[[], datetime]) -> Findi
 
 
 def _providers(ports: ServerPorts) -> Iterator[Finding]:
-    for name, adapter in (
+    adapters: tuple[tuple[str, object], ...] = (
         ("sign-in", ports.identity),
         ("dns-provider", ports.dns),
         ("mail-in", ports.intake),
         ("mail-out", ports.mail_out),
-    ):
+        ("verdicts", ports.judge),
+    )
+    for name, adapter in adapters:
         if not isinstance(adapter, Checkable):
             continue
         try:

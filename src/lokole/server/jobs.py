@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from lokole.mail.errors import LokoleError, Temporary
 from lokole.mailbox.jobs import Job
-from lokole.server import alarms, answering, devices, notices, receive, send, strangers, unpack
+from lokole.server import alarms, answering, devices, lifting, notices, receive, send, strangers, unpack
 from lokole.server.ports import ServerPorts
 
 _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
@@ -51,6 +51,7 @@ KINDS: Mapping[str, Kind] = {
     alarms.KIND: Kind(alarms.run, _POST, 5 * _DAY),
     # a box comes once a night: what works again by then is in time
     answering.KIND: Kind(answering.run, _SOON, 6 * _HOUR, answering.given_up),
+    lifting.KIND: Kind(lifting.run, _SOON, 2 * _DAY),
     "notice": Kind(notices.run, _POST, 2 * _DAY),
 }
 

@@ -11,6 +11,7 @@ from lokole.ports.callables import Clock, Entropy, Shrink, Tell
 from lokole.ports.dns import Dns, Resolver
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
+from lokole.ports.judge import Judge
 from lokole.ports.mail_out import MailOut
 from lokole.ports.service import Service
 from lokole.ports.sign_in import SignIn
@@ -58,4 +59,5 @@ class ServerPorts:
     services: Mapping[str, Service] = field(default_factory=dict)
     sign_in: SignIn | None = None
     tell: Tell | None = None
+    judge: Judge | None = None
     events: Events = field(default_factory=Events)
