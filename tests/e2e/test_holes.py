@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -387,3 +388,34 @@ def test_a_writer_hears_of_a_refusal_though_their_box_lost_the_letter(
         place.box.sync()
     assert inbox(place) == ["Your letter did not arrive: Lost with the card"]
     assert [one.recipient for one in place.outside.sent] == ["carl@example.org", *["dora@example.org"] * another]
+
+
+@pytest.mark.parametrize("named_so", [False, True], ids=["in the store", "before they had a name"])
+def test_a_package_whose_bytes_have_suffered_at_the_server_is_packed_anew(
+    place: Village, tmp_path: Path, named_so: bool
+) -> None:
+    letter_for_ann(place, 1)
+    with place.server.ports.database.read() as tx:
+        row = tenants.find_tenant(tx, domain="village.lokole.test")
+    assert row is not None
+    offer.build_pending(place.server.ports, row)
+    with place.server.ports.database.read() as tx:
+        (down,) = packages.packages_after(tx, row.no, "down", 0, states=("built",))
+    path = tmp_path / "server" / "blobs" / down.blob
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    if named_so:
+        with place.server.ports.database.write() as tx:
+            wrong = {"sha256": hashlib.sha256(content).hexdigest()}
+            tx.execute(update(schema.package).where(schema.package.c.no == down.no).values(wrong))
+    results = [place.box.sync().result for _ in range(3)]
+    assert results[0] == "bad-package", "the line may have done it"
+    assert results[-1] == "ok"
+    assert inbox(place) == ["Letter 1"]
+    with place.server.ports.database.read() as tx:
+        assert [one.kind for one in quarantine.list_quarantine(tx, row.no)] == ["told"]
+    place.box.sync()
+    assert [missing for missing, _ in held(place)] == [0, 0]
+    quiet = place.box.sync()
+    assert quiet.bytes_up + quiet.bytes_down <= 700, "nothing is compared package by package any more"

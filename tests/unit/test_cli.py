@@ -17,7 +17,9 @@ from click.testing import CliRunner, Result
 from lokole import __version__
 from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.cli import main
+from lokole.sync.sealed import write_sealed
 from lokole.testing import make_box
+from tests.unit.sync.sealed_samples import BOX, BOX_PUBLIC, HEADER, RANDOM, RECORDS, SERVER, SERVER_PUBLIC
 
 MESSAGE = b"""From: Claire <claire@example.org>\r
 To: ann@village.lokole.test\r
@@ -112,6 +114,30 @@ def test_a_package_may_hold_all_kinds_of_records(tmp_path: Path) -> None:
     run("package", "write", str(out), "--format", "zstd", input="\n".join(map(json.dumps, lines)).encode())
     read = [json.loads(line) for line in run("package", "read", str(out)).stdout.splitlines()]
     assert [record["kind"] for record in read] == ["email", "attachment", "account"]
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_whoever_has_the_key_sees_all_that_travels_in_a_sealed_package(tmp_path: Path, checked: bool) -> None:
+    with (tmp_path / "p.lkl").open("wb") as out:
+        write_sealed(
+            out, HEADER, RECORDS, sender_seed=BOX, recipient_public=SERVER_PUBLIC, entropy=lambda size: RANDOM[:size]
+        )
+    keys = [SERVER.hex(), BOX_PUBLIC.hex()]
+    (tmp_path / "key").write_text("\n".join(keys if checked else keys[:1]))
+    shown = run("package", "read", "--key", str(tmp_path / "key"), str(tmp_path / "p.lkl"))
+    assert shown.exit_code == 0
+    first, *rest = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert (first["kind"], first["seq"], first["verified"]) == ("package", HEADER.seq, checked)
+    assert [one["kind"] for one in rest] == [
+        *("email", "email", "attachment", "account", "receipt", "flag", "flag", "request", "health", "ack", "digest"),
+        *("told", "unknown"),
+    ]
+    assert (rest[0]["from"], rest[0]["attachments"][0]["filename"]) == ("ann@village.lokole.ca", "a.txt")
+    for wrong in (b"hello", (tmp_path / "p.lkl").read_bytes()[:-1]):
+        (tmp_path / "bad").write_bytes(wrong)
+        refused = run("package", "read", "--key", str(tmp_path / "key"), str(tmp_path / "bad"))
+        assert refused.exit_code == 1
+        assert one_sentence(refused.stderr)
 
 
 def test_a_message_parsed_goes_straight_into_a_package(tmp_path: Path) -> None:

@@ -38,7 +38,10 @@ def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime, e
             no = roaming.find_wire(tx, tenant.no, record.email_id)
             if no is not None and recipients.goes_to(tx, tenant.no, no, record.address):
                 recipients.take_receipt(tx, tenant.no, no, record)
-            elif record.state is DeliveryState.REFUSED:
+                return
+            if no is None and record.state in (DeliveryState.ACCEPTED, DeliveryState.REFUSED):
+                roaming.keep_for_later(tx, tenant.no, record, now)
+            if record.state is DeliveryState.REFUSED:
                 # this box lost the letter with its disk, and may have made another one under its id since (protocol 8.8):
                 # its writer can be told only by who has it
                 asked = {"email": record.email_id.hex(), "address": record.address}
@@ -47,7 +50,7 @@ def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime, e
         case AccountRecord():
             accounts.merge_from_server(tx, tenant.no, record)
         case FlagRecord():
-            roaming.take_flag(tx, tenant.no, record)
+            roaming.take_flag(tx, tenant.no, record, now)
         case AckRecord():
             acknowledged(tx, tenant, record, now, entropy)
         case ToldRecord():

@@ -109,6 +109,7 @@ class Box:
             )
         try:
             with self.lock.held():
+                row = self.row()  # it may have got another place meanwhile
                 self.note_health()
                 counter = RequestCounter(self.ports.database, self.tenant, self.ports.clock, self.ports.entropy)
                 return run_sync(

@@ -87,6 +87,7 @@ def import_package(
         importer.take(n, frame, record)
     with database.write() as tx:
         roaming.take_kept(tx, tenant.no)
+        roaming.take_kept_receipts(tx, tenant.no)
     return Imported(importer.letters, importer.repeated, importer.quarantined, importer.unknown)
 
 

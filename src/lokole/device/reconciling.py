@@ -52,7 +52,7 @@ def take_answer(tx: Connection, tenant: TenantRow, answer: Compared, now: dateti
                 asked = True
         elif found is None:
             packages.note_withdrawn(tx, tenant.no, epoch, direction, seq, now)
-        elif found.state != "held":
+        else:  # also what was held and could not be read: nothing more will come under its number
             held.not_held(tx, found.no)
             packages.set_package_state(tx, found.no, "withdrawn", now)
     _note(tx, tenant, answer.missing, answer.letters, now)

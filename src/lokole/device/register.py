@@ -27,9 +27,15 @@ def register(box: Box, code: str, *, server_url: str | None, again: bool = False
     """Claim the row of ``code`` and remember server, device id and domain; returns a sentence for whoever asked.
 
     ``again`` is for a box whose key the server has taken back: it makes a new key and gives up its place for the one of ``code``.
-    Raises Refused (code ``registered`` when the box has its place already, ``server`` when no server is named,
-    or what the server said) and Temporary.
+    Raises Refused (code ``registered`` when the box has its place already, ``server`` when no server is named, ``busy`` while an
+    exchange is under way, or what the server said) and Temporary.
     """
+    # an exchange would go on writing files for the domain that the box has no more
+    with box.lock.held():
+        return _register(box, code, server_url=server_url, again=again)
+
+
+def _register(box: Box, code: str, *, server_url: str | None, again: bool) -> str:
     row = box.row()
     if row.state == "claimed" and not again:
         raise Refused(

@@ -22,18 +22,22 @@ from lokole.device.parts import Parts
 from lokole.device.taking import DOWN, take_package
 from lokole.mail.errors import BadPackage, LokoleError, NotFound, Permanent, Refused, Temporary
 from lokole.mail.model import SyncReport
-from lokole.mailbox import packages, visits
+from lokole.mailbox import outbound, packages, visits
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import renew_epoch
 from lokole.mailbox.packages import PackageRow
+from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy
 from lokole.ports.sync_peer import Offered, SyncPeer
 from lokole.ports.uplink import Uplink
 from lokole.sync.compression import Compression
+from lokole.sync.records import ToldRecord
 
 log = logging.getLogger(__name__)
+#: kind in ``seen`` of a package that could not be used when it was offered first
+_WRONG = "wrong-package"
 #: the server's words for a package whose bytes are not what their name says, or whose number is taken: it is packed anew
 SPOILT = frozenset({"digest", "seq"})
 #: so many in a row, and something else is wrong
@@ -291,6 +295,8 @@ def _down(
         except BadPackage as error:
             meeting.wrong.add(offered.ref)
             parts.forget(offered.ref)
+            if sealed:
+                _tell_when_it_stays_so(meeting, database, tenant, offered, error, clock())
             meeting.failed(error)  # it comes again at the next meeting; the others do not wait for it
             continue
         try:
@@ -303,6 +309,16 @@ def _down(
             meeting.unheard += 1
             return True
     return asked
+
+
+def _tell_when_it_stays_so(
+    meeting: _Meeting, database: Database, tenant: TenantRow, offered: Offered, error: BadPackage, now: datetime
+) -> None:
+    """A package that cannot be used at a second visit either has not suffered on the line: its maker is told, and packs its letters anew."""
+    with database.write() as tx:
+        if not remember(tx, tenant.no, _WRONG, offered.ref, now):
+            told = ToldRecord(offered.ref, 0, error.code or "digest", str(error)[:200])
+            meeting.moved += outbound.put(tx, tenant.no, packing.UP, told)  # so that it goes in this visit
 
 
 def _take(

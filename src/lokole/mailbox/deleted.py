@@ -152,7 +152,7 @@ def _empty(tx: Connection, tenant_no: int, row: Row[Any]) -> bool:
     if is_on_its_way(tx, row.email):
         return False
     if row.roaming:
-        name = wire_id(tx, tenant_no, row.email)
+        name = wire_id(tx, tenant_no, row.email, row.name)
         told = FlagRecord(name, row.name, "deleted", True, row.deleted_lamport, row.deleted_origin)
         if outbound.is_on_its_way(tx, tenant_no, told):
             return False

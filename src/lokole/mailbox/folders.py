@@ -28,6 +28,8 @@ from lokole.sync.records import RequestRecord
 
 MAX_FOLDERS = 100
 MAX_NAME_CHARS = 60
+#: of one person at the other end, those taken away included
+MOST_TOLD = 1000
 #: the word for it between the two ends
 REQUEST = "folder"
 _OWN, _GONE = "own-", ""
@@ -131,6 +133,11 @@ def take_folder(tx: Connection, tenant_no: int, told: RequestRecord) -> bool:
     account_no = find_account_no(tx, tenant_no, name)
     if account_no is None:
         return False
+    theirs = set(
+        tx.execute(select(folder.c.id).where(folder.c.tenant == tenant_no, folder.c.account == account_no)).scalars()
+    )
+    if storable(id) not in theirs and len(theirs) >= MOST_TOLD:
+        raise BadPackage("more folders than anybody has")
     return _put(tx, tenant_no, account_no, OwnFolder(storable(id), storable(shown)), lamport, storable(origin))
 
 

@@ -91,13 +91,14 @@ def digests(
 
 
 def windows_of_box(tx: Connection, tenant_no: int, now: datetime) -> list[Window]:
-    """The windows that a box compares: of each direction and epoch the packages of the last 30 days that both ends should hold.
+    """The windows that a box compares: of each direction and epoch the packages that both ends should hold, from the first one of the last 30 days.
 
+    What was acknowledged lately is of them, whenever it came: the other end counts from then on too.
     A window ends before the first package of which that is not known.
     """
     since = to_micros(now - LOOK_BACK)
     query = (
-        select(package.c.direction, package.c.epoch, package.c.seq, package.c.state, package.c.created_at)
+        select(package.c.direction, package.c.epoch, package.c.seq, package.c.state, package.c.changed_at)
         .where(package.c.tenant == tenant_no, package.c.seq >= 1)  # below are those put aside
         .order_by(package.c.direction, package.c.epoch, package.c.seq)
     )
@@ -108,12 +109,12 @@ def windows_of_box(tx: Connection, tenant_no: int, now: datetime) -> list[Window
         held = row.state == "withdrawn" or row.state in (MADE if row.direction == "up" else TAKEN)
         range_ = found.get(place)
         if range_ is None:
-            if row.created_at >= since:
+            if row.changed_at >= since:
                 found[place] = [row.seq, row.seq if held else row.seq - 1]
-                newest[place] = row.created_at
+                newest[place] = row.changed_at
         elif held and range_[1] == row.seq - 1:
             range_[1] = row.seq
-            newest[place] = max(newest[place], row.created_at)
+            newest[place] = max(newest[place], row.changed_at)
     # a box that was restored very often keeps to the epochs that were used last
     latest = sorted(found, key=lambda place: newest[place])[-MAX_WINDOWS:]
     return [Window(*place, *found[place]) for place in sorted(latest) if found[place][1] >= found[place][0]]

@@ -147,6 +147,14 @@ def wait_again(tx: Connection, package_no: int) -> int:
     return people + tx.execute(update(outbound).where(of_package).values(state="waiting", package=None)).rowcount
 
 
+def keep_newest(tx: Connection, tenant_no: int, direction: str, most: int) -> int:
+    """Drop all but the ``most`` newest records of a direction, those put first; returns how many went."""
+    here = (outbound.c.tenant == tenant_no, outbound.c.direction == direction)
+    query = select(outbound.c.no).where(*here).order_by(outbound.c.no.desc()).offset(most).limit(1)
+    oldest = tx.execute(query).scalar()
+    return 0 if oldest is None else tx.execute(delete(outbound).where(*here, outbound.c.no <= oldest)).rowcount
+
+
 def count_outbound(tx: Connection, tenant_no: int, direction: str, kind: str) -> int:
     """How many records of a kind there are, delivered ones too."""
     query = (

@@ -102,6 +102,18 @@ def find_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes) -> tupl
     return None, True
 
 
+def letters_named(tx: Connection, tenant_no: int, uid: str) -> list[EmailNo]:
+    """Every letter that the other end calls ``uid``: several after it was restored (protocol 8.8)."""
+    query = select(seen.c.email).where(
+        seen.c.tenant == tenant_no,
+        seen.c.kind == "print",
+        # a range of equally long keys, which an index answers and every collation orders alike
+        seen.c.key.between(_print_key(uid, bytes(16)), _print_key(uid, b"\xff" * 16)),
+        seen.c.email.is_not(None),
+    )
+    return [EmailNo(no) for no in tx.execute(query.order_by(seen.c.email)).scalars()]
+
+
 def remember_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes, now: datetime, email: int) -> None:
     """``email`` is the letter that the other end calls ``uid`` and that has this print; the first one keeps the name."""
     at = to_micros(now)

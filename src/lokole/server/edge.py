@@ -117,7 +117,7 @@ class Edge:
         delay = ports.settings.greylist or _DELAY
         if opinion.advice is Advice.GREYLIST and not self._is_known(peer, sender, recipients[0], delay):
             return AGAIN
-        receive.accept(ports, sender, recipients, raw, judgement=of_opinion(opinion, sender, raw))
+        receive.accept_all(ports, sender, recipients, raw, judgement=of_opinion(opinion, sender, raw))
         return OK
 
     def _tell_once_a_day(self) -> None:

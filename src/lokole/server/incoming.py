@@ -35,7 +35,7 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
         case AckRecord():
             hear_acknowledgement(ports, tx, row, record)
         case FlagRecord():
-            roaming.take_flag(tx, row.no, record)
+            roaming.take_flag(tx, row.no, record, now)
         case HealthRecord():
             _hear_health(tx, row, packages.get_package(tx, row.no, package_no), record, now)
         case ToldRecord():

@@ -27,7 +27,7 @@ from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import Waiting
 from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.recipients import envelope_of
-from lokole.mailbox.roaming import written_entries
+from lokole.mailbox.roaming import was_written_here, written_entries
 from lokole.mailbox.shared_answers import hangs_until
 from lokole.mailbox.tenants import TenantRow
 from lokole.server import reconcile
@@ -36,6 +36,7 @@ from lokole.server.fitting import fitting_text
 from lokole.server.keys import server_seed
 from lokole.server.ports import ServerPorts
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
+from lokole.sync.ids import record_uid
 from lokole.sync.package import BOX
 from lokole.sync.payload2 import frames_of
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord
@@ -204,8 +205,8 @@ def _records_of(
     files = _files(ports, row, stored, _MAX_FILES - sum(len(one.content) for one in whole))
     email = replace(stored.email, body=text, attachments=(*whole, *files))
     written = written_entries(tx, row.no, no)
-    if written and make is own_records:
-        # somebody wrote it in town: their box shows it among the sent, and gives it to whom it names there
+    if make is own_records and (written or was_written_here(tx, row.no, no)):
+        # somebody wrote it in town: their box shows it among the sent, and gives it to whom it names there, though its writer may have left
         private = letters.read_email(tx, row.no, no, private=True).email
         yield EmailRecord(stored.id.hex(), replace(email, bcc=private.bcc), entries=written)
         return
@@ -231,13 +232,6 @@ def own_records(
         return []
     addressed = replace(email, recipients=tuple(people))
     return [EmailRecord(record_uid(stored.id, waiting.recipient), addressed, proven=stored.proven)]
-
-
-def record_uid(id: EmailId, recipient: str) -> str:
-    """What the record is called: the letter's id, or a name of its own when it is for one recipient only."""
-    if not recipient:
-        return id.hex()
-    return hashlib.sha256(id + recipient.encode("utf-8", "replace")).digest()[:16].hex()
 
 
 def _files(ports: ServerPorts, row: TenantRow, stored: StoredEmail, left: int) -> tuple[Attachment, ...]:

@@ -20,6 +20,8 @@ from lokole.mailbox import letters, outbound, recipients
 from lokole.mailbox.database import Connection
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.schema import email as email_table
+from lokole.mailbox.schema import recipient as recipient_table
+from lokole.mailbox.seen import letters_named
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.ports.callables import Entropy
@@ -44,13 +46,16 @@ def settle(
 ) -> bool:
     """Move one recipient's state forward and send the writer's box a receipt, in the caller's transaction; False when nothing changed.
 
-    ``reason`` is a stable word of ours or what the other side said. To a writer whose box reads no receipts a refusal is a letter home.
+    ``reason`` is a stable word of ours or what the other side said. To a writer whose box reads no receipts a refusal is a letter home;
+    also where two letters to this address have one name at the box (protocol 8.8), for it would take the refusal for that of the one it has.
     """
     version = recipients.change_state(tx, row.no, email_no, address, state, reason)
     if version is None:
         return False
     id = _name_at_box(tx, row, email_no)
-    if id is not None:
+    namesakes = [] if id is None else _versions_of_namesakes(tx, row, email_no, address)
+    if id is not None and not (namesakes and state is DeliveryState.REFUSED):
+        version += sum(namesakes)  # above every one that was told of the other
         ours = reason in REASONS
         receipt = ReceiptRecord(id, address, state, version, reason if ours else code, "" if ours else reason, now)
         outbound.put(tx, row.no, "down", receipt)
@@ -69,6 +74,16 @@ def _name_at_box(tx: Connection, row: TenantRow, email_no: int) -> EmailId | Non
     if known.uid is None:
         return EmailId(bytes(known.id))  # written in town
     return EmailId(bytes.fromhex(known.uid)) if _ID.fullmatch(known.uid) else None
+
+
+def _versions_of_namesakes(tx: Connection, row: TenantRow, email_no: int, address: str) -> list[int]:
+    """The state versions of other letters to ``address`` that the box calls as it calls this one."""
+    uid = tx.execute(select(email_table.c.uid).where(email_table.c.order_no == email_no)).scalar()
+    others = [] if uid is None else [no for no in letters_named(tx, row.no, uid) if no != email_no]
+    query = select(recipient_table.c.state_version).where(
+        recipient_table.c.tenant == row.no, recipient_table.c.email.in_(others), recipient_table.c.address == address
+    )
+    return [int(version) for version in tx.execute(query).scalars()] if others else []
 
 
 # --- the way back --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from typing import BinaryIO, cast
 
 from sqlalchemy import select
 
-from lokole.mail.errors import LokoleError, NotFound, Refused
+from lokole.mail.errors import LokoleError, NotFound, Refused, Temporary
 from lokole.mail.mime import parse_email
 from lokole.mail.model import Address, Email, EmailNo
 from lokole.mail.slim import slim_email
@@ -99,17 +99,18 @@ def accept(
         if source == "smtp":
             judgement = of_opinion(judging.ask(ports, Posted(sender, tuple(recipients), raw)), sender, raw)
     now = ports.clock()
-    groups: dict[str, list[str]] = {}
-    for text in recipients:
-        address = Address.parse(home(ports.settings, text))
-        groups.setdefault(address.domain, []).append(address.key)
+    groups = _by_domain(ports, recipients)
     with ports.database.read() as tx:
         found = [(tenants.find_tenant(tx, domain=domain), group) for domain, group in groups.items()]
     rows = [(row, sorted(set(group))) for row, group in found if row is not None and row.state != REMOVED]
+    rows.sort(key=lambda one: one[0].no)  # the order in which they are locked
     digest = hashlib.sha256(raw).hexdigest()
     for row, _ in rows:
         ports.blobs.put(raw_key(row, digest), raw)
     with ports.database.write() as tx:
+        # a domain may have gone while the bytes were written: nobody would read what is kept for it
+        gone = [row for row, _ in rows if not _is_served(tx, row)]
+        rows = [(row, group) for row, group in rows if row not in gone]
         for row, group in rows:
             jobs.enqueue(
                 tx,
@@ -120,11 +121,38 @@ def accept(
                 tenant=row.no,
                 now=now,
             )
+    for row in gone:
+        ports.blobs.delete(raw_key(row, digest))
     for row, _ in rows:
         _keep_raw(ports, row, digest, lambda: raw)
     ports.events.count("email_received_for_client", len(rows))
     ports.bell.ring()
     return len(rows)
+
+
+def accept_all(
+    ports: ServerPorts, sender: str, recipients: Sequence[str], raw: bytes, *, judgement: Judgement | None = None
+) -> None:
+    """:func:`accept` for a sender who was told that each of ``recipients`` is here, and hears one answer for all.
+
+    Raises Temporary when the domain of one has gone meanwhile: the sender comes again, and is told for whom; who has the letter already has it once.
+    """
+    if accept(ports, sender, recipients, raw, judgement=judgement) < len(_by_domain(ports, recipients)):
+        raise Temporary("a domain has gone while its letter came")
+
+
+def _by_domain(ports: ServerPorts, recipients: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for text in recipients:
+        address = Address.parse(home(ports.settings, text))
+        groups.setdefault(address.domain, []).append(address.key)
+    return groups
+
+
+def _is_served(tx: Connection, row: TenantRow) -> bool:
+    tenants.lock(tx, row.no)
+    current = tenants.find_tenant(tx, no=row.no)
+    return current is not None and current.state != REMOVED
 
 
 def _keep_raw(ports: ServerPorts, row: TenantRow, digest: str, raw: Callable[[], bytes | Iterable[bytes]]) -> None:
@@ -205,6 +233,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
         row = tenants.find_tenant(tx, no=job.tenant)
     if row is None or row.state == REMOVED:
         return False
+    # without its bytes it is given up, where the operator sees it: they go in no other way than with the job that needs them
     arrival = _load(ports, row, job)
     digest = str(job.ids["raw"])
     try:

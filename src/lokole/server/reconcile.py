@@ -249,7 +249,19 @@ def _offer_again(ports: ServerPorts, tx: Connection, package: PackageRow, now: d
     if package.blob and _is_there(ports, package):
         packages.set_package_state(tx, package.no, "built", now)
         return True
-    packages.withdraw_package(tx, package.no, now)
+    carried = len(held.carried_letters(tx, package.no))
+    gone = carried - packages.withdraw_package(tx, package.no, now)
+    if gone > 0:  # their retention time is over
+        quarantine(
+            tx,
+            tenant=package.tenant,
+            kind="twin",
+            source="box",
+            reason=f"{gone} of the letters that the box has lost are kept here no more",
+            raw_ref=None,
+            key=f"gone:{package.no}",
+            now=now,
+        )
     return False
 
 

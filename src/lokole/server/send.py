@@ -109,7 +109,8 @@ def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: 
     match strangers.decide(ports, sender, here):
         case Verdict.HERE:
             message = to_message(ports, row, stored, outside=False)
-            receive.accept(ports, sender, [here], message, source="box", judgement=OF_A_BOX)
+            if not receive.accept(ports, sender, [here], message, source="box", judgement=OF_A_BOX):
+                raise Temporary("the domain of this person has gone just now")
         case Verdict.LATER:
             raise Temporary("the box of this person has not been here since")
         case Verdict.NOBODY:

@@ -105,16 +105,20 @@ class Sweeper:
     def _sweep_letters(self, row: TenantRow, age: Old) -> int:
         """Letters whose retention time is over, with their raw mail; returns how many blobs went by that."""
         ports, count = self._ports, 0
+        limit = ports.clock() - ports.settings.retention
         for _ in range(_MOST_BATCHES):
             with ports.database.read() as tx:
-                found = forgettable(tx, row.no, ports.clock() - ports.settings.retention, upto=age.email)
+                found = forgettable(tx, row.no, limit, upto=age.email)
                 queued = _queued(tx, row)
             for ref in [one.raw_ref for one in found if one.raw_ref is not None]:
                 if ref.rpartition("/")[2] not in queued:
                     ports.blobs.delete(ref)
                     count += 1
             with ports.database.write() as tx:
-                forget_content(tx, row.no, [one.no for one in found])
+                tenants.lock(tx, row.no)
+                # one of them may wait again since: its box has lost it
+                still = {one.no for one in forgettable(tx, row.no, limit, upto=age.email)}
+                forget_content(tx, row.no, [one.no for one in found if one.no in still])
             if not found:
                 break
         return count

@@ -32,10 +32,11 @@ from lokole.mailbox.schema import waiting as waiting_table
 from lokole.mailbox.seen import remember, was_seen
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import EXCHANGED, serves_v1
-from lokole.server.offer import MAX_LETTERS, builder_lock, record_uid, records, still_waiting
+from lokole.server.offer import MAX_LETTERS, builder_lock, records, still_waiting
 from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.problems import Words
 from lokole.server.visits import note_visit
+from lokole.sync.ids import record_uid
 from lokole.sync.package import Compression, write_package
 from lokole.sync.records import EmailRecord
 

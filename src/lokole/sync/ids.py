@@ -22,6 +22,13 @@ def email_id(origin: str, epoch: int, n: int) -> EmailId:
     return EmailId(hashlib.sha256(seed).digest()[:16])
 
 
+def record_uid(id: EmailId, recipient: str) -> str:
+    """What the record of a letter is called: its id, or a name of its own when it is for ``recipient`` (an address) only."""
+    if not recipient:
+        return id.hex()
+    return hashlib.sha256(id + recipient.encode("utf-8", "replace")).digest()[:16].hex()
+
+
 def letter_print(email: Email) -> bytes:
     """16 bytes that are equal for the same letter written into two packages, however its files were made small since (protocol 8.8).
 

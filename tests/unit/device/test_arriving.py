@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lokole.device.box import Box
 from lokole.device.importing import import_package
-from lokole.mail.model import Account, Contact, Email
+from lokole.mail.model import Account, Contact, DeliveryState, Email, EmailId
 from lokole.mailbox import letter_options, lists, packages, rules
 from lokole.mailbox.letter_options import LetterOptions
 from lokole.mailbox.tenants import get_tenant
-from lokole.sync.records import EmailRecord
+from lokole.sync.records import AnyRecord, EmailRecord, EntryState, ReceiptRecord
 from tests.unit.device.people import person
 
 
@@ -21,7 +23,7 @@ def letter_to(people: list[Account], uid: str, **values: object) -> EmailRecord:
     return EmailRecord(uid, email)
 
 
-def take(box: Box, *records: EmailRecord) -> None:
+def take(box: Box, *records: AnyRecord) -> None:
     with box.ports.database.read() as tx:
         row = get_tenant(tx, box.tenant)
     import_package(
@@ -54,3 +56,18 @@ def test_a_letter_that_a_package_brings_follows_the_rules_of_each_and_is_answere
         assert [row.subject for row in lists.list_folder(tx, bob, "sent").rows] == ["Auto: News"]
         assert [row.subject for row in lists.list_folder(tx, ann, "sent").rows] == ["Fwd: News"]
         assert packages.count_waiting(tx, box.tenant, "up") == 2
+
+
+@pytest.mark.parametrize("state", [DeliveryState.ACCEPTED, DeliveryState.REFUSED])
+def test_what_became_of_a_letter_from_town_is_known_though_it_comes_before_the_letter(
+    box: Box, state: DeliveryState
+) -> None:
+    ann = person(box, "ann")
+    id = EmailId(b"\xab" * 16)
+    take(box, ReceiptRecord(id, "carl@example.org", state, 1, "", "", None))
+    email = Email(Contact(str(ann.address)), (Contact("carl@example.org"),), subject="From town")
+    for _ in range(2):
+        take(box, EmailRecord(id.hex(), email, entries=(EntryState("ann", "sent", read=True, written=True),)))
+    with box.ports.database.read() as tx:
+        (row,) = lists.list_folder(tx, ann, "sent").rows
+        assert row.state is state

@@ -53,6 +53,19 @@ def test_a_letter_larger_than_a_night_leaves_when_its_turn_comes(
     assert night(box, peer) == ["huge"]
 
 
+def test_what_left_while_the_clock_was_years_ahead_keeps_no_letter_back(
+    box: Box, peer: InProcessExchange, clock: FrozenClock
+) -> None:
+    with box.ports.database.write() as tx:
+        set_box_limits(tx, box.tenant, BoxLimits(night_bytes=100))
+    clock.advance(days=3650)
+    write(box, "ann", "bob@example.org", "ahead", attachments=(Attachment("f", bytes(9_000)),))
+    assert night(box, peer) == ["ahead"]
+    clock.advance(days=-3650)
+    write(box, "ann", "bob@example.org", "now")
+    assert night(box, peer) == ["now"]
+
+
 # --- the board -----------------------------------------------------------------------------------
 
 

@@ -190,3 +190,14 @@ def test_a_box_is_the_same_after_a_restart(tmp_path: Path) -> None:
     assert (again.seed, again.tenant) == (first.seed, first.tenant)
     assert again.row().device_id == first.row().device_id
     again.ports.database.close()
+
+
+def test_a_box_gets_no_other_place_while_an_exchange_is_under_way(tmp_path: Path) -> None:
+    box, _, asked = unregistered(tmp_path, (DeviceId("d"), "a.lokole.test"))
+    with box.lock.held(), pytest.raises(Refused) as caught:
+        register(box, "code", server_url="https://mail.example.org")
+    assert caught.value.code == "busy"
+    assert (asked, box.row().state) == ([], "waiting")
+    register(box, "code", server_url="https://mail.example.org")
+    assert box.row().state == "claimed"
+    box.ports.database.close()

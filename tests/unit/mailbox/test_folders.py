@@ -128,3 +128,16 @@ def test_a_folder_that_is_told_wrong_is_refused(world: World, changed: dict[str,
             folders.take_folder(tx, world.tenant, RequestRecord("folder", "ann/own-1", body | changed))
         assert not folders.take_folder(tx, world.tenant, RequestRecord("folder", "x", body | {"account": "stranger"}))
         assert folders.take_folder(tx, world.tenant, RequestRecord("folder", "ann/own-1", body))
+
+
+def test_the_other_end_tells_no_more_folders_than_anybody_makes(world: World) -> None:
+    with world.database.write() as tx:
+        for n in range(folders.MOST_TOLD):
+            body = {"account": "ann", "id": f"own-{n:016x}", "name": "", "lamport": n, "origin": "box"}
+            assert folders.take_folder(tx, world.tenant, RequestRecord(folders.REQUEST, str(n), body))
+        one_more = {"account": "ann", "id": "own-more", "name": "more", "lamport": 9, "origin": "box"}
+        with pytest.raises(BadPackage):
+            folders.take_folder(tx, world.tenant, RequestRecord(folders.REQUEST, "more", one_more))
+        known = {"account": "ann", "id": f"own-{0:016x}", "name": "Hospital", "lamport": 10**6, "origin": "box"}
+        assert folders.take_folder(tx, world.tenant, RequestRecord(folders.REQUEST, "0", known))
+        assert [one.name for one in folders.list_folders(tx, world.ann)] == ["Hospital"]

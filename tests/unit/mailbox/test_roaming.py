@@ -9,7 +9,7 @@ import pytest
 
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Account, EmailId
-from lokole.mailbox import accounts, identity, letters, lists, outbound, packages, roaming
+from lokole.mailbox import accounts, identity, letters, lists, outbound, packages, quarantine, roaming
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
@@ -42,27 +42,27 @@ def test_the_highest_lamport_and_origin_is_right_in_every_order(world: World) ->
             no = world.incoming(tx, [world.ann])
             for value, lamport, origin in order:
                 record = _flag(_id_of(world, tx, no), value=value, lamport=lamport, origin=origin)
-                roaming.take_flag(tx, world.tenant, record)
+                roaming.take_flag(tx, world.tenant, record, world.now)
             assert _starred(tx, world.ann)[0], order
             assert _starred(tx, world.bob) == []
 
 
 def test_what_is_done_next_is_above_all_that_was_heard(world: World) -> None:
     with world.database.write() as tx:
-        roaming.take_flag(tx, world.tenant, _flag(OTHER, lamport=90))
+        roaming.take_flag(tx, world.tenant, _flag(OTHER, lamport=90), world.now)
         assert identity.next_lamport(tx, world.tenant) == 91
 
 
 def test_a_flag_is_kept_until_its_letter_is_here(world: World) -> None:
     with world.database.write() as tx:
         for lamport, value in ((7, True), (6, False)):
-            assert not roaming.take_flag(tx, world.tenant, _flag(OTHER, value=value, lamport=lamport))
+            assert not roaming.take_flag(tx, world.tenant, _flag(OTHER, value=value, lamport=lamport), world.now)
         assert roaming.take_kept(tx, world.tenant) == 0
         no = world.incoming(tx, [world.bob])
         remember_letter(tx, world.tenant, OTHER.hex(), bytes(16), world.now, no)
         assert roaming.take_kept(tx, world.tenant) == 0, "it is not hers"
         letters_no = world.incoming(tx, [world.ann])
-        roaming.take_flag(tx, world.tenant, _flag(_id_of(world, tx, letters_no)))
+        roaming.take_flag(tx, world.tenant, _flag(_id_of(world, tx, letters_no)), world.now)
         assert _starred(tx, world.ann) == [True]
         assert _starred(tx, world.bob) == [False]
         assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == 1
@@ -71,7 +71,7 @@ def test_a_flag_is_kept_until_its_letter_is_here(world: World) -> None:
 def test_a_flag_is_kept_until_its_person_is_here(world: World) -> None:
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])
-        assert not roaming.take_flag(tx, world.tenant, _flag(_id_of(world, tx, no), "zoe"))
+        assert not roaming.take_flag(tx, world.tenant, _flag(_id_of(world, tx, no), "zoe"), world.now)
         assert roaming.take_kept(tx, world.tenant) == 0
         zoe = accounts.create_account(tx, world.tenant, "zoe", password_hash=None, now=world.now)
         deliver(tx, world.tenant, no, zoe.no)
@@ -79,6 +79,29 @@ def test_a_flag_is_kept_until_its_person_is_here(world: World) -> None:
         assert _starred(tx, zoe) == [True]
         assert roaming.take_kept(tx, world.tenant) == 0
         assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == 0
+
+
+def test_only_so_many_flags_are_kept_and_the_newest_stay(world: World) -> None:
+    with world.database.write() as tx:
+        for n in range(roaming.MOST_KEPT + 3):
+            roaming.take_flag(tx, world.tenant, _flag(EmailId(n.to_bytes(16, "big")), lamport=n), world.now)
+        assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == roaming.MOST_KEPT
+        (noted,) = quarantine.list_quarantine(tx, world.tenant)
+        assert noted.kind == "record"
+        newest = world.incoming(tx, [world.ann])
+        known = EmailId((roaming.MOST_KEPT + 2).to_bytes(16, "big"))
+        remember_letter(tx, world.tenant, known.hex(), bytes(16), world.now, newest)
+        assert roaming.take_kept(tx, world.tenant) == 1
+        assert _starred(tx, world.ann) == [True]
+
+
+def test_a_flag_that_replaces_a_kept_one_pushes_none_out(world: World) -> None:
+    with world.database.write() as tx:
+        for n in range(roaming.MOST_KEPT):
+            roaming.take_flag(tx, world.tenant, _flag(EmailId(n.to_bytes(16, "big")), lamport=1), world.now)
+        roaming.take_flag(tx, world.tenant, _flag(EmailId(bytes(16)), lamport=2), world.now)
+        assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == roaming.MOST_KEPT
+        assert quarantine.list_quarantine(tx, world.tenant) == []
 
 
 @pytest.mark.parametrize(("origin", "direction"), [("device-1", "up"), (SERVER_ORIGIN, "down")])
@@ -101,7 +124,7 @@ def test_a_letter_is_known_by_the_name_under_which_it_travelled(world: World) ->
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])
         own = _id_of(world, tx, no)
-        assert roaming.wire_id(tx, world.tenant, no) == own
+        assert roaming.wire_id(tx, world.tenant, no, "ann") == own
         assert roaming.find_wire(tx, world.tenant, own) == no
         assert roaming.find_wire(tx, world.tenant, OTHER) is None
         assert roaming.find_wire(tx, world.tenant + 1, own) is None
@@ -115,7 +138,7 @@ def test_a_letter_is_known_by_the_name_under_which_it_travelled(world: World) ->
             uid=OTHER.hex(),
         )
         remember_letter(tx, world.tenant, OTHER.hex(), bytes(16), world.now, named)
-        assert roaming.wire_id(tx, world.tenant, named) == OTHER
+        assert roaming.wire_id(tx, world.tenant, named, "ann") == OTHER
         assert roaming.find_wire(tx, world.tenant, OTHER) == named
         package = packages.add_package(
             tx,
@@ -133,7 +156,7 @@ def test_a_letter_is_known_by_the_name_under_which_it_travelled(world: World) ->
         )
         travelled = EmailId(b"t" * 16)
         note_carried(tx, world.tenant, package, [Carried(1, travelled, no)])
-        assert roaming.wire_id(tx, world.tenant, no) == travelled
+        assert roaming.wire_id(tx, world.tenant, no, "ann") == travelled
         assert roaming.find_wire(tx, world.tenant, travelled) == no
 
 

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from lokole.mail.model import Attachment
-from lokole.mailbox import packages
-from lokole.server import offer, receive
+from lokole.mail.model import Attachment, Contact, Email, EmailId
+from lokole.mailbox import accounts, letters, packages
+from lokole.server import offer, receive, send
 from lokole.sync.package import BOX, read_package
-from lokole.sync.records import EmailRecord
+from lokole.sync.records import AccountRecord, EmailRecord
 from tests.unit.server.place import BoxAtPlace, Place, message, packed
 
 
@@ -174,3 +174,26 @@ def test_a_text_that_no_box_can_read_in_one_piece_comes_as_its_beginning_and_a_f
     assert whole.content.decode().count(words) == 100_000
     assert len(letter.email.body) < 60_000
     assert f"{words} {words}" in letter.email.body
+
+
+def test_what_was_written_in_town_to_a_neighbour_travels_though_its_writer_has_left(
+    place: Place, box: BoxAtPlace
+) -> None:
+    box.put([AccountRecord(f"{name}@a.lokole.test", version=2) for name in ("ann", "ben")])
+    with place.ports.database.write() as tx:
+        row = place.row("a.lokole.test")
+        writer = accounts.find_account(tx, row.no, "ann")
+        assert writer is not None
+        email = Email(
+            sender=Contact("ann@a.lokole.test"),
+            to=(Contact("ben@a.lokole.test"),),
+            bcc=(Contact("carl@example.org"),),
+            subject="From town",
+        )
+        no = letters.write_letter(tx, row.no, writer, email, id=EmailId(bytes(16)), now=place.clock())
+        send.leave_from_here(place.ports, tx, row.no, no)
+    box.put([AccountRecord("ann@a.lokole.test", version=3, removed=True)])
+    (found,) = box.fetch()
+    assert (found.email.subject, found.entries) == ("From town", ())
+    # the same as it would have come while its writer was here, so that it is known when it comes again
+    assert [one.address for one in (*found.email.to, *found.email.bcc)] == ["ben@a.lokole.test", "carl@example.org"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lokole.mail.errors import Permanent
@@ -142,3 +144,33 @@ def test_one_name_for_two_letters_loses_neither(place: Place, box: BoxAtPlace) -
     box.put_sealed([letter(to="carl@example.org")])
     assert [one.recipient for one in place.world.sent] == ["bob@example.org", "carl@example.org"]
     assert [one.kind for one in place.quarantined()] == ["twin"]
+
+
+def namesake() -> EmailRecord:
+    """Another letter to the same person under the same name: a restored box has made it."""
+    plain = letter()
+    return EmailRecord(UID, replace(plain.email, subject="Hello again"))
+
+
+def test_what_became_of_one_of_two_letters_of_a_name_is_heard_though_the_other_is_further(
+    place: Place, box: BoxAtPlace
+) -> None:
+    box.put_sealed([letter()])
+    back = place.world.sent[0].sender
+    receive.accept(place.ports, "", [back], report("Action: failed\r\nStatus: 5.2.2"))
+    assert [one[0] for one in receipts(box)] == ["refused"]
+    box.put_sealed([namesake()])
+    assert [one[0] for one in receipts(box)] == ["accepted"]
+
+
+def test_a_refusal_of_one_of_two_letters_of_a_name_is_a_letter_to_the_writer_and_refuses_not_the_other(
+    place: Place, box: BoxAtPlace
+) -> None:
+    box.put_sealed([letter()])
+    back = place.world.sent[0].sender
+    box.put_sealed([namesake()])
+    home(box)
+    receive.accept(place.ports, "", [back], report("Action: failed\r\nStatus: 5.2.2"))
+    (told,) = home(box)
+    assert isinstance(told, EmailRecord)
+    assert told.email.subject == "Your letter did not arrive: Hello"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Temporary
 from lokole.mail.model import Contact, Email
-from lokole.server import receive
+from lokole.ports.identity import Caller
+from lokole.server import devices, receive, strangers
+from lokole.server.strangers import Verdict
 from lokole.sync.records import EmailRecord
-from tests.unit.server.place import BoxAtPlace, Clock, Place, message, place_in
+from tests.unit.server.place import OPERATOR, BoxAtPlace, Clock, Place, message, place_in
 
 ANN = "ann@a.lokole.test"
 
@@ -204,3 +209,52 @@ def test_a_form_posted_urlencoded_is_the_same(place: Place, box: BoxAtPlace) -> 
     assert (answer.status_code, answer.json()) == (200, "received")
     (arrived,) = box.fetch()
     assert "50% + 50% &amp; more = all" in arrived.email.body
+
+
+@pytest.mark.parametrize("way", ["smtp", "webhook"])
+def test_a_letter_whose_bytes_the_store_has_lost_is_shown_to_the_operator(
+    place: Place, box: BoxAtPlace, way: str
+) -> None:
+    place.ports.bell.work_inline(lambda: None)
+    if way == "smtp":
+        receive.accept(place.ports, "bob@example.org", [ANN], message())
+    else:
+        assert place.webhook(box.webhook, message(), [ANN]).status_code == 200
+    (key,) = [key for key in place.ports.blobs.list() if "/raw/" in key]
+    place.ports.blobs.delete(key)
+    place.work()
+    (apart,) = place.quarantined()
+    assert (apart.kind, apart.reason, apart.raw_ref) == ("mime", "given up: NotFound", key)
+    assert place.jobs("dead", "receive") == 1
+
+
+class _Meanwhile(MemoryBlobStore):
+    """Something else happens once, when the first blob is written."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = [meanwhile]
+
+    def put(self, key: str, content: bytes | Iterable[bytes]) -> bool:
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        return super().put(key, content)
+
+
+def test_a_letter_for_a_domain_that_goes_while_it_comes_is_not_taken(place: Place, box: BoxAtPlace) -> None:
+    operator = Caller(OPERATOR[0], may_override=True)
+    store = _Meanwhile(lambda: devices.delete(place.ports, operator, "a.lokole.test"))
+    ports = replace(place.ports, blobs=store)
+    with pytest.raises(Temporary):
+        receive.accept_all(ports, "bob@example.org", [ANN], message())
+    assert strangers.decide(place.ports, "bob@example.org", ANN) is Verdict.NO_DOMAIN, "what the sender hears next"
+
+
+def test_when_one_domain_of_an_envelope_has_gone_the_sender_comes_again(place: Place, box: BoxAtPlace) -> None:
+    place.box("b.lokole.test", ["zoe"])
+    devices.delete(place.ports, Caller(OPERATOR[0], may_override=True), "b.lokole.test")
+    for _ in range(2):
+        with pytest.raises(Temporary):
+            receive.accept_all(place.ports, "bob@example.org", [ANN, "zoe@b.lokole.test"], message())
+    receive.accept_all(place.ports, "bob@example.org", [ANN], message())
+    assert len(box.fetch()) == 1

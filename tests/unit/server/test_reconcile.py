@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from lokole.mail.model import Contact, Email
-from lokole.mailbox import held
+from lokole.mailbox import held, packages
 from lokole.server import reconcile
 from lokole.sync.digest import ack_check
 from lokole.sync.records import EmailRecord, PackageDigest
 from tests.unit.server.place import BoxAtPlace, Place, message
+from tests.unit.server.test_sweep import sweep_for
 
 
 @pytest.fixture
@@ -112,6 +113,33 @@ def test_what_a_box_names_no_more_between_what_it_has_is_offered_again(place: Pl
     assert [offered["seq"] for offered in box.offers()] == [first.seq]
     assert box.acknowledge(third["epoch"], third["seq"]) == 0, "its letter was delivered, and counts once"
     assert box.offers() == []
+
+
+def test_letters_that_a_box_lost_and_that_are_kept_no_more_are_counted_for_the_operator(
+    place: Place, box: BoxAtPlace
+) -> None:
+    first, second = bring(place, box, "one"), bring(place, box, "two")
+    sweep_for(place, 40)
+    third = bring(place, box, "three")
+    assert place.quarantined() == []
+    for _ in range(2):  # a box from a backup of two months ago, that took what is new
+        box.acknowledge(first.epoch, first.seq, [third.seq])
+    (told,) = place.quarantined()
+    assert (told.kind, told.reason) == ("twin", "1 of the letters that the box has lost are kept here no more")
+    assert second.seq not in [offered["seq"] for offered in box.offers()]
+
+
+def test_letters_that_a_box_lost_and_that_are_kept_here_come_again_and_nobody_is_told(
+    place: Place, box: BoxAtPlace
+) -> None:
+    first, second, third = (bring(place, box, subject) for subject in ("one", "two", "three"))
+    with place.ports.database.read() as tx:
+        package = packages.find_package_by_seq(tx, place.row("a.lokole.test").no, second.epoch, "down", second.seq)
+    assert package is not None
+    place.ports.blobs.delete(package.blob)
+    box.acknowledge(first.epoch, first.seq, [third.seq])
+    assert [one.email.subject for one in box.fetch()] == ["two"]
+    assert place.quarantined() == []
 
 
 def test_a_server_that_is_an_older_copy_believes_no_acknowledgement_of_what_it_never_made(

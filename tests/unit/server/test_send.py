@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import email
 import re
+from collections.abc import Iterable
 from email.policy import default
 
 import pytest
 from sqlalchemy import update
 
+from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Permanent, Temporary
 from lokole.mail.model import Attachment, Contact, DeliveryState, Email
 from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.schema import job
 from lokole.mailbox.seen import find_by_uid
+from lokole.ports.identity import Caller
+from lokole.server import devices
 from lokole.sync.records import AccountRecord, EmailRecord
-from tests.unit.server.place import BoxAtPlace, Place
+from tests.unit.server.place import OPERATOR, BoxAtPlace, Place
 
 
 def letter(
@@ -220,3 +224,30 @@ def test_the_boxes_message_id_is_kept_when_it_is_of_its_domain(place: Place, box
     assert foreign not in ids
     assert all(one.endswith("@a.lokole.test>") for one in ids)
     assert len(set(ids)) == 3
+
+
+class _GoesMeanwhile(MemoryBlobStore):
+    """The domain of the other box is deleted when the letter is about to be kept for it."""
+
+    def __init__(self, place: Place, domain: str) -> None:
+        super().__init__()
+        self._place = place
+        self._domain = domain
+
+    def put(self, key: str, content: bytes | Iterable[bytes]) -> bool:
+        if key.startswith(f"{self._domain}/raw/"):
+            devices.delete(self._place.ports, Caller(OPERATOR[0], may_override=True), self._domain)
+        return super().put(key, content)
+
+
+def test_a_letter_to_a_box_whose_domain_goes_at_that_moment_is_not_said_to_have_arrived(
+    place: Place, box: BoxAtPlace
+) -> None:
+    place.box("b.lokole.test", ["zoe"])
+    object.__setattr__(place.ports, "blobs", _GoesMeanwhile(place, "b.lokole.test"))
+    box.put([letter(to=("zoe@b.lokole.test",))])
+    assert states(place) == {"zoe@b.lokole.test": (DeliveryState.AT_SERVER, "")}
+    place.clock.pass_by(hours=1)
+    place.work()
+    # from then on it is an address in the world, as any other
+    assert [one.recipient for one in place.world.sent] == ["zoe@b.lokole.test"]

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Temporary
 from lokole.mail.model import Contact, Email
+from lokole.mailbox import packages
 from lokole.mailbox.schema import email
 from lokole.ports.blobs import BlobStore
 from lokole.server import receive, reconcile
@@ -72,16 +73,17 @@ def test_what_is_kept_apart_keeps_its_bytes(place: Place, box: BoxAtPlace) -> No
 
 
 class BusyStore(MemoryBlobStore):
-    """Another process does ``meanwhile`` at the moment in which the first blob is to go."""
+    """Another process does ``meanwhile`` at the moment in which the first blob whose key has ``part`` is to go."""
 
-    def __init__(self, store: BlobStore, meanwhile: Callable[[], object]) -> None:
+    def __init__(self, store: BlobStore, meanwhile: Callable[[], object], part: str = "") -> None:
         super().__init__()
+        self._part = part
         for key in store.list():
             self.put(key, store.read(key))
         self._meanwhile = [meanwhile]
 
     def delete(self, key: str) -> None:
-        while self._meanwhile:
+        while self._meanwhile and self._part in key:
             self._meanwhile.pop()()
         super().delete(key)
 
@@ -98,6 +100,26 @@ def test_a_package_that_is_to_be_read_again_while_its_bytes_go_is_asked_for(plac
     ports = replace(place.ports, blobs=store)
     Sweeper(ports).sweep()
     assert reconcile.compare(ports, row, more).up == ((box.epoch, box.seq),)
+
+
+def test_a_letter_that_waits_again_while_it_is_swept_keeps_its_content(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, "x")
+    assert len(box.fetch()) == 1
+    row = place.row("a.lokole.test")
+    sweep_for(place, 30)
+    place.clock.pass_by(days=1)
+    with place.ports.database.read() as tx:
+        (down,) = packages.packages_after(tx, row.no, "down", 0)
+
+    def box_has_lost_it() -> None:
+        with place.ports.database.write() as tx:
+            packages.withdraw_package(tx, down.no, place.clock())
+
+    before = content(place)
+    store = BusyStore(place.ports.blobs, box_has_lost_it, "/raw/")
+    Sweeper(replace(place.ports, blobs=store)).sweep()
+    assert content(place) == before
+    assert place.pending("a.lokole.test") == 1
 
 
 def test_done_work_and_old_questions_go_after_a_week(place: Place, box: BoxAtPlace) -> None:

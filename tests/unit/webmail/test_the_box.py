@@ -61,6 +61,15 @@ def test_a_box_that_never_got_through_says_no_contact_too(box: Box) -> None:
     assert "No contact for 2 nights." in browser.open("/admin").text
 
 
+def test_what_both_ends_hold_is_said_in_one_sentence(box: Box) -> None:
+    browser = chief(box)
+    assert "in 30 days" not in browser.text
+    for missing in (0, 3):
+        with box.ports.database.write() as tx:
+            options.set_option(tx, box.tenant, "held_together", {"missing": missing, "letters": 1284, "at": 0})
+        assert f"{missing} missing of 1284 in 30 days" in browser.open("/admin").text
+
+
 def test_a_nearly_full_disk_is_said(make_box: Callable[..., Box]) -> None:
     rooms = [Room(free=150_000_000, total=32 * 10**9)]
     box = make_box(room=lambda _whole: rooms[0])
