@@ -88,16 +88,6 @@ def test_a_two_hundred_means_durable(place: Place, box: BoxAtPlace) -> None:
     assert len(box.fetch()) == 1
 
 
-def test_a_letter_whose_bytes_are_gone_is_not_forgotten_in_silence(place: Place, box: BoxAtPlace) -> None:
-    place.ports.bell.work_inline(lambda: None)
-    place.webhook(box.webhook, message(), [ANN])
-    for key in list(place.ports.blobs.list("a.lokole.test/raw/")):
-        place.ports.blobs.delete(key)
-    place.work()
-    assert box.fetch() == []
-    assert [one.reason for one in place.quarantined()] == ["given up: NotFound"]
-
-
 def test_envelopes_of_every_shape_are_answered(place: Place, box: BoxAtPlace) -> None:
     shapes = [
         '{"to": "ann@a.lokole.test"}',
