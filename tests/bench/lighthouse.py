@@ -27,7 +27,7 @@ SIGNED_IN = {
     "write": "/email/new",
     "waiting": "/email/outbox",
     "more": "/more",
-    "letter": "/email/100",
+    "letter": "/email/101",
     "folders": "/email/folders",
     "search": "/email/search",
     "board": "/board",
