@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lokole.mail.model import Attachment, Contact, DeliveryState
-from lokole.mailbox import accounts, recipients
+from lokole.mailbox import accounts, posting, recipients, standing
 from tests.e2e.test_browser import NARROW, Tab, photo, tab
 from tests.e2e.test_people_browser import Served, browser, empty_database
 from tests.unit.webmail.conftest import PASSWORD, Box, make_box
@@ -34,14 +34,25 @@ LANGUAGES = ("en", "fr", "ln", "sw")
 def test_the_days_of_a_new_person(
     browser: Browser, make_box: Callable[..., Box], language: str, scripts: bool
 ) -> None:
-    served = Served(make_box())
+    served = Served(make_box(address="http://lokole.example"))
     served.box.person("ruth", display_name="Ruth Namatovu")
+    _hang_up(served.box)
     name = f"days-{language}-{'scripts' if scripts else 'plain'}"
     try:
         with tab(browser, name, scripts=scripts, width=NARROW) as made:
             Days(made, served, language, scripts=scripts).go()
     finally:
         served.stop()
+
+
+def _hang_up(box: Box) -> None:
+    """Something for everybody hangs on the board, and Ruth wants to be found."""
+    no = box.letter("ruth", "Water on Tuesday", "<p>The pump runs from six to eight.</p>", read=True)
+    with box.ports.database.write() as tx:
+        ruth = accounts.find_account(tx, box.tenant, "ruth")
+        assert ruth is not None
+        standing.set_listed(tx, ruth, True)
+        posting.make_post(tx, box.tenant, no, box.clock[0], account=None, public=True)
 
 
 class Days:
@@ -115,7 +126,7 @@ class Days:
         self.press("button[value=send]")
         page.wait_for_url("**/email/outbox")
         self.look("in-the-bag")
-        self.press("a[href$='/email/2'], a[href$='/email/1']")
+        self.press("a[id^=s]")
         self.look("its-way")
         self.press("form[action*=take-back] button")
         self.look("taken-back")
@@ -194,6 +205,11 @@ class Days:
             *("/user/pictures", "/user/leave", "/about", "/who", "/carry", "/user/here/away", "/offline"),
         ):
             self.at(path, path.strip("/").replace("/", "-"))
+
+        self.at("/board/post/1", "post")
+        # a telephone that has just joined the Wi-Fi asks its maker's address, and any name leads to the box
+        self.made.go(self.base.replace("127.0.0.1", "connectivity.localhost") + "/generate_204")
+        self.look("joined-the-wi-fi")
 
     def go_wrong(self) -> None:
         for path in ("/email/4711", "/admin"):
