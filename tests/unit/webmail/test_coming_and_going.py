@@ -254,6 +254,21 @@ def test_a_new_password_signs_out_every_other_telephone(box: Box) -> None:
     assert fresh.address == "/email/inbox"
 
 
+def test_changing_the_password_can_be_switched_off(make_box: Callable[..., Box]) -> None:
+    box = make_box(password_change=False)
+    browser = box.signed_in("mireille")
+    for page in ("/more", "/user/profile"):
+        assert [words for words, _address in browser.open(page).links if "password" in words.lower()] == [], page
+    for path in ("/user/password/change", "/user/pin", "/user/pictures"):
+        assert browser.open(path).status == 404, path
+    # who has forgotten theirs still chooses a new one, once
+    handed = box.signed_in("ruth", must_change_password=True)
+    assert handed.address == "/user/password/change"
+    handed.press("Set the new password", new="another three words", again="another three words")
+    assert handed.address == "/email/inbox"
+    assert handed.open("/user/password/change").status == 404
+
+
 def test_a_one_time_password_leads_to_a_new_one_and_nowhere_else(box: Box) -> None:
     browser = box.signed_in("mireille", must_change_password=True)
     assert browser.address == "/user/password/change"
