@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lokole.mail.model import Attachment, Contact, DeliveryState
+from lokole.mail.model import Attachment, Contact, DeliveryState, EmailNo
 from lokole.mailbox import accounts, posting, recipients, standing
 from tests.e2e.test_browser import NARROW, Tab, photo, tab
 from tests.e2e.test_people_browser import Served, browser, empty_database
@@ -31,9 +31,7 @@ LANGUAGES = ("en", "fr", "ln", "sw")
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_days_of_a_new_person(
-    browser: Browser, make_box: Callable[..., Box], language: str, scripts: bool
-) -> None:
+def test_the_days_of_a_new_person(browser: Browser, make_box: Callable[..., Box], language: str, scripts: bool) -> None:
     served = Served(make_box(address="http://lokole.example"))
     served.box.person("ruth", display_name="Ruth Namatovu")
     _hang_up(served.box)
@@ -52,7 +50,7 @@ def _hang_up(box: Box) -> None:
         ruth = accounts.find_account(tx, box.tenant, "ruth")
         assert ruth is not None
         standing.set_listed(tx, ruth, True)
-        posting.make_post(tx, box.tenant, no, box.clock[0], account=None, public=True)
+        posting.make_post(tx, box.tenant, EmailNo(no), box.clock[0], account=None, public=True)
 
 
 class Days:
@@ -109,8 +107,8 @@ class Days:
         self.at("/email/new")
         page.locator("[name=to]").fill("joseph@gmial.com")
         page.locator("[name=subject]").fill("Mbote")
-        file = {"name": "well.jpg", "mimeType": "image/jpeg", "buffer": photo()}
-        page.locator("input[name=files]").first.set_input_files(file)
+        chosen = page.locator("input[name=files]").first
+        chosen.set_input_files({"name": "well.jpg", "mimeType": "image/jpeg", "buffer": photo()})
         letter = page.locator("[role=textbox]" if self.scripts else "[name=body]")
         letter.click()
         page.keyboard.type("The well is ready.")

@@ -85,9 +85,11 @@ def of_the_door(person: Account) -> str | None:
     or what their browser asks for and nobody has chosen another one for them. Else None."""
     if person.last_login_at is not None:
         return None
+    if session.get("touched_language"):
+        return choose()
     usual = site().language or parts().settings.default_language
-    asked_for = "language" not in session and person.language == usual
-    return choose() if session.get("touched_language") or asked_for else None
+    # what somebody else left at the door is not looked at
+    return request.accept_languages.best_match(list(offered())) if person.language == usual else None
 
 
 def offered() -> dict[str, str]:

@@ -163,6 +163,13 @@ def test_a_language_that_somebody_else_left_at_the_door_is_nobodys_choice(box: B
     # and who was here before keeps their own, whatever is touched at the door
     browser.press("Leave").press("Français").press("Entrer", name="mireille", password=PASSWORD)
     assert language_of(box, "mireille") == "sw"
+    # their own browser's wish counts all the same
+    box.person("mama")
+    browser = (
+        box.browser("sw").open("/user/login").press("Français").press("Entrer", name="mireille", password=PASSWORD)
+    )
+    browser.press("Toka").press("Ingia", name="mama", password=PASSWORD)
+    assert language_of(box, "mama") == "sw"
 
 
 def test_a_password_that_is_not_kept_is_asked_for_again(box: Box) -> None:

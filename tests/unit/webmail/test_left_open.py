@@ -62,8 +62,8 @@ def test_on_an_own_telephone_no_page_leaves_by_itself(box: Box) -> None:
 def test_a_letter_being_written_stays_and_has_a_cover_with_scripts_and_a_lid_without(browser: Browser) -> None:
     browser.open("/email/new")
     assert "http-equiv=refresh" not in browser.html
-    assert "<noscript><link rel=stylesheet href=\"/user/here/lid/605.css\"></noscript>" in browser.html
-    assert "<button class=\"b main\" form=letter name=do value=keep>" in browser.html
+    assert '<noscript><link rel=stylesheet href="/user/here/lid/605.css"></noscript>' in browser.html
+    assert '<button class="b main" form=letter name=do value=keep>' in browser.html
     assert "data-idle=600" in browser.html
     assert re.search(r"<div [^>]*id=away hidden>", browser.html)
     assert "id=away" not in browser.open("/email/inbox").html
@@ -71,7 +71,7 @@ def test_a_letter_being_written_stays_and_has_a_cover_with_scripts_and_a_lid_wit
 
 def test_other_pages_with_room_for_a_text_leave_by_themselves_without_scripts(browser: Browser) -> None:
     for path in ("/contacts/groups", "/user/letters"):
-        assert "content=\"605;url=/user/here/away\"" in browser.open(path).html, path
+        assert 'content="605;url=/user/here/away"' in browser.open(path).html, path
         assert "lid" not in browser.html
 
 

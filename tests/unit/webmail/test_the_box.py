@@ -130,7 +130,9 @@ def test_bytes_kept_apart_come_as_a_file_to_administrators_only(box: Box) -> Non
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert browser.post(address.format(2), token).status == 404
     with box.ports.database.read() as tx:
-        taken = [(act.actor, act.subject, act.detail) for act in audit.last_acts(tx, box.tenant) if act.act == "took-apart"]
+        taken = [
+            (act.actor, act.subject, act.detail) for act in audit.last_acts(tx, box.tenant) if act.act == "took-apart"
+        ]
     assert taken == [("chief", "1", "record")], "who took it is written down, and what was not given is not"
     mireille = box.signed_in("mireille")
     assert mireille.post(address.format(1), {"csrf_token": mireille.token()}).status == 403
