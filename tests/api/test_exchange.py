@@ -165,6 +165,19 @@ def test_a_replayed_request_is_409_with_the_servers_counter_marks_a_twin_and_loc
     assert place.client.get("/api/email/metrics/trouble", auth=OPERATOR).json()["twins"] == {}
 
 
+def test_a_key_that_was_taken_back_opens_nothing_and_the_letters_stay(place: Place, box: BoxAtPlace) -> None:
+    place.webhook(box.webhook, message(), ["ann@a.lokole.test"])
+    (mine,) = box.offers()
+    assert place.client.delete(f"/api/email/register/{box.domain}/keys", auth=OPERATOR).status_code == 200
+    answers = [
+        box.call("GET", LIST),
+        box.call("GET", f"{LIST}/{mine['sha256']}"),
+        box.put_bytes(packed([letter()]), seq=1, expect=403),
+    ]
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [(403, "revoked")] * 3
+    assert place.pending("a.lokole.test") == 1
+
+
 def test_a_counter_may_jump(place: Place, box: BoxAtPlace) -> None:
     box.counter += 1_000_000
     assert box.call("GET", LIST).status_code == 200

@@ -18,6 +18,7 @@ from lokole.mail.model import Address, Attachment, DeliveryState, EmailNo
 from lokole.mailbox import lists, packages, quarantine, recipients, visits
 from lokole.mailbox.options import set_option
 from lokole.ports.sync_peer import Compared, Offered, Offers
+from lokole.sync.container import CONTENT_TYPE
 from lokole.sync.digest import Summary, ack_check
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord, PackageDigest
 from lokole.sync.signing import encode_key, public_key
@@ -381,6 +382,19 @@ def test_bytes_that_are_not_what_their_name_says_are_not_acknowledged(tmp_path: 
     assert inbox(box, "ann") == ["Straight"], "one bad package holds up no other"
     assert peer.acknowledged == {(1, 2)}
     box.ports.database.close()
+
+
+def test_a_package_that_is_here_and_cannot_be_opened_is_not_acknowledged_with_its_neighbour(
+    box: Box, peer: InProcessExchange
+) -> None:
+    person(box, "ann")
+    peer.offer(b"sealed for somebody else", type=CONTENT_TYPE)
+    peer.offer(package_of(incoming(2, "ann@village.lokole.test", "Straight")), type=ZSTD)
+    assert box.sync().result == "bad-package"
+    assert inbox(box, "ann") == ["Straight"]
+    with box.ports.database.read() as tx:
+        assert [one.seq for one in packages.packages_after(tx, box.tenant, "down", 0, states=("held",))] == [1]
+    assert peer.acknowledged == {(1, 2)}, "the server is the last who has what is in the first"
 
 
 def test_a_file_that_travels_apart_finds_its_letter(box: Box, peer: InProcessExchange) -> None:

@@ -112,3 +112,16 @@ def test_what_a_box_names_no_more_between_what_it_has_is_offered_again(place: Pl
     assert [offered["seq"] for offered in box.offers()] == [first.seq]
     assert box.acknowledge(third["epoch"], third["seq"]) == 0, "its letter was delivered, and counts once"
     assert box.offers() == []
+
+
+def test_a_server_that_is_an_older_copy_believes_no_acknowledgement_of_what_it_never_made(
+    place: Place, box: BoxAtPlace
+) -> None:
+    place.webhook(box.webhook, message(subject="one"), ["ann@a.lokole.test"])
+    (first,) = box.offers()
+    body = json.dumps({"epoch": first["epoch"], "seq": first["seq"] + 8, "beyond": []}).encode()
+    assert box.call("POST", "/api/exchange/ack", body, {"Content-Type": "application/json"}).json() == {"delivered": 0}
+    assert place.pending("a.lokole.test") == 1, "its number belonged to a package of the life that was forgotten"
+    assert [one.kind for one in place.quarantined()] == ["restored"]
+    (again,) = box.offers()
+    assert again["epoch"] != first["epoch"]
