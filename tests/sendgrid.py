@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 KEY = "SG.the-key"
 _RESERVED = {
@@ -41,6 +42,19 @@ class SendGrid:
     next: list[int | str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     max_bytes: int = 31_457_280
+    #: its lists of addresses that it brings nothing to, by the end of their path
+    held: dict[str, set[str]] = field(
+        default_factory=lambda: {
+            name: set()
+            for name in (
+                "suppression/bounces",
+                "suppression/invalid_emails",
+                "suppression/spam_reports",
+                "asm/suppressions/global",
+            )
+        }
+    )
+    may_lift: bool = True
 
     def recipients(self) -> list[str]:
         """Everybody who was sent something, in order."""
@@ -183,6 +197,26 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._take(mail)
             self._answer(202, None)
+
+    def do_DELETE(self) -> None:
+        world = self.world
+        world.calls += 1
+        name, _, address = self.path.removeprefix("/v3/").rpartition("/")
+        told = world.next.pop(0) if world.next else 204
+        if told == "never":
+            self.over.wait(20)
+            self.close_connection = True
+        elif isinstance(told, int) and told != 204:
+            self._answer(told, {"errors": [{"message": "as told"}]})
+        elif self.headers["Authorization"] != f"Bearer {KEY}":
+            self._answer(401, {"errors": [{"message": "authorization required", "field": None}]})
+        elif not world.may_lift:
+            self._answer(403, {"errors": [{"message": "access forbidden", "field": None}]})
+        elif unquote(address) not in world.held.get(name, ()):
+            self._answer(404, {"errors": [{"message": "not found", "field": None}]})
+        else:
+            world.held[name].discard(unquote(address))
+            self._answer(204, None)
 
     def _take(self, mail: dict[str, Any]) -> None:
         assert problems(mail) == []

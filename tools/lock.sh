@@ -11,12 +11,13 @@ compile() {
   "$uv" pip compile pyproject.toml --quiet --generate-hashes --universal --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o "$out" "$@"
 }
-compile requirements/dev.lock --extra device --extra server --extra celery --extra servicebus --group dev "$@"
+compile requirements/dev.lock --extra device --extra server --extra celery --extra servicebus --extra telemetry --group dev "$@"
 compile requirements/device.lock --extra device -c requirements/dev.lock
 compile requirements/server.lock --extra server -c requirements/dev.lock
 # what a server with a broker installs beside server.lock
 compile requirements/celery.lock --extra celery -c requirements/dev.lock
 compile requirements/servicebus.lock --extra servicebus -c requirements/dev.lock
+compile requirements/telemetry.lock --extra telemetry -c requirements/dev.lock
 # What builds the project itself, so that set-up downloads nothing without a hash.
 "$uv" pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --custom-compile-command "make lock" -o requirements/build.lock --group build -c requirements/dev.lock

@@ -234,6 +234,29 @@ def server_queues(clear: bool) -> None:
             _print_line(line)
 
 
+@server.command("empty")
+@click.option("--yes", is_flag=True, help="Do not ask for the name of the server.")
+@click.option("--with-what-waits", is_flag=True, help="Also while letters, packages or work are on their way.")
+def server_empty(yes: bool, with_what_waits: bool) -> None:
+    """Delete everything that this server keeps: its domains, people, letters and packages, in the database and in the blobs.
+
+    Stop the server and its workers first. Asks for LOKOLE_HOST_NAME, and refuses while anything is on its way.
+    Delete the domains before when their records and settings at providers are to go too.
+    """
+    with _sentences("[server]"):
+        from lokole.server.build import storage
+        from lokole.server.emptying import empty, look_at
+
+        settings = _server_settings()
+        with storage(settings) as (database, stores):
+            if not yes:
+                click.echo(f"{settings.host_name} keeps {look_at(database).sentence}.", err=True)
+                if click.prompt("Its name, to delete all of it", default="", err=True) != settings.host_name:
+                    _stop("This is not its name. Nothing was deleted.", USAGE)
+            gone, blobs = empty(database, stores, with_what_waits=with_what_waits)
+        _print_line({"domains": gone.domains, "letters": gone.letters, "blobs": blobs})
+
+
 @main.command()
 def worker() -> None:
     """Work of the server only, beside `lokole server`."""

@@ -284,7 +284,7 @@ _BLOBS = "use LOKOLE_BLOBS, such as azure://ACCOUNT/CONTAINER, with LOKOLE_BLOBS
 _TABLES = "there are no storage tables any more; use LOKOLE_DATABASE."
 _EXCHANGE = "use LOKOLE_EXCHANGE, such as azure://ACCOUNT/CONTAINER, with LOKOLE_EXCHANGE_KEY."
 _QUEUE = "work is rows in the database; use LOKOLE_JOBS, rows: unless told otherwise."
-_LOG = "programs write their log to standard error; whoever runs them collects it."
+_INSIGHTS = "use LOKOLE_APPLICATION_INSIGHTS, the connection string of the resource."
 _PICTURES = "use LOKOLE_PICTURE_SIDE, the longest side in pixels."
 
 #: Every setting of the first Lokole that means nothing here under its old name, and what does its work now.
@@ -320,8 +320,8 @@ SUCCESSORS: dict[str, str] = {
     "LOKOLE_EMAIL_SERVER_QUEUES_SAS_NAME": _QUEUE,
     "LOKOLE_EMAIL_SERVER_QUEUES_SAS_KEY": _QUEUE,
     "LOKOLE_EMAIL_SERVER_QUEUES_NAMESPACE": _QUEUE,
-    "LOKOLE_EMAIL_SERVER_APPINSIGHTS_KEY": _LOG,
-    "LOKOLE_EMAIL_SERVER_APPINSIGHTS_HOST": _LOG,
+    "LOKOLE_EMAIL_SERVER_APPINSIGHTS_KEY": _INSIGHTS,
+    "LOKOLE_EMAIL_SERVER_APPINSIGHTS_HOST": _INSIGHTS,
     "LOKOLE_RESOURCE_SUFFIX": "name the things in full: LOKOLE_DATABASE, LOKOLE_BLOBS, LOKOLE_EXCHANGE.",
     "LOKOLE_SENDGRID_MAX_RETRIES": "nothing needs it: what fails for a while is tried again for five days.",
     "LOKOLE_SENDGRID_RETRY_INTERVAL_SECONDS": "nothing needs it: the time between two attempts grows by itself.",

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from lokole.config import Url
 from lokole.mail.errors import Temporary
+from lokole.mailbox.schema import secret
+from lokole.server.settings import DkimAlgorithm
 from lokole.sync.signing import encode_key, new_key, public_key
 from tests.unit.server.place import NEIGHBOUR, OPERATOR, BoxAtPlace, Place, message, place_in
 
@@ -218,3 +223,36 @@ def test_the_work_behind_is_tried_again_while_the_outside_fails(tmp_path: Path) 
         place.clock.pass_by(minutes=1)
         place.work()
         assert place.client.get(PATH, auth=OPERATOR).status_code == 200
+
+
+def test_the_domain_of_the_services_is_nobodys_box(tmp_path: Path) -> None:
+    with place_in(tmp_path, bots_domain="bots.lokole.test") as place:
+        for domain, status in (("bots.lokole.test", 409), ("x.bots.lokole.test", 201)):
+            answer = place.client.post("/api/email/register/", json={"domain": domain}, auth=OPERATOR)
+            assert answer.status_code == status
+            assert status == 201 or "LOKOLE_BOTS_DOMAIN" in answer.json()["detail"]
+
+
+def test_the_keys_of_a_domains_signatures_go_with_it_and_its_neighbours_stay(tmp_path: Path) -> None:
+    signing: dict[str, Any] = {
+        "mail_out": Url("mx:"),
+        "host_name": "mail.lokole.test",
+        "dkim_algorithms": tuple(DkimAlgorithm),
+    }
+    with place_in(tmp_path, **signing) as place:
+
+        def kept() -> int:
+            with place.ports.database.read() as tx:
+                names = tx.execute(select(secret.c.name)).scalars()
+                return sum(name.startswith("dkim:") for name in names)
+
+        for domain in (DOMAIN, "b.lokole.test"):
+            place.register(domain)
+        assert kept() == 4
+        before = place.client.get(f"{PATH}/dns", auth=OPERATOR).json()
+        assert place.client.delete(PATH, auth=OPERATOR).status_code == 200
+        assert kept() == 2
+        place.register(DOMAIN)
+        after = place.client.get(f"{PATH}/dns", auth=OPERATOR).json()
+        assert kept() == 4
+        assert before != after

@@ -29,6 +29,9 @@ def test_a_message_of_thirty_megabytes_is_received_and_one_more_byte_is_not(plac
     assert place.pending("a.lokole.test") == 1
     answer = place.webhook(box.webhook, raw + b"x", [ANN])
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (413, "too-large", "email")
+    assert [one.reason for one in place.quarantined()] == [  # SendGrid brings no letter again that is refused
+        "A post of mail was not taken, and its sender does not know: the letter is too large."
+    ]
     assert list(place.ports.blobs.list("a.lokole.test/form/")) == []
 
 

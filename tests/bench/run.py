@@ -46,6 +46,8 @@ TARGETS = {
     "webhook_per_cpu_s": Target(100, gates=False, at_least=True),
     "package_5k_cpu_s": Target(5, gates=False),
     "package_5k_peak_mib": Target(64, gates=True),
+    "boxes_10k_cpu_s": Target(2, gates=False),
+    "trouble_10k_cpu_s": Target(1, gates=False),
 }
 
 #: module of each measurement -> the figures of the table that it makes
@@ -58,6 +60,7 @@ MEASUREMENTS = {
     "import_package": ("import_10k_cpu_s", "import_10k_peak_mib"),
     "webhook": ("webhook_per_cpu_s",),
     "build_package": ("package_5k_cpu_s", "package_5k_peak_mib"),
+    "fleet": ("boxes_10k_cpu_s", "trouble_10k_cpu_s"),
 }
 
 

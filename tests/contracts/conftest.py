@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from lokole.mailbox.database import Database
 from lokole.mailbox.migrate import migrate
+from lokole.server.emptying import empty
 from tests.servers import Azurite, Postgres, azurite, postgres
 
 
@@ -22,6 +24,25 @@ def postgres_template(postgres_server: Postgres) -> str:
     url = postgres_server.new_database()
     migrate(url)
     return url
+
+
+@pytest.fixture(scope="session")
+def emptied_database(postgres_server: Postgres, postgres_template: str) -> str:
+    """One migrated database for many tests, each of which leaves it empty (copying one costs a third of a second)."""
+    return postgres_server.new_database(postgres_template)
+
+
+@pytest.fixture
+def emptied_url(emptied_database: str) -> Iterator[str]:
+    """The same, emptied after the test."""
+    yield emptied_database
+    empty_again(emptied_database)
+
+
+def empty_again(url: str) -> None:
+    opened = Database(url)
+    empty(opened, [], with_what_waits=True)
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import smtplib
 import threading
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from lokole.config import Url
 from lokole.mail.errors import Permanent, Temporary
 from lokole.mail.model import Attachment, Contact, Email
 from lokole.mailbox import letters, packages
+from lokole.mailbox.migrate import migrate
 from lokole.mailbox.seen import find_by_uid
 from lokole.server import exchange, offer, receive
 from lokole.server.sweep import Sweeper
 from lokole.server.worker import Worker
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
 from lokole.sync.signing import body_sha256
-from tests.servers import Postgres
+from tests.servers import Postgres, postgres
 from tests.unit.server.place import OPERATOR, Place, message, packed, place_in
 
 pytestmark = pytest.mark.e2e
@@ -182,3 +184,36 @@ def test_the_status_page_counts_days_letters_and_bytes(
         assert 500 < shown["waiting_bytes"] < 600
         one = place.client.get("/api/email/metrics/boxes/a.lokole.test", auth=OPERATOR).json()
         assert one["days"][-1]["bytes_up"] == shown["traffic"]["bytes_up"] > 0
+
+
+def test_while_the_database_is_gone_everybody_is_put_off_and_when_it_is_back_nothing_is_lost(tmp_path: Path) -> None:
+    with postgres() as own:
+        url = own.new_database()
+        migrate(url)
+        with place_in(tmp_path, database=Url(url), smtp_listen="127.0.0.1:0") as place:
+            box = place.box("a.lokole.test", ["ann"])
+            assert place.server.smtp is not None
+            port = place.server.smtp.port
+
+            def say(subject: str) -> int:
+                with smtplib.SMTP("127.0.0.1", port, timeout=60) as line:
+                    line.helo()
+                    line.mail("bob@example.org")
+                    code, _ = line.rcpt("ann@a.lokole.test")
+                    return line.data(message(subject=subject))[0] if code == 250 else code
+
+            def post(subject: str) -> int:
+                return place.webhook(box.webhook, message(subject=subject), ["ann@a.lokole.test"]).status_code
+
+            assert (say("one"), post("two")) == (250, 200)
+            own.kill()
+            assert (say("three"), post("four")) == (451, 503)
+            box.put([letter("u1")], seq=1000, expect=503)
+            answer = place.client.get("/api/email/metrics/boxes", auth=OPERATOR)
+            assert (answer.status_code, answer.json()["code"]) == (503, "temporary")
+            own.start()
+            assert (say("three"), post("four")) == (250, 200)
+            box.put([letter("u1")], seq=1000)
+            assert sorted(one.email.subject for one in box.fetch()) == ["four", "one", "three", "two"]
+            assert [one.recipient for one in place.world.sent] == ["bob@example.org"]
+            assert place.quarantined() == []

@@ -377,6 +377,30 @@ MUTANTS = (
         ("tests/unit/adapters/test_smtp_intake.py",),
         "P6",
     ),
+    Mutant(
+        "what a filter takes for junk is refused",
+        "server/edge.py",
+        "        if opinion.advice is Advice.LATER:\n",
+        "        if opinion.advice is Advice.JUNK:\n            return CIRCLE\n        if opinion.advice is Advice.LATER:\n",
+        ("tests/unit/server/test_edge.py",),
+        "P6",
+    ),
+    Mutant(
+        "whoever is put off is refused for good",
+        "server/edge.py",
+        'AGAIN = Reply(451, "4.7.1", "come again in a few minutes")',
+        'AGAIN = Reply(551, "5.7.1", "come again in a few minutes")',
+        ("tests/unit/server/test_edge.py",),
+        "P6",
+    ),
+    Mutant(
+        "a long envelope names nobody",
+        "server/form.py",
+        '            most = _MAX_ENVELOPE if self._current == "envelope" else _MAX_SHORT_FIELD\n',
+        "            most = _MAX_SHORT_FIELD\n",
+        ("tests/unit/server/test_bad_input.py",),
+        "P6",
+    ),
     # --- who may (P11, P12, P16)
     Mutant(
         "every box may fetch every package",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -40,7 +40,10 @@ class Answer:
 
 
 class WebApi:
-    """The API of ``provider`` (its name for people) under ``base_url``; ``headers`` carry the key and go with each call."""
+    """The API of ``provider`` (its name for people) under ``base_url``; ``headers`` carry the key and go with each call.
+
+    ``pause`` reads from an answer for how many seconds the provider wants to be left alone. A connection is kept when calls are ``often``.
+    """
 
     def __init__(
         self,
@@ -51,16 +54,19 @@ class WebApi:
         deadline: float = DEADLINE_SECONDS,
         idle: float = IDLE_SECONDS,
         seconds: Callable[[], float] = time.monotonic,
+        pause: Callable[[Mapping[str, str]], float | None] | None = None,
+        often: bool = False,
     ) -> None:
         self.provider = provider
         self._base = base_url
         self._deadline = deadline
         self._seconds = seconds
+        self._pause = pause or retry_after
         self._client = httpx2.Client(
             headers={**headers, "Accept": "application/json"},
             timeout=httpx2.Timeout(idle),
-            # calls are rare: a connection kept would be found dead at the next one
-            limits=httpx2.Limits(max_connections=10, max_keepalive_connections=0),
+            # where calls are rare a connection kept would be found dead at the next one
+            limits=httpx2.Limits(max_connections=100 if often else 10, max_keepalive_connections=20 if often else 0),
             follow_redirects=False,
         )
 
@@ -71,26 +77,28 @@ class WebApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str | bytes]] = (),
         wants_json: bool = True,
     ) -> Answer:
         """One call to ``path`` below the base, or to the base as it is; raises Temporary, with ``retry_after`` in seconds when the provider named it.
 
-        Without ``wants_json`` nothing is made of the answer's body.
+        ``body`` is sent as JSON, ``content`` as it is. Without ``wants_json`` nothing is made of the answer's body.
         """
         over = self._seconds() + self._deadline
-        content = bytearray()
+        said_back = bytearray()
         try:
             with self._client.stream(
                 method,
                 f"{self._base.rstrip('/')}{path}" if path else self._base,
                 params=query,
                 json=body,
-                headers=dict(headers or {}),
+                content=content,
+                headers=_pairs(headers),
             ) as response:
                 for piece in response.iter_bytes():
-                    content += piece
-                    if len(content) > MAX_ANSWER_BYTES:
+                    said_back += piece
+                    if len(said_back) > MAX_ANSWER_BYTES:
                         raise Temporary(f"{self.provider} said too much")
                     if self._seconds() > over:
                         raise Temporary(f"{self.provider} is too slow")
@@ -98,10 +106,10 @@ class WebApi:
         except httpx2.HTTPError as error:
             raise Temporary(f"{self.provider} is out of reach: {type(error).__name__}") from error
         if status == 429 or status >= 500:
-            raise Temporary(f"{self.provider} answered {status}", retry_after=retry_after(said))
+            raise Temporary(f"{self.provider} answered {status}", retry_after=self._pause(said))
         if 300 <= status < 400:
             raise Temporary(f"{self.provider} points elsewhere ({status}); is its address in the settings right?")
-        return Answer(status, said, self._parsed(status, bytes(content)) if wants_json else None)
+        return Answer(status, said, self._parsed(status, bytes(said_back)) if wants_json else None)
 
     def _parsed(self, status: int, content: bytes) -> Any:
         if not content.strip():
@@ -112,6 +120,11 @@ class WebApi:
             if status >= 400:
                 return None  # the status says enough
             raise Temporary(f"{self.provider} answered what is no JSON") from error
+
+
+def _pairs(headers: Mapping[str, str] | Sequence[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [(name.encode(), text if isinstance(text, bytes) else text.encode()) for name, text in pairs]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

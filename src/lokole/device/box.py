@@ -141,7 +141,7 @@ class Box:
         """Let how this box is, and what it bounds, travel with its next package, when it is not as the server knows it."""
         with self.ports.database.write() as tx:
             note_limits(tx, self.tenant)
-            note_health(tx, get_tenant(tx, self.tenant), self.ports.clock(), self.ports.free_bytes())
+            note_health(tx, get_tenant(tx, self.tenant), self.ports.clock(), self.ports.free_bytes(), self.zone)
 
     def tidy(self) -> int:
         """Empty what was deleted long ago, and let files go that no letter has named for weeks; returns how many files."""

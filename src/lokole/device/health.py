@@ -6,32 +6,38 @@ and a visit that went well is not mentioned.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from lokole import __version__
 from lokole.device.packing import UP
 from lokole.device.reconciling import HELD_OPTION
+from lokole.device.schedule import as_cron, load_schedule
 from lokole.mailbox import outbound, packages, visits
 from lokole.mailbox.database import Connection
 from lokole.mailbox.options import get_option
 from lokole.mailbox.quarantine import count_quarantine
 from lokole.mailbox.tenants import TenantRow
+from lokole.sync import jsontext
 from lokole.sync.container import PayloadKind
-from lokole.sync.records import HealthRecord
+from lokole.sync.records import MAX_HEALTH_BYTES, HealthRecord
 
 #: a letter that waits for longer than this has missed a visit
 _LONG = timedelta(days=2)
 
 
-def note_health(tx: Connection, tenant: TenantRow, now: datetime, free_bytes: int | None) -> bool:
-    """Let the present health travel with the next package; False when it is the one that travels, or that the server knows."""
-    return outbound.put(tx, tenant.no, UP, HealthRecord(line(tx, tenant, now, free_bytes)))
+def note_health(tx: Connection, tenant: TenantRow, now: datetime, free_bytes: int | None, zone: tzinfo) -> bool:
+    """Let the present health travel with the next package; False when it is the one that travels, or that the server knows.
+
+    ``zone`` is the one in which the hours of the schedule are meant.
+    """
+    return outbound.put(tx, tenant.no, UP, HealthRecord(line(tx, tenant, now, free_bytes, zone)))
 
 
-def line(tx: Connection, tenant: TenantRow, now: datetime, free_bytes: int | None) -> dict[str, Any]:
+def line(tx: Connection, tenant: TenantRow, now: datetime, free_bytes: int | None, zone: tzinfo) -> dict[str, Any]:
     """``version``, ``reads``, ``free`` (megabytes, in steps), ``waiting`` (letters for more than two days), ``apart``, ``missing``.
 
+    ``leaves`` (five fields of cron) and, when it is not UTC, ``zone`` say when the box is to come, as long as there is room for both.
     ``failed`` (the word for a visit that went wrong) and ``clock`` (true: it has gone back) stand there only when something is wrong.
     """
     last = next((one for one in visits.last_visits(tx, tenant.no, 20) if one.ended_at is not None), None)
@@ -49,7 +55,8 @@ def line(tx: Connection, tenant: TenantRow, now: datetime, free_bytes: int | Non
         told["failed"] = last.result[:30]
     if last is not None and last.started_at > now:
         told["clock"] = True
-    return told
+    hours = {"leaves": as_cron(load_schedule(tx, tenant.no))} | ({} if str(zone) == "UTC" else {"zone": str(zone)})
+    return told | hours if len(jsontext.write(told | hours)) <= MAX_HEALTH_BYTES else told
 
 
 def _in_steps(number: int) -> int:

@@ -82,6 +82,14 @@ def write_schedule(schedule: Schedule) -> dict[str, Any]:
     return {"hours": list(schedule.hours), "days": list(schedule.days) or None}
 
 
+def as_cron(schedule: Schedule) -> str:
+    """The schedule as five fields of cron, whichever way it was written."""
+    if schedule.cron is not None:
+        return schedule.cron
+    days = ",".join(str((day + 1) % 7) for day in schedule.days) or "*"
+    return f"0 {','.join(map(str, schedule.hours))} * * {days}"
+
+
 def check_schedule(text: str) -> dict[str, Any]:
     """What an administrator typed, hours such as ``2, 14`` or five fields of cron, as the JSON value of the option.
 
@@ -388,6 +396,7 @@ __all__ = [
     "Departures",
     "Schedule",
     "Timetable",
+    "as_cron",
     "check_schedule",
     "due",
     "load_departures",

@@ -16,7 +16,7 @@ from datetime import datetime
 from email.utils import make_msgid
 from pathlib import Path
 
-from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake
+from lokole.adapters.intake.smtp import OK, Peer, Reply, SmtpIntake
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.html import html_to_text, text_to_html
 from lokole.mail.mime import build_mime, parse_email
@@ -143,7 +143,7 @@ class World:
         except (OSError, smtplib.SMTPException) as error:
             raise Temporary("the server does not answer") from error
 
-    def _decide(self, _sender: str, recipient: str) -> Reply:
+    def _decide(self, _peer: Peer, _sender: str, recipient: str) -> Reply:
         name = recipient.lower()
         if name.startswith("permanent-failure"):
             return Reply(550, "5.1.1", "nobody here has this name")
@@ -158,7 +158,7 @@ class World:
                 del self._put_off[name]
         return OK
 
-    def _accept(self, sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
+    def _accept(self, _peer: Peer, sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
         with self._lock:
             self._last += 1
             no = self._last

@@ -76,12 +76,17 @@ def forget_letters(tx: Connection, email_nos: Sequence[int]) -> None:
             _take(tx, email_no, [*known, *(holder_word(no) for no in _holders(tx, email_no))])
 
 
-def rebuild(tx: Connection) -> int:
-    """Make the whole index anew from the letters (after a change of folding, or when it is damaged). Returns how many."""
+def forget_all(tx: Connection) -> None:
+    """Take every letter of every device out of the index."""
     if tx.dialect.name == "sqlite":
         tx.execute(text("INSERT INTO letter_words (letter_words) VALUES ('delete-all')"))
     else:
         tx.execute(text("DELETE FROM letter_words"))
+
+
+def rebuild(tx: Connection) -> int:
+    """Make the whole index anew from the letters (after a change of folding, or when it is damaged). Returns how many."""
+    forget_all(tx)
     count = 0
     numbers = tx.execute(select(email.c.order_no).order_by(email.c.order_no)).scalars().all()
     for email_no in numbers:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from lokole.mail.model import EmailId
 from lokole.mailbox.database import Connection
@@ -78,6 +78,11 @@ def find_secret(tx: Connection, name: str) -> bytes | None:
     """The secret ``name`` when it was made already."""
     found = tx.execute(_SECRET, {"name": name}).scalar()
     return None if found is None else bytes(found)
+
+
+def forget_secret(tx: Connection, name: str) -> None:
+    """As if the secret ``name`` had never been made."""
+    tx.execute(delete(secret).where(secret.c.name == name))
 
 
 def _random_epoch(entropy: Entropy) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, or_, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import EmailNo, PackageRef, TenantNo
@@ -128,6 +128,18 @@ def count_waiting(
     if before is not None:
         query = query.join(email, email.c.order_no == waiting.c.email).where(email.c.received_at < to_micros(before))
     return int(tx.execute(query).scalar_one())
+
+
+def waiting_by_tenant(tx: Connection, direction: str, whose: Select[tuple[int]] | None = None) -> dict[int, int]:
+    """How many letters the other end has not acknowledged yet, by the number of the device's row, of all devices or of ``whose``."""
+    query = (
+        select(waiting.c.tenant, func.count(waiting.c.email.distinct()).label("letters"))
+        .where(waiting.c.direction == direction, waiting.c.state.in_(("waiting", "packed")))
+        .group_by(waiting.c.tenant)
+    )
+    if whose is not None:
+        query = query.where(waiting.c.tenant.in_(whose))
+    return {row.tenant: row.letters for row in tx.execute(query)}
 
 
 def next_seq(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:

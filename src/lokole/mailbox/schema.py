@@ -273,6 +273,7 @@ recipient = Table(
     Column("state_version", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Index("ix_recipient_outbox", "account", "state", "email"),
+    Index("ix_recipient_address", "tenant", "address"),
     Index(
         # what came back from the world is matched by it alone (protocol 8.3)
         "ix_recipient_envelope_id",
@@ -611,6 +612,19 @@ proven = Table(
     # letters from elsewhere whose sender SPF or DKIM has proven to the server (ADR 17)
     _tenant(),
     Column("email", Number, ForeignKey("email.order_no"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+greylisted = Table(
+    "greylisted",
+    metadata,
+    # who was put off at the first try by SMTP; ``key`` is a digest of the network, the sender and the recipient
+    Column("tenant", Number, ForeignKey("tenant.no"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Index("ix_greylisted_last_at", "last_at"),
     sqlite_with_rowid=False,
 )
 

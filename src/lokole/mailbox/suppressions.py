@@ -74,12 +74,14 @@ def list_suppressed(tx: Connection, tenant_no: int, *, limit: int = 1000) -> lis
     return [Suppressed(row.address, row.cause, row.said, from_micros(row.at)) for row in rows]
 
 
-def lift(tx: Connection, tenant_no: int, address: str) -> None:
-    """Let letters go there again; raises NotFound."""
+def lift(tx: Connection, tenant_no: int, address: str) -> Suppressed:
+    """Let letters go there again; returns what held them back. Raises NotFound."""
     try:
         key = Address.parse(address).key
     except Refused as error:
         raise NotFound("no such address is held back") from error
-    gone = delete(suppression).where(suppression.c.tenant == tenant_no, suppression.c.address == key)
-    if tx.execute(gone).rowcount != 1:
+    here = (suppression.c.tenant == tenant_no, suppression.c.address == key)
+    row = tx.execute(select(suppression).where(*here)).first()
+    if row is None or tx.execute(delete(suppression).where(*here)).rowcount != 1:
         raise NotFound("no such address is held back")
+    return Suppressed(row.address, row.cause, row.said, from_micros(row.at))

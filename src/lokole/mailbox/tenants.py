@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, insert, select, update
+from sqlalchemy import Row, Select, delete, exists, func, insert, select, update
 from sqlalchemy import Table as SqlTable
 
 from lokole.mail.errors import NotFound, Refused
@@ -145,12 +145,18 @@ def lock(tx: Connection, tenant_no: int) -> None:
     tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
 
 
-def list_tenants(tx: Connection, *, owner: str | None = None) -> list[TenantRow]:
-    """All devices (of one owner), by domain."""
+def list_tenants(tx: Connection, whose: Select[tuple[int]] | None = None) -> list[TenantRow]:
+    """The devices by domain, all or those that :func:`numbers` names."""
     query = select(tenant).order_by(tenant.c.domain)
-    if owner is not None:
-        query = query.where(tenant.c.owner == owner)
+    if whose is not None:
+        query = query.where(tenant.c.no.in_(whose))
     return [_tenant_row(row) for row in tx.execute(query)]
+
+
+def numbers(*, owner: str | None = None, no: int | None = None) -> Select[tuple[int]]:
+    """The numbers of one owner's devices, or of one device, as a part of queries that count for many devices at once."""
+    condition = tenant.c.no == no if owner is None else tenant.c.owner == owner
+    return select(tenant.c.no).where(condition)
 
 
 def shares_container(tx: Connection, row: TenantRow, everybodys: str | None) -> bool:

@@ -43,34 +43,34 @@ class Traffic:
         }
 
 
-def by_tenant(tx: Connection, since: datetime) -> Mapping[int, Traffic]:
-    """What arrived since ``since``, by the number of the device's row; who is not named had nothing."""
-    query = _sums(since).add_columns(package.c.tenant.label("key")).group_by(package.c.tenant)
+def by_tenant(tx: Connection, since: datetime, whose: Select[tuple[int]] | None = None) -> Mapping[int, Traffic]:
+    """What arrived since ``since`` by the number of the device's row, for all or for ``whose``; who is not named had nothing."""
+    query = _sums(since, whose).add_columns(package.c.tenant.label("key")).group_by(package.c.tenant)
     return {row.key: _traffic(row) for row in tx.execute(query)}
 
 
-def by_day(tx: Connection, now: datetime, days: int, *, tenants: list[int] | None = None) -> list[tuple[date, Traffic]]:
-    """The last ``days`` days (UTC) up to ``now``, oldest first, each one there; of all devices, or of ``tenants`` only."""
+def by_day(
+    tx: Connection, now: datetime, days: int, whose: Select[tuple[int]] | None = None
+) -> list[tuple[date, Traffic]]:
+    """The last ``days`` days (UTC) up to ``now``, oldest first, each one there; of all devices, or of ``whose``."""
     today = now.astimezone(UTC).date()
     first = today - timedelta(days=days - 1)
     since = datetime(first.year, first.month, first.day, tzinfo=UTC)
     day = _WHEN - _WHEN % _DAY
-    query = _sums(since).add_columns(day.label("key")).group_by(day)
-    if tenants is not None:
-        query = query.where(package.c.tenant.in_(tenants))
+    query = _sums(since, whose).add_columns(day.label("key")).group_by(day)
     found = {from_micros(row.key).date(): _traffic(row) for row in tx.execute(query)}
     every = (first + timedelta(days=n) for n in range(days))
     return [(one, found.get(one, Traffic())) for one in every]
 
 
-def waiting_bytes(tx: Connection) -> Mapping[int, int]:
-    """About how many bytes the letters have that wait for each device: texts and files before they are packed."""
-    letters = (
-        select(waiting.c.tenant, waiting.c.email)
-        .where(waiting.c.direction == "down", waiting.c.state.in_(("waiting", "packed")))
-        .distinct()
-        .subquery()
+def waiting_bytes(tx: Connection, whose: Select[tuple[int]] | None = None) -> Mapping[int, int]:
+    """About how many bytes the letters have that wait for each device (of ``whose``): texts and files before they are packed."""
+    some = select(waiting.c.tenant, waiting.c.email).where(
+        waiting.c.direction == "down", waiting.c.state.in_(("waiting", "packed"))
     )
+    if whose is not None:
+        some = some.where(waiting.c.tenant.in_(whose))
+    letters = some.distinct().subquery()
     texts = (
         select(letters.c.tenant, func.sum(func.length(email.c.body) + func.length(email.c.subject)).label("size"))
         .join(email, email.c.order_no == letters.c.email)
@@ -88,17 +88,18 @@ def waiting_bytes(tx: Connection) -> Mapping[int, int]:
     return found
 
 
-def _sums(since: datetime) -> Select[Any]:
+def _sums(since: datetime, whose: Select[tuple[int]] | None) -> Select[Any]:
     def sum_of(direction: Any, column: Any) -> Any:
         return func.coalesce(func.sum(case((direction, column), else_=0)), 0)
 
-    return select(
+    query = select(
         sum_of(_UP, package.c.letters).label("letters_up"),
         sum_of(_DOWN, package.c.letters).label("letters_down"),
         sum_of(_UP, package.c.size).label("bytes_up"),
         sum_of(_DOWN, package.c.size).label("bytes_down"),
         func.count(package.c.tenant.distinct()).label("devices"),
     ).where(_ARRIVED, to_micros(since) <= _WHEN)
+    return query if whose is None else query.where(package.c.tenant.in_(whose))
 
 
 def _traffic(row: Row[Any]) -> Traffic:

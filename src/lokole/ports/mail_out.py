@@ -40,6 +40,17 @@ class RefusedRecipients(Permanent):
 
 
 @runtime_checkable
+class LiftingMailOut(MailOut, Protocol):
+    """A way out that keeps a list of its own of addresses that it brings nothing to."""
+
+    def lift(self, address: str, cause: str) -> None:
+        """Bring letters to ``address`` again that was held back because of ``cause`` (``bounce``, ``complaint``, ``unsubscribed``).
+
+        May be repeated; an address that is on no list is no error. Raises Temporary and Permanent.
+        """
+
+
+@runtime_checkable
 class TogetherMailOut(MailOut, Protocol):
     """A way out that writes To and Cc from the envelope: people see each other only when they are handed over in one call."""
 

@@ -3,7 +3,8 @@
 What the operator has been told is rows, so that a restart tells nothing twice; a row and the work of telling it are one transaction,
 so that nothing is told by halves, and of two processes one tells it. One round is one message, however many boxes it is about.
 
-No clock decides. A night is missed when the calendar has gone on by a day, seen from the round before, and the box was not here;
+No clock decides. A night is missed when the calendar has gone on by a day, seen from the round before, and the box was not here
+though it was to come by its own hours (``server/nights.py``);
 a date that is not one of the next seven is a clock that was set, and no night (as in ``mailbox/ageing.py``).
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
@@ -19,14 +20,15 @@ from typing import Any
 from sqlalchemy import delete, func, select
 
 from lokole.mail.errors import Permanent
-from lokole.mailbox import jobs, tenants
+from lokole.mailbox import jobs, options, tenants
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.jobs import Job
-from lokole.mailbox.options import get_option, set_option
+from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import alarm, job
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.mailbox.upsert import insert_new
 from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.nights import Plan, read_plan
 from lokole.server.ports import ServerPorts
 
 #: a box with less room, in megabytes, will soon take no letter in
@@ -120,16 +122,18 @@ def run(ports: ServerPorts, job: Job) -> bool:
 
 def _of_boxes(ports: ServerPorts, tx: Connection, rows: list[TenantRow], now: datetime) -> list[Trouble]:
     twins = tenants.twins_seen(tx)
+    nights = options.by_tenant(tx, _NIGHTS_OPTION)
+    health = options.by_tenant(tx, HEALTH_OPTION)
     found: list[Trouble] = []
     for row in rows:
         if row.state != CLAIMED:
             continue
-        missed = _count_nights(tx, row, now)
+        said = (health.get(row.no) or {}).get("said")
+        missed = _count_nights(tx, row, nights.get(row.no), read_plan(said), now)
         if missed >= ports.settings.alarm_nights:
             found.append(Trouble("nights", row.domain, missed))
         if row.domain in twins:
             found.append(Trouble("twin", row.domain))
-        said = (get_option(tx, row.no, HEALTH_OPTION, None) or {}).get("said")
         found += _of_health(row.domain, said if isinstance(said, dict) else {})
     return found
 
@@ -160,11 +164,10 @@ def _of_server(tx: Connection) -> list[Trouble]:
     return [Trouble("given-up", number=dead)] if dead else []
 
 
-def _count_nights(tx: Connection, row: TenantRow, now: datetime) -> int:
-    """How many nights the box has missed, as far as rounds have seen them go by."""
+def _count_nights(tx: Connection, row: TenantRow, known: Any, plan: Plan | None, now: datetime) -> int:
+    """How many nights the box has missed, as far as rounds have seen them go by; of a box with a plan, those on which it was to come."""
     date = now.date().toordinal()
     last = 0 if row.last_visit_at is None else to_micros(row.last_visit_at)
-    known = get_option(tx, row.no, _NIGHTS_OPTION, None)
     if not isinstance(known, dict) or known["last"] != [row.visits, last]:
         known, count = None, 0
     else:
@@ -172,8 +175,14 @@ def _count_nights(tx: Connection, row: TenantRow, now: datetime) -> int:
     noted = {"last": [row.visits, last], "date": date, "days": count}
     if noted != known:
         set_option(tx, row.no, _NIGHTS_OPTION, noted)
-    # the night after a visit is not over when the next day begins
-    return max(0, count - 1)
+    if plan is None:
+        # the night after a visit is not over when the next day begins
+        return max(0, count - 1)
+    # only days that rounds have seen go by: a clock that was set makes no night
+    since = now - timedelta(days=count)
+    if row.last_visit_at is not None and row.last_visit_at <= now:
+        since = max(since, row.last_visit_at)
+    return plan.missed(since, now)
 
 
 # --- telling -------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
+from lokole.ports.telemetry import Telemetry
 from lokole.server import logs
 from lokole.server.api import (
     carry,
@@ -103,7 +104,7 @@ def make_app(
                 on_stop()
 
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_answers())
-    return _Guard(_asked_from(ports.settings.status_page_origins, app))
+    return _Guard(_asked_from(ports.settings.status_page_origins, app), ports.telemetry)
 
 
 def _asked_from(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
@@ -132,7 +133,8 @@ def make_streamed_app(ports: ServerPorts) -> ASGIApp:
                 *carry.routes(ports),
             ],
             exception_handlers=_answers(),
-        )
+        ),
+        ports.telemetry,
     )
 
 
@@ -341,8 +343,9 @@ def _too_large() -> Problem:
 class _Guard:
     """Outermost: gives each request an id, writes one line about it, and lets no exception out, whose text may be somebody's letter."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry | None) -> None:
         self._app = app
+        self._telemetry = telemetry
         self._n = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -373,19 +376,28 @@ class _Guard:
                     raise ConnectionError("the answer broke") from None
                 await Problem(500, "something went wrong here", code="fault").response()(scope, receive, watched)
             finally:
-                log.info(
-                    "%s %s %s %.0f ms",
-                    scope["method"],
-                    _route(scope["path"]),
-                    status,
-                    (time.perf_counter() - started) * 1000,
-                )
+                route, seconds = route_of(scope["path"]), time.perf_counter() - started
+                log.info("%s %s %s %.0f ms", scope["method"], route, status, seconds * 1000)
+                if self._telemetry is not None:
+                    self._telemetry.request(scope["method"], route, status, seconds)
 
 
-def _route(path: str) -> str:
-    """The beginning of a path that holds no id, domain or secret."""
+#: what is told of paths; behind it are ids, domains and secrets, and what is not here somebody made up
+_ROUTES = frozenset(
+    {
+        *(f"/api/email/{name}" for name in ("download", "github", "metrics", "register", "sendgrid", "upload")),
+        *(f"/api/exchange/{name}" for name in ("ack", "carry", "claim", "digest", "packages")),
+        *("/", "/api/email", "/api/exchange", "/api", "/carry", "/healthcheck", "/metrics", "/openapi.json"),
+        *("/status", "/ui", "/web"),
+    }
+)
+
+
+def route_of(path: str) -> str:
+    """The beginning of a path that holds no id, domain or secret; a path that is none of ours is "/other"."""
     parts = path.split("/")
-    return "/".join(parts[:4]) if path.startswith(("/api/email", "/api/exchange")) else "/".join(parts[:2])
+    beginning = "/".join(parts[:4] if path.startswith(("/api/email/", "/api/exchange/")) else parts[:2])
+    return beginning if beginning in _ROUTES else "/other"
 
 
-__all__ = ["make_app", "make_streamed_app", "read_document", "streamed_operations"]
+__all__ = ["make_app", "make_streamed_app", "read_document", "route_of", "streamed_operations"]

@@ -5,7 +5,6 @@ A right answer is never delayed by the failures of another network, and costs no
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +14,7 @@ from connexion.exceptions import OAuthProblem
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mailbox import limits
+from lokole.server import networks
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem
 
@@ -61,12 +61,7 @@ class Attempts:
 def network_of(scope: Mapping[str, Any]) -> str:
     """Who is calling, as far as it can be told apart: an IPv4 address, or an IPv6 network of one customer (/64)."""
     client = scope.get("client")
-    if not client:
+    found = networks.network_of(client[0]) if client else None
+    if found is None:
         return "unknown"
-    try:
-        address = ipaddress.ip_address(client[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+    return str(found) if found.version == 6 else str(found.network_address)

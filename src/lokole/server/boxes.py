@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from lokole.mailbox import accounts, packages, tenants
-from lokole.mailbox.database import Connection, from_micros
-from lokole.mailbox.options import get_option
-from lokole.mailbox.tenants import CLAIMED
-from lokole.server.incoming import HEALTH_OPTION
-from lokole.server.reconcile import HELD_OPTION
+from sqlalchemy import Select
 
-#: a box that has not been here for so long has missed a night
-_A_NIGHT = timedelta(hours=36)
+from lokole.mailbox import accounts, options, packages, tenants
+from lokole.mailbox.database import Connection, from_micros
+from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.nights import nights_missed
+from lokole.server.reconcile import HELD_OPTION
 
 
 @dataclass(frozen=True, slots=True)
 class BoxState:
-    """One box; ``health`` is its newest line (protocol 7.8), ``health_at`` when it was heard, ``missing`` None when nothing was compared."""
+    """One box, ``no`` its row; ``health`` is its newest line (protocol 7.8), ``health_at`` when it was heard, ``missing`` None when nothing was compared."""
 
+    no: int
     domain: str
     state: str
     people: int
@@ -57,28 +55,31 @@ class BoxState:
         }
 
 
-def nights_missed(row: tenants.TenantRow, now: datetime) -> int:
-    """How many nights the box of ``row`` has not been here, 0 for one that was never here or was here lately."""
-    if row.last_visit_at is None or row.state != CLAIMED or now - row.last_visit_at <= _A_NIGHT:
-        return 0
-    return (now - row.last_visit_at) // timedelta(days=1)
+def list_boxes(tx: Connection, now: datetime, whose: Select[tuple[int]] | None = None) -> list[BoxState]:
+    """The boxes by domain, all or ``whose`` (:func:`tenants.numbers`): as many statements for ten thousand as for one."""
+    people = accounts.count_by_tenant(tx, whose)
+    waiting = packages.waiting_by_tenant(tx, "down", whose)
+    held = options.by_tenant(tx, HELD_OPTION, whose)
+    health = options.by_tenant(tx, HEALTH_OPTION, whose)
+    return [
+        _state(
+            row, now, people.get(row.no, 0), waiting.get(row.no, 0), held.get(row.no) or {}, health.get(row.no) or {}
+        )
+        for row in tenants.list_tenants(tx, whose)
+    ]
 
 
-def list_boxes(tx: Connection, now: datetime, rows: Sequence[tenants.TenantRow] | None = None) -> list[BoxState]:
-    """The boxes of ``rows``, or all of them by domain."""
-    return [_state(tx, row, now) for row in (tenants.list_tenants(tx) if rows is None else rows)]
-
-
-def _state(tx: Connection, row: tenants.TenantRow, now: datetime) -> BoxState:
-    held = get_option(tx, row.no, HELD_OPTION, None) or {}
-    said = get_option(tx, row.no, HEALTH_OPTION, None) or {}
+def _state(
+    row: tenants.TenantRow, now: datetime, people: int, waiting: int, held: dict[str, Any], said: dict[str, Any]
+) -> BoxState:
     return BoxState(
+        no=row.no,
         domain=row.domain,
         state=row.state,
-        people=accounts.count_accounts(tx, row.no),
-        waiting=packages.count_waiting(tx, row.no, "down"),
+        people=people,
+        waiting=waiting,
         last_visit_at=row.last_visit_at,
-        nights_missed=nights_missed(row, now),
+        nights_missed=nights_missed(row, said.get("said"), now),
         missing=held.get("missing"),
         letters=held.get("letters", 0),
         health=said.get("said", {}),

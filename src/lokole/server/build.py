@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,9 @@ from lokole.adapters.identity.github import GitHubIdentity
 from lokole.adapters.identity.static import StaticIdentity
 from lokole.adapters.intake.none import NoIntake
 from lokole.adapters.intake.sendgrid import SendGridIntake
-from lokole.adapters.intake.smtp import OK, Reply, SmtpIntake, tls_context
+from lokole.adapters.intake.smtp import SmtpIntake, tls_context
+from lokole.adapters.judge.results import ResultsJudge
+from lokole.adapters.judge.rspamd import RspamdJudge
 from lokole.adapters.mail_out.recorder import RecorderMailOut
 from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.adapters.mail_out.smtp import SmtpMailOut
@@ -52,13 +55,16 @@ from lokole.ports.dns import Dns, Resolver
 from lokole.ports.fetch import Fetch
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
+from lokole.ports.judge import Judge
 from lokole.ports.mail_out import MailOut
 from lokole.ports.service import Service, Surroundings
-from lokole.server import carry, logs, receive, send, strangers
+from lokole.ports.telemetry import Telemetry
+from lokole.server import carry, logs, send
 from lokole.server.app import make_app
 from lokole.server.bell import Doorbell
-from lokole.server.counting import EventWriter
+from lokole.server.counting import Events, EventWriter
 from lokole.server.doctor import Finding, data_finding, examine
+from lokole.server.edge import Edge
 from lokole.server.keys import server_seed
 from lokole.server.move.domains import Source
 from lokole.server.move.report import Report
@@ -67,7 +73,6 @@ from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.records import Checked, check_records
 from lokole.server.ringing import BrokerHand, Ringer
 from lokole.server.settings import FirstStoreKeys, ServerSettings, split_listen
-from lokole.server.strangers import Verdict
 from lokole.server.worker import Worker
 from lokole.sync.bundle import Bundle
 from lokole.sync.ids import SERVER_ORIGIN
@@ -139,6 +144,8 @@ class Server:
         self._counting.stop()
         if self._ringer is not None:
             self._ringer.stop()
+        if self.ports.telemetry is not None:
+            self.ports.telemetry.close()
 
 
 def build_server(
@@ -154,6 +161,7 @@ def build_server(
     identity: Identity | None = None,
     resolver: Resolver | None = None,
     fetch: Fetch | None = None,
+    judge: Judge | None = None,
     links: Mapping[str, str] | None = None,
     workers: int | None = None,
     web: bool = True,
@@ -175,6 +183,7 @@ def build_server(
         identity=identity,
         resolver=resolver,
         fetch=fetch,
+        judge=judge,
     )
     return Server(ports, pages=_pages(ports) if web else None, links=links, workers=workers)
 
@@ -192,11 +201,13 @@ def build_ports(
     identity: Identity | None = None,
     resolver: Resolver | None = None,
     fetch: Fetch | None = None,
+    judge: Judge | None = None,
 ) -> ServerPorts:
     """The ports alone, for workers and tests; see :func:`build_server`."""
     clock = clock or (lambda: datetime.now(UTC))
     database = open_database(settings, entropy)
     dns = dns or _dns(settings)
+    telemetry = open_telemetry(settings, clock, entropy)
     return ServerPorts(
         settings=settings,
         database=database,
@@ -210,12 +221,15 @@ def build_ports(
         identity=identity or _identity(settings),
         resolver=resolver or _resolver(settings, dns),
         tell=None if settings.alarm_webhook is None else WebhookTell(settings.alarm_webhook),
+        judge=judge or _judge(settings),
         bell=Doorbell(),
         services=_services(settings, clock, fetch),
         sign_in=None
         if settings.github_client_id is None
         else GitHubSignIn(settings.github_client_id, url=settings.github_sign_in_url),
         exchange=None if settings.exchange is None else _exchange_storage(settings.exchange, settings.exchange_key),
+        events=Events(None if telemetry is None else telemetry.count),
+        telemetry=telemetry,
     )
 
 
@@ -243,6 +257,28 @@ def open_broker(settings: ServerSettings) -> CeleryBroker:
         raise BadSettings([f"LOKOLE_JOBS needs what requirements/{extra}.lock brings (lokole[{extra}])."]) from error
     except ValueError as error:
         raise BadSettings([f"LOKOLE_JOBS cannot be read: {error}."]) from error
+
+
+def open_telemetry(settings: ServerSettings, clock: Clock, entropy: Entropy) -> Telemetry | None:
+    """What the settings ask to be told; raises BadSettings when they are wrong, or the libraries are not there."""
+    if settings.otlp_endpoint is None and settings.application_insights is None:
+        return None
+    names = "LOKOLE_OTLP_ENDPOINT and LOKOLE_APPLICATION_INSIGHTS"
+    try:
+        from lokole.adapters.telemetry.otel import OpenTelemetry
+
+        return OpenTelemetry.to(
+            collector=settings.otlp_endpoint,
+            headers=settings.otlp_headers,
+            application_insights=settings.application_insights,
+            version=__version__,
+            instance=entropy(8).hex(),
+            clock=clock,
+        )
+    except ImportError as error:
+        raise BadSettings([f"{names} need what requirements/telemetry.lock brings (lokole[telemetry])."]) from error
+    except ValueError as error:
+        raise BadSettings([f"{names} cannot be used: {error}."]) from error
 
 
 def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
@@ -349,6 +385,19 @@ def queue_lines(settings: ServerSettings, *, clear: bool = False) -> list[dict[s
     return lines
 
 
+@contextmanager
+def storage(settings: ServerSettings) -> Iterator[tuple[Database, list[BlobStore]]]:
+    """The database and every store of blobs that the settings name."""
+    stores = [open_blobs(settings.blobs_url, _store_secrets(settings.blobs_url, settings.blobs_key))]
+    if settings.exchange is not None:
+        stores.append(open_blobs(settings.exchange, _store_secrets(settings.exchange, settings.exchange_key)))
+    database = open_database(settings)
+    try:
+        yield database, stores
+    finally:
+        database.close()
+
+
 def serve(settings: ServerSettings) -> None:
     """Run the server in this process until it is told to stop."""
     import uvicorn
@@ -389,6 +438,8 @@ def run_worker(settings: ServerSettings) -> None:
     over.wait()
     worker.stop()
     counting.stop()
+    if ports.telemetry is not None:
+        ports.telemetry.close()
 
 
 # --- adapters ------------------------------------------------------------------------------------
@@ -466,6 +517,12 @@ def _dns(settings: ServerSettings) -> Dns:
     return MemoryDns()
 
 
+def _judge(settings: ServerSettings) -> Judge | None:
+    if settings.rspamd is not None:
+        return RspamdJudge(settings.rspamd, host_name=settings.host_name)
+    return None if settings.authserv_id is None else ResultsJudge(settings.authserv_id)
+
+
 def _resolver(settings: ServerSettings, dns: Dns) -> Resolver:
     if settings.resolver is not None:
         return DnsPythonResolver(split_listen("LOKOLE_RESOLVER", settings.resolver))
@@ -517,42 +574,18 @@ def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
     if settings.smtp_tls_certificate is not None and settings.smtp_tls_key is not None:
         tls = tls_context(str(settings.smtp_tls_certificate), str(settings.smtp_tls_key))
 
-    def decide(sender: str, recipient: str) -> Reply:
-        verdict = strangers.decide(ports, sender, recipient)
-        if verdict in _COUNTED:
-            ports.events.count(_COUNTED[verdict])
-        return REPLIES[verdict]
-
-    def accept(sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
-        receive.accept(ports, sender, recipients, raw)
-        return OK
-
+    edge = Edge(ports)
     return SmtpIntake(
         host=host,
         port=port,
         host_name=settings.host_name,
         max_bytes=settings.max_letter_bytes,
-        decide=decide,
-        accept=accept,
+        decide=edge.decide,
+        accept=edge.accept,
+        door=edge,
+        max_recipients=settings.smtp_max_recipients,
         tls=tls,
     )
-
-
-#: What an SMTP sender is told about a recipient.
-REPLIES: Mapping[Verdict, Reply] = {
-    Verdict.HERE: Reply(250, "2.1.5", "known here"),
-    Verdict.LATER: Reply(450, "4.2.1", "not known yet, try again after the next visit of that place"),
-    Verdict.NOBODY: Reply(550, "5.1.1", "nobody here has this name"),
-    Verdict.NO_DOMAIN: Reply(550, "5.7.1", "this domain is not served here"),
-    Verdict.MALFORMED: Reply(553, "5.1.3", "this is not an address"),
-}
-
-
-_COUNTED = {
-    Verdict.NO_DOMAIN: "unknown_client_domain",
-    Verdict.NOBODY: "recipient_refused",
-    Verdict.LATER: "recipient_put_off",
-}
 
 
 def _exchange_storage(url: str, key: str | None) -> ExchangeStorage:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 from sqlalchemy import select
 
@@ -39,15 +40,22 @@ EVENTS = {
     "letter_refused": "letters that the outside world refused, once for each recipient",
     "recipient_refused": "recipients of letters from outside whom nobody here is",
     "recipient_put_off": "recipients of letters from outside who may be known after the next visit",
+    "connection_put_off": "SMTP connections turned away, from addresses that called too often or because too many were open",
+    "recipient_too_fast": "recipients put off, of addresses that named too many within a minute",
+    "letter_greylisted": "recipients put off at the first try of somebody nobody here knows",
+    "letter_put_off": "letters put off because Rspamd said so",
+    "letter_unjudged": "letters taken in without a verdict, because Rspamd did not give one",
+    "letter_in_circle": "letters refused because they go in a circle",
     "domain_deleted": "domains deleted",
 }
 _ADD = insert_or_update(event_count, ["name"], "count = event_count.count + excluded.count")
 
 
 class Events:
-    """The counts of this process that are in no row yet."""
+    """The counts of this process that are in no row yet; ``also`` hears of each as it happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: Callable[[str, int], None] | None = None) -> None:
+        self._also = also
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
@@ -57,6 +65,8 @@ class Events:
         if times:
             with self._lock:
                 self._counts[name] += times
+            if self._also is not None:
+                self._also(name, times)
 
     def write(self, database: Database) -> None:
         """Add what was counted to the rows; what cannot be written now is counted on."""

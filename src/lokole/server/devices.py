@@ -19,6 +19,7 @@ from lokole.mail.model import normal_domain
 from lokole.mailbox import domain_acts, jobs, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.domain_acts import note_domain
+from lokole.mailbox.identity import forget_secret
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import tenant as tenant_table
@@ -27,6 +28,7 @@ from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
 from lokole.ports.identity import Caller
 from lokole.server import reconcile
+from lokole.server.dkim_names import key_names
 from lokole.server.ports import ServerPorts
 from lokole.server.records import Checked, check_records, wanted_records
 from lokole.sync.signing import decode_key, encode_key
@@ -54,6 +56,8 @@ def register(ports: ServerPorts, caller: Caller, domain: str) -> None:
     """Begin to serve ``domain``; raises Refused with code ``address`` (not a domain in its normal form) or ``exists``."""
     if domain != normal_domain(domain):
         raise Refused("write the domain in lower case", code="address", field="domain")
+    if domain == ports.settings.bots_domain:
+        raise Refused("this domain is the services' own, as LOKOLE_BOTS_DOMAIN says", code="exists", field="domain")
     now = ports.clock()
     device_id = str(uuid.UUID(bytes=ports.entropy(16), version=4))
     v1 = ports.settings.v1_boxes and ports.exchange is not None
@@ -83,7 +87,7 @@ def register(ports: ServerPorts, caller: Caller, domain: str) -> None:
 def list_domains(ports: ServerPorts, caller: Caller) -> list[str]:
     """The caller's domains that are ready, all of them for whoever may override."""
     with ports.database.read() as tx:
-        rows = tenants.list_tenants(tx, owner=None if caller.may_override else caller.name)
+        rows = tenants.list_tenants(tx, None if caller.may_override else tenants.numbers(owner=caller.name))
     return [row.domain for row in rows if row.state in (WAITING, CLAIMED)]
 
 
@@ -214,6 +218,8 @@ def remove(ports: ServerPorts, job: Job) -> bool:
         count += 1
     with ports.database.write() as tx:
         tenants.remove_tenant(tx, row.no)
+        for name in key_names(ports.settings, row.domain):
+            forget_secret(tx, name)
         note_domain(tx, row.domain, domain_acts.DESTROYED, ports.clock(), detail=f"{count} files")
         jobs.finish(tx, job)
     return True

@@ -5,7 +5,6 @@ One key for each algorithm of the settings; all boxes of a domain share it, beca
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from lokole.adapters.mail_out.dkim import DkimKey, new_private_key, public_record
@@ -14,12 +13,8 @@ from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.identity import find_secret, get_secret
 from lokole.mailbox.tenants import REMOVED
 from lokole.ports.dns import DnsRecord
+from lokole.server.dkim_names import key_name, selector_of
 from lokole.server.settings import ServerSettings
-
-
-def selector_of(settings: ServerSettings, algorithm: str) -> str:
-    """The selector of one algorithm's key: that of the settings for RSA, with ``-ed`` after it for Ed25519."""
-    return settings.dkim_selector if algorithm == "rsa" else f"{settings.dkim_selector}-ed"
 
 
 def keys_of(database: Database, settings: ServerSettings, domain: str) -> list[DkimKey]:
@@ -39,7 +34,7 @@ def keys_of(database: Database, settings: ServerSettings, domain: str) -> list[D
             DkimKey(
                 selector_of(settings, algorithm),
                 algorithm,
-                get_secret(tx, _name(settings, domain, algorithm), lambda algorithm=algorithm: made[algorithm]),  # type: ignore[misc]
+                get_secret(tx, key_name(settings, domain, algorithm), lambda algorithm=algorithm: made[algorithm]),  # type: ignore[misc]
             )
             for algorithm in settings.dkim_algorithms
         ]
@@ -52,10 +47,5 @@ def dkim_records(database: Database, settings: ServerSettings, domain: str) -> l
 
 
 def _find(tx: Connection, settings: ServerSettings, domain: str, algorithm: str) -> DkimKey | None:
-    private = find_secret(tx, _name(settings, domain, algorithm))
+    private = find_secret(tx, key_name(settings, domain, algorithm))
     return None if private is None else DkimKey(selector_of(settings, algorithm), algorithm, private)
-
-
-def _name(settings: ServerSettings, domain: str, algorithm: str) -> str:
-    whole = f"{selector_of(settings, algorithm)}._domainkey.{domain}"
-    return f"dkim:{algorithm}:{hashlib.sha256(whole.encode()).hexdigest()[:40]}"

@@ -14,13 +14,14 @@ from typing import Any, Literal
 from sqlalchemy import func, select
 
 from lokole.mail.errors import LokoleError, Permanent, Temporary
-from lokole.mailbox import jobs, tenants
+from lokole.mailbox import jobs, options, tenants
 from lokole.mailbox.database import from_micros
 from lokole.mailbox.schema import job
 from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING, TenantRow
 from lokole.ports.checkable import Checkable
 from lokole.server import certificates
-from lokole.server.boxes import nights_missed
+from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.nights import nights_missed
 from lokole.server.ports import ServerPorts
 from lokole.server.records import check_records
 from lokole.server.settings import ServerSettings
@@ -131,12 +132,14 @@ def _certificate(name: str, now: datetime, end: Callable[[], datetime]) -> Findi
 
 
 def _providers(ports: ServerPorts) -> Iterator[Finding]:
-    for name, adapter in (
+    adapters: tuple[tuple[str, object], ...] = (
         ("sign-in", ports.identity),
         ("dns-provider", ports.dns),
         ("mail-in", ports.intake),
         ("mail-out", ports.mail_out),
-    ):
+        ("verdicts", ports.judge),
+    )
+    for name, adapter in adapters:
         if not isinstance(adapter, Checkable):
             continue
         try:
@@ -151,9 +154,10 @@ def _boxes(ports: ServerPorts) -> Iterator[Finding]:
     now = ports.clock()
     with ports.database.read() as tx:
         rows = tenants.list_tenants(tx)
+        health = options.by_tenant(tx, HEALTH_OPTION)
         stuck = {row.no for row in rows if row.state == PREPARING and jobs.is_dead(tx, "prepare", row.device_id)}
     for row in rows:
-        name, nights = f"box {row.domain}", nights_missed(row, now)
+        name, nights = f"box {row.domain}", nights_missed(row, (health.get(row.no) or {}).get("said"), now)
         if row.no in stuck:
             yield Finding(name, "bad", "it could not be made ready", "delete it and register it anew")
         elif nights:

@@ -13,15 +13,15 @@ from datetime import datetime
 from typing import Any
 
 from lokole.mail.errors import NotFound, Refused
-from lokole.mail.model import Address, DeliveryState
-from lokole.mailbox import letters, recipients, tenants
+from lokole.mail.model import DeliveryState
+from lokole.mailbox import letters
 from lokole.mailbox.database import Connection
 from lokole.mailbox.suppressions import BOUNCE, COMPLAINT, UNSUBSCRIBED, hold_back
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import ENVELOPE_ARGUMENT
-from lokole.server.addresses import home
+from lokole.server.complaints import complained, find_named
 from lokole.server.ports import ServerPorts
-from lokole.server.receipts import bounce_id, settle
+from lokole.server.receipts import settle
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def _batches(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _take(ports: ServerPorts, tx: Connection, event: dict[str, Any], now: datetime) -> bool:
-    found = _find(ports, tx, event)
+    found = find_named(ports, tx, str(event.get(ENVELOPE_ARGUMENT, "")), str(event.get("email", "")))
     if found is None:
         return False
     row, email_no, address = found
@@ -74,8 +74,7 @@ def _take(ports: ServerPorts, tx: Connection, event: dict[str, Any], now: dateti
                 if said.lower().startswith(beginning):
                     hold_back(tx, row.no, address, cause, said, now)
         case "spamreport":
-            _refused(tx, row, email_no, address, "complaint", "", now)
-            hold_back(tx, row.no, address, COMPLAINT, said, now)
+            complained(tx, row, email_no, address, said, now)
         case "unsubscribe" | "group_unsubscribe":
             hold_back(tx, row.no, address, UNSUBSCRIBED, said, now)
         case "delivered":
@@ -106,24 +105,3 @@ def _settle(
     except NotFound:
         return
     settle(tx, row, email_no, letter, address, state, now, reason=reason, code=status)
-
-
-def _find(ports: ServerPorts, tx: Connection, event: dict[str, Any]) -> tuple[TenantRow, int, str] | None:
-    """The domain, the letter and the recipient that an event is about; None when it is about none of ours."""
-    try:
-        envelope = Address.parse(home(ports.settings, str(event.get(ENVELOPE_ARGUMENT, ""))))
-        about = Address.parse(str(event.get("email", ""))).key
-    except Refused:
-        return None
-    id = bounce_id(envelope.local)
-    row = tenants.find_tenant(tx, domain=envelope.domain)
-    named = None if id is None or row is None else recipients.find_by_envelope_id(tx, row.no, id)
-    if row is None or named is None:
-        return None
-    for one in recipients.deliveries(tx, row.no, named[0]):
-        try:
-            if Address.parse(one.address).key == about:
-                return row, named[0], one.address
-        except Refused:
-            continue
-    return None

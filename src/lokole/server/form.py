@@ -27,6 +27,9 @@ NOT_RAW = (
 )
 _MAX_PARTS = 1000
 _MAX_SHORT_FIELD = 64 * 1024
+#: an envelope that is cut off names nobody, and a recipient who is left out gets nothing
+_MAX_ENVELOPE = 4 * 1024 * 1024
+_MAX_RECIPIENTS = 20_000
 _CHUNK = 64 * 1024
 _SHORT = frozenset(("envelope", "SPF", "dkim", "spam_score"))
 #: what stands in a form in which SendGrid has taken the message apart: the setting "POST the raw message" is off
@@ -105,7 +108,8 @@ class _Fields:
                 self._message.append(piece)
         elif self._current:
             held = self._short[self._current]
-            held += piece[: _MAX_SHORT_FIELD - len(held)]
+            most = _MAX_ENVELOPE if self._current == "envelope" else _MAX_SHORT_FIELD
+            held += piece[: most - len(held)]
 
     def form(self) -> InboundForm:
         if not self._found:
@@ -141,7 +145,7 @@ def _read_envelope(text: bytes) -> tuple[str, tuple[str, ...] | None]:
         recipients = [recipients]
     if not isinstance(recipients, list) or not all(isinstance(one, str) for one in recipients):
         return "", None
-    return (sender if isinstance(sender, str) else ""), tuple(recipients[:1000])
+    return (sender if isinstance(sender, str) else ""), tuple(recipients[:_MAX_RECIPIENTS])
 
 
 # --- multipart/form-data -------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 A handler is idempotent and takes its ids from the row.
 It returns True when it has finished the row itself, in the transaction that holds its results.
-:class:`~lokole.mail.errors.Temporary` is tried again with growing gaps until ``give_up`` after the row was made, whatever the clock says at least once after each gap;
+:class:`~lokole.mail.errors.Temporary` is tried again with growing gaps until ``give_up`` after the row was made, whatever the clock says at least once after each gap
+(or, where each wait is longer, as often as such waits go into that time);
 a fault of ours is tried a few times, since it may be the database's; everything else is given up at once.
 What is given up stays as a dead row that the operator sees, after ``on_dead`` has told whom it concerns.
 """
@@ -15,7 +16,7 @@ from datetime import datetime, timedelta
 
 from lokole.mail.errors import LokoleError, Temporary
 from lokole.mailbox.jobs import Job
-from lokole.server import alarms, answering, devices, notices, receive, send, strangers, unpack
+from lokole.server import alarms, answering, devices, lifting, notices, receive, send, strangers, unpack
 from lokole.server.ports import ServerPorts
 
 _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
@@ -51,6 +52,7 @@ KINDS: Mapping[str, Kind] = {
     alarms.KIND: Kind(alarms.run, _POST, 5 * _DAY),
     # a box comes once a night: what works again by then is in time
     answering.KIND: Kind(answering.run, _SOON, 6 * _HOUR, answering.given_up),
+    lifting.KIND: Kind(lifting.run, _SOON, 2 * _DAY),
     "notice": Kind(notices.run, _POST, 2 * _DAY),
 }
 
@@ -59,10 +61,12 @@ def retry_in(kind: Kind, job: Job, error: BaseException, now: datetime) -> timed
     """How long to wait before ``job`` is tried again after ``error``; None when it is given up."""
     gap = kind.gaps[min(job.attempts, len(kind.gaps)) - 1]
     if isinstance(error, Temporary):
-        # the age alone would let one jump of the clock expire everything that waits
-        if now - job.created_at >= kind.give_up and job.attempts >= len(kind.gaps):
+        wait = max(gap, timedelta(seconds=min(error.retry_after or 0, 86400)))
+        # the age alone would let one jump of the clock expire everything that waits; who is told to wait for days is tried less often
+        enough = min(len(kind.gaps), kind.give_up // wait)
+        if now - job.created_at >= kind.give_up and job.attempts >= enough:
             return None
-        return max(gap, timedelta(seconds=min(error.retry_after or 0, 86400)))
+        return wait
     if isinstance(error, LokoleError) or job.attempts >= MAX_FAULTS:
         return None
     return gap

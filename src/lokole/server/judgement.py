@@ -1,25 +1,23 @@
 """What whoever took a letter in found out about it: whether its sender is who it says, and whether it is junk.
 
-Believed are SendGrid's fields ``SPF``, ``dkim`` and ``spam_score``, and the Authentication-Results (RFC 8601) of the one mail server
-that the settings name; what a letter says of itself is believed in no case. Without a word about it a letter is neither proven nor junk.
+Believed are SendGrid's fields ``SPF``, ``dkim`` and ``spam_score``, and the judge that the settings name (``ports.judge``);
+what a letter says of itself is believed in no case. Without a word about it a letter is neither proven nor junk.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.utils import getaddresses
 from typing import Any
 
+from lokole.ports.judge import Advice, Opinion
 from lokole.server.form import InboundForm
 
 _MAX_HEADER = 64 * 1024
 _SENDGRID_DKIM = re.compile(r"@([\w.-]+)\s*:\s*(\w+)")
-_METHOD = re.compile(r"\s*(spf|dkim|dmarc)\s*=\s*(\w+)", re.IGNORECASE)
-_PROPERTY = re.compile(r"\b(smtp\.mailfrom|header\.d|header\.i|header\.from)\s*=\s*\"?([^\s;\"()]+)", re.IGNORECASE)
-_COMMENT = re.compile(r"\([^()]*\)")
 _SCORE = re.compile(r"-?\d{1,4}(?:\.\d{1,6})?")
 
 
@@ -27,23 +25,25 @@ _SCORE = re.compile(r"-?\d{1,4}(?:\.\d{1,6})?")
 class Judgement:
     """``envelope_proven``: the envelope sender is who it says, so that it may be answered. ``proven``: so is the one in From, whom people see.
 
-    ``score`` is what a filter gave, higher for junk; None when none was asked.
+    ``score`` is what a filter gave, higher for junk, None when none was asked; ``junk`` is its own word on it.
     """
 
     envelope_proven: bool = False
     proven: bool = False
     score: float | None = None
+    junk: bool = False
 
     def ids(self) -> dict[str, Any]:
         """For the row of a job; nothing that is as usual."""
-        found = {"proved": self.envelope_proven, "proven": self.proven, "score": self.score}
+        found = {"proved": self.envelope_proven, "proven": self.proven, "score": self.score, "junk": self.junk}
         return {name: value for name, value in found.items() if value not in (False, None)}
 
     @classmethod
     def from_ids(cls, ids: dict[str, Any]) -> Judgement:
         """Back from the row of a job."""
         score = ids.get("score")
-        return cls(bool(ids.get("proved")), bool(ids.get("proven")), None if score is None else float(score))
+        score = None if score is None else float(score)
+        return cls(bool(ids.get("proved")), bool(ids.get("proven")), score, bool(ids.get("junk")))
 
 
 UNJUDGED = Judgement()
@@ -64,24 +64,13 @@ def of_form(form: InboundForm, raw: bytes) -> Judgement:
     )
 
 
-def of_results(raw: bytes, sender: str, authserv_id: str | None) -> Judgement:
-    """What the Authentication-Results of ``authserv_id`` say of a letter that came from ``sender`` by SMTP."""
-    if authserv_id is None:
-        return UNJUDGED
-    spf_of, signers = "", set[str]()
-    for method, result, properties in _results(raw, authserv_id):
-        if result != "pass":
-            continue
-        if method == "spf" and _domain(properties.get("smtp.mailfrom", "")) == _domain(sender):
-            spf_of = sender
-        elif method == "dkim":
-            signers.add(_domain(properties.get("header.d", "") or properties.get("header.i", "")))
-        elif method == "dmarc":
-            signers.add(_domain(properties.get("header.from", "")))
-    return _judge(sender, raw, spf_of, signers - {""}, None)
+def of_opinion(opinion: Opinion, sender: str, raw: bytes) -> Judgement:
+    """What a judge thinks of a letter that came from ``sender`` by SMTP."""
+    found = _judge(sender, raw, sender if opinion.spf_passed else "", opinion.signers, opinion.score)
+    return replace(found, junk=opinion.advice is Advice.JUNK)
 
 
-def _judge(sender: str, raw: bytes, spf_of: str, signers: set[str], score: float | None) -> Judgement:
+def _judge(sender: str, raw: bytes, spf_of: str, signers: Set[str], score: float | None) -> Judgement:
     proved = {_domain(spf_of)} - {""}
     shown = _from_domain(raw)
     of_envelope = _domain(sender)
@@ -106,32 +95,3 @@ def _from_domain(raw: bytes) -> str:
 
 def _domain(text: str) -> str:
     return text.rpartition("@")[2].strip(" <>.\"'").lower()
-
-
-def _results(raw: bytes, authserv_id: str) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Method, result and properties, from the fields of the last hop only: what is below the second Received was there before."""
-    received = 0
-    for name, value in message_from_bytes(raw[:_MAX_HEADER]).items():
-        if name.lower() == "received":
-            received += 1
-            if received > 1:
-                return
-        if name.lower() != "authentication-results":
-            continue
-        first, *rest = _without_comments(str(value)).split(";")
-        if first.split()[:1] != [authserv_id]:
-            continue
-        for one in rest:
-            method = _METHOD.match(one)
-            if method is not None:
-                properties = {key.lower(): told for key, told in _PROPERTY.findall(one)}
-                yield method[1].lower(), method[2].lower(), properties
-
-
-def _without_comments(text: str) -> str:
-    for _ in range(10):
-        plain = _COMMENT.sub(" ", text)
-        if plain == text:
-            break
-        text = plain
-    return text

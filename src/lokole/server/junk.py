@@ -20,18 +20,21 @@ from lokole.mailbox.quarantine import get_quarantined, quarantine
 from lokole.mailbox.schema import email, job
 from lokole.mailbox.schema import quarantine as table
 from lokole.mailbox.tenants import TenantRow
+from lokole.server.judgement import Judgement
 from lokole.server.ports import ServerPorts
 
 KIND = "junk"
 
 
-def is_junk(ports: ServerPorts, score: float | None) -> bool:
-    """Whether a letter with this score stands apart."""
-    most = ports.settings.junk_score
-    return most is not None and score is not None and score >= most
+def is_junk(ports: ServerPorts, judgement: Judgement) -> bool:
+    """Whether a letter of which this was found out stands apart."""
+    most, score = ports.settings.junk_score, judgement.score
+    return judgement.junk or (most is not None and score is not None and score >= most)
 
 
-def set_apart(ports: ServerPorts, work: Job, row: TenantRow, digest: str, ids: dict[str, Any], score: float) -> None:
+def set_apart(
+    ports: ServerPorts, work: Job, row: TenantRow, digest: str, ids: dict[str, Any], score: float | None
+) -> None:
     """Keep the envelope beside the raw message, and show it to the operator; ends the job. ``ids`` are those of a job that takes it in."""
     envelope = f"{row.domain}/junk/{digest}-{work.no}"
     ports.blobs.put(envelope, json.dumps(ids).encode())
@@ -41,7 +44,7 @@ def set_apart(ports: ServerPorts, work: Job, row: TenantRow, digest: str, ids: d
             tenant=row.no,
             kind=KIND,
             source=str(ids["source"]),
-            reason=f"a filter gave it {score:g} points",
+            reason="a filter calls it junk" if score is None else f"a filter gave it {score:g} points",
             raw_ref=envelope,
             key=f"junk:{row.no}:{work.no}",
             now=ports.clock(),

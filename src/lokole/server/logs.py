@@ -20,7 +20,18 @@ _work_id: ContextVar[str] = ContextVar("lokole_work_id", default="")
 _SOURCE = "/lokole/"
 
 # libraries that quote what they were given
-_TALKATIVE = ("mail.log", "connexion", "sqlalchemy", "python_multipart", "httpx", "httpx2", "httpcore", "asyncio")
+_TALKATIVE = (
+    "mail.log",
+    "opentelemetry",
+    "azure",
+    "connexion",
+    "sqlalchemy",
+    "python_multipart",
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "asyncio",
+)
 
 
 @contextmanager

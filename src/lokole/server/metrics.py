@@ -41,9 +41,9 @@ def trouble(ports: ServerPorts, caller: Caller) -> dict[str, Any]:
         )
         counts = {row.kind: row.count for row in tx.execute(kinds.group_by(quarantine_table.c.kind))}
         newest = list_quarantine(tx, everybody=True, limit=_NEWEST)
-        domains = {row.no: row.domain for row in tenants.list_tenants(tx)}
         twins = tenants.twins_seen(tx)
         found = list_boxes(tx, ports.clock())
+        domains = {one.no: one.domain for one in found}
         ready, dead = jobs.count_jobs(tx, "ready"), jobs.count_jobs(tx, "dead")
     return {
         "quarantined": counts,

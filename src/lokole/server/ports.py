@@ -11,9 +11,11 @@ from lokole.ports.callables import Clock, Entropy, Shrink, Tell
 from lokole.ports.dns import Dns, Resolver
 from lokole.ports.identity import Identity
 from lokole.ports.intake import Intake
+from lokole.ports.judge import Judge
 from lokole.ports.mail_out import MailOut
 from lokole.ports.service import Service
 from lokole.ports.sign_in import SignIn
+from lokole.ports.telemetry import Telemetry
 from lokole.server.bell import Doorbell
 from lokole.server.counting import Events
 from lokole.server.settings import ServerSettings
@@ -58,4 +60,6 @@ class ServerPorts:
     services: Mapping[str, Service] = field(default_factory=dict)
     sign_in: SignIn | None = None
     tell: Tell | None = None
+    judge: Judge | None = None
     events: Events = field(default_factory=Events)
+    telemetry: Telemetry | None = None

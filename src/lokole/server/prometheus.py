@@ -14,14 +14,15 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from lokole import __version__
-from lokole.mailbox import tenants
+from lokole.mailbox import options, tenants
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.jobs import due_since
 from lokole.mailbox.schema import alarm, job, package, quarantine, waiting
 from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING
-from lokole.server.boxes import nights_missed
 from lokole.server.counting import EVENTS, read_events
+from lokole.server.incoming import HEALTH_OPTION
 from lokole.server.jobs import KINDS
+from lokole.server.nights import nights_missed
 from lokole.server.ports import ServerPorts
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -73,7 +74,8 @@ def _boxes(tx: Connection, now: datetime) -> Iterator[Metric]:
     states = GaugeMetricFamily("lokole_boxes", "Domains by what they wait for.", labels=["state"])
     for state in (PREPARING, WAITING, CLAIMED):
         states.add_metric([state], sum(row.state == state for row in rows))
-    missed = [nights_missed(row, now) for row in rows]
+    health = options.by_tenant(tx, HEALTH_OPTION)
+    missed = [nights_missed(row, (health.get(row.no) or {}).get("said"), now) for row in rows]
     yield states
     yield GaugeMetricFamily("lokole_boxes_away", "Boxes that have missed a night.", value=sum(map(bool, missed)))
     yield GaugeMetricFamily("lokole_nights_missed", "Nights that boxes have missed, all together.", value=sum(missed))

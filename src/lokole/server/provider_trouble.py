@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import update
 
+from lokole.mail.errors import LokoleError, Refused, Temporary
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.schema import quarantine as table
@@ -34,6 +35,14 @@ def tell_operator(ports: ServerPorts, sentence: str) -> None:
             key=f"provider:{now.date()}:{digest}",
             now=now,
         )
+
+
+def tell_of_post(ports: ServerPorts, error: LokoleError) -> None:
+    """Note that a post with the right secret path was not taken because of ``error``: SendGrid does not bring again what is refused."""
+    if isinstance(error, Temporary) and error.operator is not None:
+        tell_operator(ports, error.operator)
+    elif isinstance(error, Refused):
+        tell_operator(ports, f"A post of mail was not taken, and its sender does not know: {error}.")
 
 
 def forget_trouble(tx: Connection, now: datetime) -> None:

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from sqlalchemy import select
 
-from lokole.mail.errors import LokoleError, NotFound, Refused, Temporary
+from lokole.mail.errors import LokoleError, NotFound, Refused
 from lokole.mail.mime import parse_email
 from lokole.mail.model import Address, Email, EmailNo
 from lokole.mail.slim import slim_email
@@ -39,13 +39,14 @@ from lokole.mailbox.schema import address as address_table
 from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import REMOVED, TenantRow
-from lokole.server import junk, logs
+from lokole.ports.judge import Posted
+from lokole.server import complaints, judging, junk, logs
 from lokole.server.addresses import home, home_letter
 from lokole.server.devices import serves_v1
 from lokole.server.form import read_form
-from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_results
+from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_opinion
 from lokole.server.ports import ServerPorts
-from lokole.server.provider_trouble import tell_operator
+from lokole.server.provider_trouble import tell_of_post
 from lokole.server.receipts import bounce_id, take_back
 from lokole.server.strangers import OPERATOR_NAMES
 from lokole.sync.ids import SERVER_ORIGIN
@@ -83,12 +84,17 @@ def accept(
     raw: bytes,
     *,
     source: str = "smtp",
-    judgement: Judgement = UNJUDGED,
+    judgement: Judgement | None = None,
 ) -> int:
     """Keep ``raw`` for those of ``recipients`` whose domains live here, each tenant a copy of its own; returns how many tenants.
 
     Durable when it returns. Recipients of other domains are left out: nothing is relayed.
+    Without a ``judgement`` the judge is asked, when the letter came by SMTP.
     """
+    if judgement is None:
+        judgement = UNJUDGED
+        if source == "smtp":
+            judgement = of_opinion(judging.ask(ports, Posted(sender, tuple(recipients), raw)), sender, raw)
     now = ports.clock()
     groups: dict[str, list[str]] = {}
     for text in recipients:
@@ -149,8 +155,7 @@ def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: 
             )
     except LokoleError as error:
         ports.blobs.delete(key)
-        if isinstance(error, Temporary) and error.operator is not None:
-            tell_operator(ports, error.operator)
+        tell_of_post(ports, error)
         raise
     if not created:
         ports.blobs.delete(key)  # the same post came before
@@ -233,8 +238,6 @@ def _load(ports: ServerPorts, row: TenantRow, job: Job) -> Arrival:
         raw = ports.blobs.read(raw_key(row, str(job.ids["raw"])))
         sender, source = str(job.ids["sender"]), str(job.ids.get("source", "smtp"))
         judgement = Judgement.from_ids(job.ids)
-        if source == "smtp" and judgement == UNJUDGED:
-            judgement = of_results(raw, sender, settings.authserv_id)
         to = None if job.ids["to"] is None else tuple(job.ids["to"])
         return Arrival(raw, sender, to, at, source, judgement)
     with ports.blobs.open(str(job.ids["form"])) as stream:
@@ -250,15 +253,16 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
         with ports.database.write() as tx:
             for address in back:
                 key = hashlib.sha256(f"{digest}\n{address.key}".encode("utf-8", "replace")).hexdigest()
-                if remember(tx, row.no, "incoming", key, ports.clock()):
+                if not remember(tx, row.no, "incoming", key, ports.clock()):
+                    continue
+                if not complaints.take_report(ports, tx, arrival.raw, ports.clock()):
                     take_back(tx, row, address, arrival.raw, raw_key(row, digest), arrival.source, ports.clock())
             if not others:
                 jobs.finish(tx, job)
         if not others:
             return
         arrival = replace(arrival, recipients=others)
-    score = arrival.judgement.score
-    if score is not None and junk.is_junk(ports, score) and not job.ids.get("let_through"):
+    if junk.is_junk(ports, arrival.judgement) and not job.ids.get("let_through"):
         to = None if arrival.recipients is None else list(arrival.recipients)
         ids = {
             "raw": digest,
@@ -267,7 +271,7 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
             "at": to_micros(arrival.received_at),
             "source": arrival.source,
         }
-        junk.set_apart(ports, job, row, digest, ids | arrival.judgement.ids(), score)
+        junk.set_apart(ports, job, row, digest, ids | arrival.judgement.ids(), arrival.judgement.score)
         return
     try:
         parsed = parse_email(arrival.raw, received_at=arrival.received_at)
@@ -360,6 +364,8 @@ def _store(
         elif address.local.casefold() == BOARD_NAME and arrival.judgement.proven:
             states[address.key] = "delivered"  # whether it hangs there, the box decides (ADR 17)
         elif address.local.casefold() in OPERATOR_NAMES:
+            if complaints.take_report(ports, tx, arrival.raw, now):
+                continue
             _to_operator(tx, row, arrival, raw_ref, key, now)
         else:
             states[address.key] = "unknown"

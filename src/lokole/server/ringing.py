@@ -16,6 +16,7 @@ from lokole.mail.errors import Temporary
 from lokole.mailbox import jobs as rows
 from lokole.ports.broker import Broker
 from lokole.server import logs
+from lokole.server.counting import EventWriter
 from lokole.server.jobs import KINDS, Kind
 from lokole.server.ports import ServerPorts
 from lokole.server.running import Runner
@@ -101,7 +102,7 @@ class Ringer:
 
 
 class BrokerHand:
-    """A ``ports.broker.Hand``: one process that does the rows it is told of, and tells of those that its work makes."""
+    """A ``ports.broker.Hand``: one process that does the rows it is told of, tells of those that its work makes, and counts what happens."""
 
     def __init__(
         self, ports: ServerPorts, broker: Broker, *, sweeps: bool = False, kinds: Mapping[str, Kind] = KINDS
@@ -109,9 +110,11 @@ class BrokerHand:
         self._ports = ports
         self._runner = Runner(ports, kinds)
         self._ringer = Ringer(ports, broker)
+        self._counting = EventWriter(ports.events, ports.database)
         self._stopping = threading.Event()
         self._runner.start()
         self._ringer.start()
+        self._counting.start()
         if sweeps:
             threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
 
@@ -124,10 +127,13 @@ class BrokerHand:
             log.error("row %d could not be looked at: %s", no, logs.place(error))
 
     def stop(self) -> None:
-        """Stop renewing, telling and sweeping, and give the database back."""
+        """Stop renewing, telling and sweeping, write down and tell what was counted, and give the database back."""
         self._stopping.set()
         self._ringer.stop()
         self._runner.stop()
+        self._counting.stop()
+        if self._ports.telemetry is not None:
+            self._ports.telemetry.close()
         self._ports.database.close()
 
     def _sweep(self) -> None:

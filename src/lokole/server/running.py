@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -63,10 +64,13 @@ class Runner:
         job = self._lease(self._ports.clock(), no)
         if job is None:
             return False
+        started, failed = time.perf_counter(), None
         try:
             with logs.working_on(f"job-{job.no}"):
-                self._run(job)
+                failed = self._run(job)
         finally:
+            if self._ports.telemetry is not None:
+                self._ports.telemetry.work(job.kind, job.attempts, time.perf_counter() - started, failed)
             with self._lock:
                 del self._at_work[job.no]
         return True
@@ -88,11 +92,12 @@ class Runner:
     def _lease_seconds(self) -> float:
         return self._ports.settings.lease.total_seconds()
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job) -> str | None:
+        """Do it, or note why not; returns the failure as the row tells it, None without one."""
         kind = self._kinds.get(job.kind)
         if kind is None:
             self._fail(job, None, "unknown kind")
-            return
+            return "unknown kind"
         error: Exception | None = None
         try:
             if self._died_too_often(job):
@@ -102,11 +107,11 @@ class Runner:
                     rows.finish(tx, job)
         except LeaseLost:
             log.warning("%s: the lease went to another worker", job.kind)
-            return
+            return "LeaseLost"
         except Exception as caught:
             error = caught
         if error is None:
-            return
+            return None
         told = logs.place(error)
         wait = retry_in(kind, job, error, self._ports.clock())
         if isinstance(error, Temporary):
@@ -124,6 +129,7 @@ class Runner:
         except Exception as again:
             # the lease runs out by itself, then the row is due once more
             log.error("%s: its failure could not be noted: %s", job.kind, logs.place(again))
+        return told
 
     def _tell_operator(self, sentence: str) -> None:
         log.error("the operator has to do something: %s", sentence)

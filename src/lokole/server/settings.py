@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from lokole.config import Url, setting
 from lokole.mail.errors import Refused
 from lokole.mail.model import Address, PictureLimits, normal_domain
+from lokole.server.networks import read_networks
 
 _MEBI = 2**20
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -165,6 +166,38 @@ class ServerSettings:
     smtp_tls_key: Path | None = setting(
         "LOKOLE_SMTP_TLS_KEY", "The key (PEM) that belongs to LOKOLE_SMTP_TLS_CERTIFICATE.", default=None
     )
+    smtp_max_recipients: int = setting(
+        "LOKOLE_SMTP_MAX_RECIPIENTS",
+        "The most recipients of one letter by SMTP; the others are asked to come in another letter.",
+        default=100,
+    )
+    smtp_connections_a_minute: int = setting(
+        "LOKOLE_SMTP_CONNECTIONS_A_MINUTE",
+        "How often one address outside may connect by SMTP within a minute; over it, it is asked to come again.",
+        default=60,
+    )
+    smtp_recipients_a_minute: int = setting(
+        "LOKOLE_SMTP_RECIPIENTS_A_MINUTE",
+        "How many recipients one address outside may name by SMTP within a minute; over it, it is asked to come again.",
+        default=300,
+    )
+    smtp_exempt: tuple[str, ...] = setting(
+        "LOKOLE_SMTP_EXEMPT",
+        "Networks that no limit and no greylisting holds up: mail servers of your own, in front of this one.",
+        default=("127.0.0.0/8", "::1/128"),
+    )
+    greylist: timedelta | None = setting(
+        "LOKOLE_GREYLIST",
+        "How long a letter by SMTP is put off the first time somebody unknown writes to somebody here, such as 5m.\n"
+        "Without it nobody is.",
+        default=None,
+    )
+    rspamd: Url | None = setting(
+        "LOKOLE_RSPAMD",
+        "The normal worker of an Rspamd that is asked about each letter by SMTP, such as http://127.0.0.1:11333.\n"
+        "Without it nobody is.",
+        default=None,
+    )
     jobs: Url = setting(
         "LOKOLE_JOBS",
         "What runs the work: rows: (threads lease rows of the database), amqp://USER@HOST/VHOST (Celery over RabbitMQ),\n"
@@ -256,6 +289,25 @@ class ServerSettings:
     alarm_webhook: Url | None = setting(
         "LOKOLE_ALARM_WEBHOOK",
         "Where the same is posted as JSON with a field text, as the webhooks of chat services want it.",
+        default=None,
+        secret=True,
+    )
+    otlp_endpoint: str | None = setting(
+        "LOKOLE_OTLP_ENDPOINT",
+        "An OpenTelemetry collector that is told of requests, work and events by OTLP over HTTP, such as http://127.0.0.1:4318.\n"
+        "Needs requirements/telemetry.lock. Without it nothing is told.",
+        default=None,
+    )
+    otlp_headers: str | None = setting(
+        "LOKOLE_OTLP_HEADERS",
+        "What LOKOLE_OTLP_ENDPOINT wants to be shown, as NAME=VALUE with commas between.",
+        default=None,
+        secret=True,
+    )
+    application_insights: str | None = setting(
+        "LOKOLE_APPLICATION_INSIGHTS",
+        "The connection string of an Application Insights resource (Azure Monitor) that is told the same.\n"
+        "Needs requirements/telemetry.lock. Without it nothing is told.",
         default=None,
         secret=True,
     )
@@ -459,7 +511,17 @@ class ServerSettings:
             raise ValueError("LOKOLE_V1_BOXES=yes needs LOKOLE_EXCHANGE: the store that such boxes may reach.")
         if (self.smtp_tls_certificate is None) != (self.smtp_tls_key is None):
             raise ValueError("LOKOLE_SMTP_TLS_CERTIFICATE and LOKOLE_SMTP_TLS_KEY go together.")
+        read_networks("LOKOLE_SMTP_EXEMPT", self.smtp_exempt)
+        if self.rspamd is not None and urlsplit(self.rspamd).scheme not in ("http", "https"):
+            raise ValueError("LOKOLE_RSPAMD must begin with http:// or https://.")
+        if self.rspamd is not None and self.authserv_id is not None:
+            raise ValueError("LOKOLE_RSPAMD and LOKOLE_AUTHSERV_ID exclude each other: one of them judges letters.")
+        if self.greylist is not None and not timedelta(minutes=1) <= self.greylist <= timedelta(hours=12):
+            raise ValueError("LOKOLE_GREYLIST must be from 1m to 12h.")
         for name, value, low, high in (
+            ("LOKOLE_SMTP_MAX_RECIPIENTS", self.smtp_max_recipients, 1, 10_000),
+            ("LOKOLE_SMTP_CONNECTIONS_A_MINUTE", self.smtp_connections_a_minute, 1, 100_000),
+            ("LOKOLE_SMTP_RECIPIENTS_A_MINUTE", self.smtp_recipients_a_minute, 1, 1_000_000),
             ("LOKOLE_WORKERS", self.workers, 0, 64),
             ("LOKOLE_ALARM_NIGHTS", self.alarm_nights, 1, 1000),
             ("LOKOLE_BOTS_PER_DAY", self.bots_per_day, 1, 10_000),

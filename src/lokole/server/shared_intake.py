@@ -11,7 +11,7 @@ from email import message_from_bytes
 from email.utils import getaddresses
 from typing import BinaryIO
 
-from lokole.mail.errors import Refused, Temporary
+from lokole.mail.errors import LokoleError, Refused
 from lokole.mail.model import Address
 from lokole.mailbox.quarantine import quarantine
 from lokole.server import receive
@@ -19,7 +19,7 @@ from lokole.server.addresses import home
 from lokole.server.form import read_form
 from lokole.server.judgement import of_form
 from lokole.server.ports import ServerPorts
-from lokole.server.provider_trouble import tell_operator
+from lokole.server.provider_trouble import tell_of_post
 
 _MAX_HEADER = 64 * 1024
 
@@ -29,9 +29,8 @@ def take_form(ports: ServerPorts, body: BinaryIO, content_type: str) -> None:
     body.seek(0)
     try:
         form = read_form(body, content_type, max_bytes=ports.settings.max_letter_bytes, keep=True)
-    except Temporary as error:
-        if error.operator is not None:
-            tell_operator(ports, error.operator)
+    except LokoleError as error:
+        tell_of_post(ports, error)
         raise
     assert form.email is not None
     named = _named(form.email) if form.recipients is None else form.recipients

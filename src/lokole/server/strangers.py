@@ -55,7 +55,7 @@ def decide(ports: ServerPorts, sender: str, recipient: str) -> Verdict:
         return Verdict.MALFORMED
     key = hashlib.sha256(f"{sender.casefold()}\n{address.key}".encode("utf-8", "replace")).hexdigest()
     # to the board from somebody who may be proven; it is taken or set apart when the whole letter is here
-    judged_by_smtp = ports.settings.authserv_id is not None
+    judged_by_smtp = ports.judge is not None
     with ports.database.read() as tx:
         row = tenants.find_tenant(tx, domain=address.domain)
         if row is None or row.state == REMOVED:

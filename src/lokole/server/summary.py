@@ -63,7 +63,7 @@ def _row(box: dict[str, Any]) -> str:
     state = f"silent for {_count(nights, 'night', 'nights')}" if nights else _STATES.get(box["state"], box["state"])
     if box["twin_seen"]:
         state += ", perhaps a second machine has its key"
-    said = ", ".join(f"{name} {value}" for name, value in sorted(box["health"].items()) if name != "reads")
+    said = ", ".join(f"{name} {value}" for name, value in sorted(box["health"].items()) if name not in _NOT_SAID)
     cells = (
         ("Box", box["domain"]),
         ("State", state),
@@ -75,6 +75,8 @@ def _row(box: dict[str, Any]) -> str:
     return "<tr>" + "".join(f'<td data-of="{name}">{escape(str(value))}' for name, value in cells) + "</tr>\n"
 
 
+#: of what a box says of itself, what is for programs
+_NOT_SAID = ("reads", "leaves", "zone")
 _STATES = {
     "preparing": "being prepared",
     "waiting": "waits for its box",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, select, update
 
-from lokole.mailbox import ageing, jobs, limits, tenants, uploads
+from lokole.mailbox import ageing, greylist, jobs, limits, tenants, uploads
 from lokole.mailbox.ageing import Old
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.forgetting import forget_content, forgettable
@@ -16,7 +16,7 @@ from lokole.mailbox.schema import job, package, quarantine, waiting
 from lokole.mailbox.seen import forget_before
 from lokole.mailbox.tenants import TenantRow
 from lokole.mailbox.unnamed import sweep_unnamed
-from lokole.server import alarms, junk, logs
+from lokole.server import alarms, junk, logs, unowned
 from lokole.server.devices import EXCHANGED
 from lokole.server.ports import ServerPorts
 from lokole.server.provider_trouble import forget_trouble
@@ -54,6 +54,7 @@ class Sweeper:
             done = jobs.forget_done(tx, now - KEEP_DONE)
             forget_before(tx, ASKED, now - KEEP_ASKED)
             limits.forget_expired(tx, now)
+            greylist.forget_old(tx, now)
             forget_trouble(tx, now)
             uploads.forget_before(tx, now - KEEP_PARTS)
         with ports.database.read() as tx:
@@ -65,6 +66,7 @@ class Sweeper:
                 old = ageing.old_rows(tx, row.no, ports.settings.retention)
             blobs += self._sweep_packages(row, old) + self._sweep_letters(row, old)
             blobs += junk.sweep(ports, row, now - ports.settings.retention)
+        blobs += unowned.sweep(ports, now - ports.settings.retention)
         blobs += self._sweep_files(rows)
         self._sweep_forms(rows)
         log.info("swept: %d rows of work, %d blobs", done, blobs)
@@ -126,8 +128,8 @@ class Sweeper:
         return sum(sweep_unnamed(self._ports.database, self._ports.blobs, row.no, row.domain, now) for row in rows)
 
     def _sweep_forms(self, rows: list[TenantRow]) -> None:
-        """Forms that a worker died over after their letter was stored."""
-        orphans: set[str] = set()
+        """Forms that a worker died over after their letter was stored, and posts to services that nobody wrote down."""
+        orphans = unowned.orphans(self._ports)
         for row in rows:
             forms = set(self._ports.blobs.list(f"{row.domain}/form/"))
             if not forms:

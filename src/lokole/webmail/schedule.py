@@ -1,7 +1,7 @@
 """The hours of the exchange as an administrator types and reads them.
 
 Two written forms, kept as data under the option ``schedule``: hours of the day with days of the week, or five cron fields.
-Cron is the classic one: minute, hour, day of the month, month, day of the week (0 and 7 are Sunday, or names); numbers, ``*``, lists, ranges, steps.
+How cron reads stands in ``mail/cron.py``.
 Whether the hours can be kept, and when the next one is, the device decides; here is only what can be said without a clock.
 """
 
@@ -12,24 +12,10 @@ from collections.abc import Iterable
 
 from babel import Locale
 
+from lokole.mail.cron import read_cron
 from lokole.mail.errors import Refused
 from lokole.webmail.parts import Schedule
 from lokole.webmail.words import gettext, locale
-
-_MONTHS = {
-    name: n
-    for n, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
-}
-_DAYS = {name: n for n, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
-#: name, lowest, highest, names
-_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
-    ("minute", 0, 59, {}),
-    ("hour", 0, 23, {}),
-    ("day", 1, 31, {}),
-    ("month", 1, 12, _MONTHS),
-    ("weekday", 0, 7, _DAYS),
-)
-_ITEM = re.compile(r"(?:(\*)|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]+))?")
 
 
 def from_form(kind: str, hours: str, days: Iterable[str], cron: str) -> Schedule:
@@ -50,45 +36,6 @@ def _hour(text: str) -> int:
     if match is None or int(match[1]) > 23:
         raise Refused("not an hour", code="schedule", field="hours")
     return int(match[1])
-
-
-def read_cron(text: str) -> list[set[int]]:
-    """The five fields as sets of numbers (Sunday is 0); raises Refused with field ``cron``."""
-    fields = text.split()
-    if len(fields) != len(_FIELDS):
-        raise Refused("five fields are needed", code="schedule", field="cron")
-    return [
-        _read_field(field, low, high, names) for field, (_name, low, high, names) in zip(fields, _FIELDS, strict=True)
-    ]
-
-
-def _read_field(field: str, low: int, high: int, names: dict[str, int]) -> set[int]:
-    found: set[int] = set()
-    for item in field.split(","):
-        match = _ITEM.fullmatch(item)
-        if match is None:
-            raise _bad(item)
-        star, first, last, step = match.groups()
-        begin = low if star else _number(first, low, high, names)
-        if star or (step and last is None):
-            end = high
-        else:
-            end = begin if last is None else _number(last, low, high, names)
-        if end < begin or (step is not None and int(step) == 0):
-            raise _bad(item)
-        found.update(range(begin, end + 1, int(step or 1)))
-    return {0 if n == 7 else n for n in found} if names is _DAYS else found
-
-
-def _number(text: str, low: int, high: int, names: dict[str, int]) -> int:
-    value = names.get(text, int(text) if text.isdecimal() and text.isascii() else -1)
-    if not low <= value <= high:
-        raise _bad(text)
-    return value
-
-
-def _bad(item: str) -> Refused:
-    return Refused(f"not understood: {item[:20]}", code="schedule", field="cron")
 
 
 def explain(schedule: Schedule) -> str:

@@ -62,6 +62,13 @@ describe('signing in', () => {
     await screen.findByText('operator', undefined, { timeout: 4000 });
     expect(localStorage.getItem('lokole-status-pass')).toContain('github');
   });
+
+  test('the avatar of somebody of GitHub is that of their login', () => {
+    keepPass({ authorization: byToken(RIGHT), name: 'github:octocat', way: 'github' });
+    const { container } = render(<Page config={{}} />);
+    screen.getByText('octocat');
+    expect(container.querySelector('header img')!.getAttribute('src')).toBe('https://github.com/octocat.png?size=64');
+  });
 });
 
 describe('the boxes', () => {
@@ -99,6 +106,31 @@ describe('the boxes', () => {
     await userEvent.click(await screen.findByText('Cards'));
     screen.getByText(/12 people/);
     expect(JSON.parse(localStorage.getItem('lokole-status-settings')!)).toMatchObject({ view: 'cards' });
+  });
+
+  test('of very many the urgent ones are drawn, and the others when they are asked for or found', async () => {
+    server.boxes = Array.from({ length: 230 }, (_, n) => box(`b${String(n).padStart(3, '0')}.test`, n === 222 ? { nights_missed: 9 } : {}));
+    signedIn();
+    const names = () => [...document.querySelectorAll('tbody th')].map((one) => one.textContent);
+    await screen.findByText(/30 more boxes are not shown/);
+    expect([names().length, names()[0]]).toEqual([200, 'b222.test']);
+    await userEvent.type(screen.getByLabelText('Find'), 'b22');
+    expect(names().length).toBe(10);
+    await userEvent.clear(screen.getByLabelText('Find'));
+    await userEvent.click(screen.getByText('Show more'));
+    expect(names().length).toBe(230);
+    expect(screen.queryByText(/not shown/)).toBeNull();
+  });
+
+  test('a box is opened with its hours, its line and its own days', async () => {
+    server.boxes = [box('aa.test', { health: { version: '1.2.0', free: 4096, leaves: '0 2 * * 1', zone: 'Africa/Kinshasa' } })];
+    signedIn();
+    await userEvent.click(await screen.findByRole('button', { name: 'aa.test' }));
+    await screen.findByText('Mondays at 02:00 (Africa/Kinshasa)');
+    screen.getByText('version 1.2.0, free 4096');
+    const drawer = within(screen.getByRole('dialog', { name: 'aa.test' }));
+    drawer.getByText('Letters');
+    drawer.getByText('Bytes');
   });
 
   test('a new box gets a code', async () => {
@@ -214,6 +246,31 @@ describe('settings', () => {
     await userEvent.type(seconds, '600');
     await userEvent.tab();
     await waitFor(() => expect(JSON.parse(localStorage.getItem('lokole-status-settings')!).pingSeconds).toBe(60));
+  });
+
+  test('a price makes money of bytes, in the currency that is written', async () => {
+    server.boxes = [box('aa.test')];
+    signedIn();
+    await screen.findByText('2.0 kB', { selector: 'td.figure' });
+    await userEvent.click(screen.getByRole('button', { name: 'Settings' }));
+    await userEvent.type(await screen.findByLabelText(/Price of a megabyte/), '1000');
+    await userEvent.tab();
+    await userEvent.clear(screen.getByLabelText('Currency'));
+    await userEvent.type(screen.getByLabelText('Currency'), 'KES');
+    await screen.findByText('2.0 KES (2.0 kB)', { selector: 'td.figure' });
+    expect(JSON.parse(localStorage.getItem('lokole-status-settings')!)).toMatchObject({ pricePerMb: 1000, currency: 'KES' });
+  });
+
+  test('an address that is none cannot be asked, and a token is checked there too', async () => {
+    signedIn();
+    await screen.findByText('No box is registered yet.');
+    await userEvent.click(screen.getByRole('button', { name: 'Settings' }));
+    await userEvent.type(await screen.findByLabelText('Address of the server'), 'mail.test');
+    screen.getByText('Write it as https://mail.example.org');
+    expect(screen.getByRole('button', { name: 'Ask this server' })).toHaveProperty('disabled', true);
+    await userEvent.type(screen.getByLabelText('Token'), 'a token that is wrong');
+    await screen.findByText(/does not know this token/, undefined, { timeout: 3000 });
+    expect(localStorage.getItem('lokole-status-pass')).toContain(RIGHT);
   });
 
   test('another server is not shown what opens this one', async () => {

@@ -10,6 +10,7 @@ import { SettingsDrawer } from '../features/settings/SettingsDrawer';
 import { keepPass, readPass, type Pass } from '../features/signin/pass';
 import { SignIn, TokenField } from '../features/signin/SignIn';
 import { useAsked } from '../shared/ask';
+import { plainName } from '../shared/words';
 import { light } from './theme';
 
 /** What the address of the page says: where its server is, and whether one can sign in there by GitHub. */
@@ -60,10 +61,10 @@ function Whole({ config }: { config: Config }) {
         <div className="who">
           {pass && (
             <>
-              <Avatar size={32} alt="" src={pass.way === 'github' ? `https://github.com/${encodeURIComponent(pass.name)}.png?size=64` : undefined}>
-                {pass.name.slice(0, 1).toUpperCase()}
+              <Avatar size={32} alt="" src={pass.way === 'github' ? `https://github.com/${encodeURIComponent(plainName(pass.name))}.png?size=64` : undefined}>
+                {plainName(pass.name).slice(0, 1).toUpperCase()}
               </Avatar>
-              <span>{pass.name}</span>
+              <span>{plainName(pass.name)}</span>
               <Button size="small" onClick={() => enter(undefined)}>Leave</Button>
             </>
           )}

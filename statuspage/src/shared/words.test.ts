@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
+import type { Box } from '../api/client';
 import { inBounds, asEndpoint, readSettings } from '../features/settings/settings';
 import { byPassword } from '../features/signin/pass';
 import { box } from '../testing/server';
-import { ago, bytes, costPerLetter, stateOf } from './words';
+import { ago, bytes, costPerLetter, healthLine, hoursOf, plainName, stateOf } from './words';
 
 test('bytes are told in thousands', () => {
   expect([0, 999, 1500, 15_000, 2_340_000, 3e9].map(bytes)).toEqual(['0 B', '999 B', '1.5 kB', '15 kB', '2.3 MB', '3.0 GB']);
@@ -39,4 +40,17 @@ test('settings that make no sense are not taken', () => {
 
 test('names and passwords in any script are sent', () => {
   expect(byPassword('jérôme', 'mbɔ́tɛ')).toBe(`Basic ${Buffer.from('jérôme:mbɔ́tɛ').toString('base64')}`);
+});
+
+test('the hours of a box are told in words, and what is not hours as it is', () => {
+  const told = (health: Box['health']) => hoursOf(box('a.test', { health }));
+  expect(told({ leaves: '0 2 * * *' })).toBe('every day at 02:00 (UTC)');
+  expect(told({ leaves: '0 2,14 * * 1,4,7', zone: 'Africa/Kinshasa' })).toBe('Mondays, Thursdays, Sundays at 02:00, 14:00 (Africa/Kinshasa)');
+  expect(told({ leaves: '*/20 2 1 * *' })).toBe('by “*/20 2 1 * *” (UTC)');
+  expect([told({}), told({ leaves: 7 })]).toEqual(['', '']);
+  expect(healthLine(box('a.test', { health: { version: '1.2', leaves: '0 2 * * *', zone: 'UTC' } }))).toBe('version 1.2');
+});
+
+test('a login at GitHub is written as its owner writes it', () => {
+  expect(['github:octocat', 'operator', 'my-github:x'].map(plainName)).toEqual(['octocat', 'operator', 'my-github:x']);
 });

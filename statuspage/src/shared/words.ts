@@ -65,8 +65,28 @@ export function versionOf(box: Box): string {
 
 /** All else of a box's line. */
 export function healthLine(box: Box): string {
-  const said = Object.entries(box.health as Record<string, unknown>).filter(([name]) => name !== 'reads');
+  const said = Object.entries(box.health as Record<string, unknown>).filter(([name]) => !['reads', 'leaves', 'zone'].includes(name));
   return said.map(([name, value]) => `${name} ${String(value)}`).join(', ');
+}
+
+const WEEKDAYS = ['Sundays', 'Mondays', 'Tuesdays', 'Wednesdays', 'Thursdays', 'Fridays', 'Saturdays'];
+
+/** When the box goes to its server, as it told it: five fields of cron (protocol 7.8), in words where they are hours of the day; "" when it told nothing. */
+export function hoursOf(box: Box): string {
+  const said = box.health as Record<string, unknown>;
+  if (typeof said.leaves !== 'string') return '';
+  const zone = typeof said.zone === 'string' ? said.zone : 'UTC';
+  const [minute, hours, day, month, weekdays] = said.leaves.split(' ');
+  const isPlain = /^\d+$/.test(minute ?? '') && /^\d+(,\d+)*$/.test(hours ?? '') && day === '*' && month === '*' && /^(\*|[0-7](,[0-7])*)$/.test(weekdays ?? '');
+  if (!isPlain) return `by “${said.leaves}” (${zone})`;
+  const times = hours!.split(',').map((hour) => `${hour.padStart(2, '0')}:${minute!.padStart(2, '0')}`);
+  const days = weekdays === '*' ? 'every day' : weekdays!.split(',').map((one) => WEEKDAYS[Number(one) % 7]).join(', ');
+  return `${days} at ${times.join(', ')} (${zone})`;
+}
+
+/** A person's name as people know it: the server writes `github:` before a login, so that no login is taken for its operator. */
+export function plainName(name: string): string {
+  return name.replace(/^github:/, '');
 }
 
 export type Price = { perMb: number; currency: string };

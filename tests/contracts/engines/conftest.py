@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from lokole.config import Url
-from lokole.mailbox.database import Database
-from lokole.mailbox.schema import metadata
 from tests.contracts.engines.engine import Consumer, rows, use
-from tests.servers import Postgres
 from tests.servers_broker import RabbitMq, rabbitmq
 from tests.unit.server.place import Place, place_in
 
@@ -32,11 +28,6 @@ def consumer(rabbitmq_server: RabbitMq) -> Iterator[Consumer]:
         yield found
 
 
-@pytest.fixture(scope="session")
-def _emptied(postgres_server: Postgres, postgres_template: str) -> str:
-    return postgres_server.new_database(postgres_template)
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every engine in turn; a module may name fewer as ``ENGINES``."""
     if "place" in metafunc.fixturenames:
@@ -47,21 +38,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     changes: dict[str, Any] = {}
     if request.param.endswith("postgresql"):
-        changes["database"] = Url(request.getfixturevalue("_emptied"))
+        changes["database"] = Url(request.getfixturevalue("emptied_url"))
     engine = rows if request.param == "rows" else request.getfixturevalue("consumer")
-    try:
-        with place_in(tmp_path, **changes) as found:
-            use(found, engine)
-            yield found
-    finally:
-        if changes:
-            _empty(changes["database"])
-
-
-def _empty(url: str) -> None:
-    opened = Database(url)
-    with opened.write() as tx:
-        tx.execute(text("DELETE FROM letter_words"))
-        for table in reversed(metadata.sorted_tables):
-            tx.execute(table.delete())
-    opened.close()
+    with place_in(tmp_path, **changes) as found:
+        use(found, engine)
+        yield found

@@ -8,6 +8,7 @@ from tests.unit.mailbox.test_drafts import *  # noqa: F403
 from tests.unit.mailbox.test_entries import *  # noqa: F403
 from tests.unit.mailbox.test_filters import *  # noqa: F403
 from tests.unit.mailbox.test_folders import *  # noqa: F403
+from tests.unit.mailbox.test_greylist import *  # noqa: F403
 from tests.unit.mailbox.test_held import *  # noqa: F403
 from tests.unit.mailbox.test_jobs import *  # noqa: F403
 from tests.unit.mailbox.test_letters import *  # noqa: F403

@@ -12,7 +12,7 @@ from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.mail.errors import Permanent, Temporary
 from lokole.mail.mime import build_mime
 from lokole.mail.model import Attachment, Contact, Email
-from lokole.ports.mail_out import Recipient, RefusedRecipients, TogetherMailOut
+from lokole.ports.mail_out import LiftingMailOut, Recipient, RefusedRecipients, TogetherMailOut
 from tests.sendgrid import KEY, SendGrid, sendgrid
 
 BACK = f"bounce-{'a' * 26}@a.lokole.test"
@@ -197,3 +197,39 @@ def test_it_is_read_from_the_settings() -> None:
         SendGridMailOut.from_url("sendgrid://api.eu.sendgrid.com", key=None)
     with pytest.raises(ValueError, match="sendgrid"):
         SendGridMailOut.from_url("smtp://relay", key=KEY)
+
+
+def test_an_address_is_taken_off_the_lists_that_its_cause_puts_it_on(world: SendGrid) -> None:
+    address = "bob+news/x@example.org"
+    for held in world.held.values():
+        held.update((address, "eve@example.com"))
+    way = out(world)
+    assert isinstance(way, LiftingMailOut)
+    way.lift(address, "bounce")
+    on = sorted(name for name, held in world.held.items() if address in held)
+    assert on == ["asm/suppressions/global", "suppression/spam_reports"]
+    way.lift(address, "complaint")
+    way.lift(address, "unsubscribed")
+    way.lift(address, "bounce")  # on none any more
+    assert list(world.held.values()) == [{"eve@example.com"}] * 4
+
+
+@pytest.mark.parametrize("what", ["never", 429, 500, 302])
+def test_lists_that_cannot_be_changed_now_are_for_later(world: SendGrid, what: int | str) -> None:
+    world.held["suppression/spam_reports"].add("bob@example.org")
+    world.next = [what]
+    way = out(world, timeout=0.3)
+    with pytest.raises(Temporary):
+        way.lift("bob@example.org", "complaint")
+    way.lift("bob@example.org", "complaint")
+    assert world.held["suppression/spam_reports"] == set()
+
+
+def test_a_key_that_may_change_no_list_is_for_the_operator(world: SendGrid) -> None:
+    world.may_lift = False
+    with pytest.raises(Temporary) as caught:
+        out(world).lift("bob@example.org", "complaint")
+    assert caught.value.operator is not None and "Suppressions" in caught.value.operator
+    world.next = [400]
+    with pytest.raises(Permanent):
+        out(world).lift("bob@example.org", "complaint")

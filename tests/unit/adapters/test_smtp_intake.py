@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 import smtplib
 import socket
+import ssl
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from lokole.adapters.intake.smtp import MAX_RECIPIENTS, OK, Reply, SmtpIntake
+from lokole.adapters.intake.smtp import MAX_RECIPIENTS, OK, Peer, Reply, SmtpIntake, tls_context
 from lokole.mail.errors import Temporary
 from lokole.testing import shared_dir
 
@@ -26,8 +36,9 @@ class Taken:
     def __init__(self) -> None:
         self.letters: list[tuple[str, tuple[str, ...], bytes]] = []
         self.trouble: Exception | None = None
+        self.peers: list[Peer] = []
 
-    def decide(self, sender: str, recipient: str) -> Reply:
+    def decide(self, peer: Peer, sender: str, recipient: str) -> Reply:
         if recipient.startswith("trouble"):
             raise Temporary("no database")
         if recipient.startswith("fault"):
@@ -36,7 +47,8 @@ class Taken:
             recipient.partition("@")[0].rstrip("0123456789"), Reply(550, "5.1.1", "nobody")
         )
 
-    def accept(self, sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
+    def accept(self, peer: Peer, sender: str, recipients: tuple[str, ...], raw: bytes) -> Reply:
+        self.peers.append(peer)
         if self.trouble is not None:
             raise self.trouble
         self.letters.append((sender, recipients, raw))
@@ -180,3 +192,125 @@ def test_after_stopping_nobody_answers(intake: SmtpIntake) -> None:
     intake.stop()
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", intake.port), timeout=5)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lokole.test")])
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    built = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, begin.replace(year=2100))
+    signed = built.sign(key, hashes.SHA256())
+    chain, private = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_bytes(signed.public_bytes(Encoding.PEM))
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return str(chain), str(private)
+
+
+def test_a_letter_may_come_encrypted_and_nothing_said_before_counts(taken: Taken, certificate: tuple[str, str]) -> None:
+    door = Door()
+    intake = listener(taken, tls=tls_context(*certificate), door=door)
+    intake.start()
+    try:
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        with smtplib.SMTP("127.0.0.1", intake.port, timeout=10) as connection:
+            connection.ehlo("mail.example.org")
+            assert "starttls" in connection.esmtp_features
+            connection.mail("eve@example.org")
+            connection.starttls(context=trusting)
+            assert connection.rcpt(KNOWN)[0] == 503
+            connection.ehlo("mail.example.org")
+            connection.sendmail("bob@example.org", [KNOWN], HEAD)
+        with smtplib.SMTP("127.0.0.1", intake.port, timeout=10) as connection:
+            connection.sendmail("bob@example.org", [KNOWN], HEAD)
+    finally:
+        intake.stop()
+    assert [peer.encrypted for peer in taken.peers] == [True, False]
+    assert taken.peers[0] == Peer("127.0.0.1", "mail.example.org", True)
+    assert door.entered == 2  # becoming encrypted is no second connection
+
+
+class Door:
+    """Lets ``places`` connections in, all together."""
+
+    def __init__(self, places: int = 1000) -> None:
+        self.places = places
+        self.entered = 0
+        self.left = threading.Semaphore(0)
+
+    def enter(self, address: str) -> Reply | None:
+        assert address == "127.0.0.1"
+        if self.entered == self.places:
+            return Reply(421, "4.7.0", "come again")
+        self.entered += 1
+        return None
+
+    def leave(self, address: str) -> None:
+        self.left.release()
+
+
+def listener(taken: Taken, **more: Any) -> SmtpIntake:
+    plain: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "host_name": "lokole.test", "max_bytes": 100_000}
+    return SmtpIntake(**(plain | more), decide=taken.decide, accept=taken.accept)
+
+
+def test_whom_the_door_turns_away_hears_why_and_the_next_one_comes_in(taken: Taken) -> None:
+    door = Door(places=1)
+    intake = listener(taken, door=door)
+    intake.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", intake.port, timeout=10) as inside:
+            inside.ehlo()
+            with socket.create_connection(("127.0.0.1", intake.port), timeout=10) as turned_away:
+                said = b"".join(iter(lambda: turned_away.recv(1000), b""))
+            assert said.startswith(b"421 4.7.0 come again")
+            assert inside.noop()[0] == 250
+        assert door.left.acquire(timeout=10)
+        assert not door.left.acquire(blocking=False)  # who was never in does not leave
+    finally:
+        intake.stop()
+
+
+def test_the_most_recipients_of_a_letter_are_a_setting(taken: Taken) -> None:
+    intake = listener(taken, max_recipients=2)
+    intake.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", intake.port, timeout=10) as connection:
+            connection.ehlo()
+            connection.mail("bob@example.org")
+            assert [connection.rcpt(f"ann{n}@a.lokole.test")[0] for n in range(3)] == [250, 250, 452]
+    finally:
+        intake.stop()
+
+
+def test_ten_thousand_recipients_come_in_a_hundred_letters(client: smtplib.SMTP, taken: Taken) -> None:
+    """As a sender does that is told 452: each recipient is taken exactly once, and none is refused for good."""
+    left = [f"ann{n}@a.lokole.test" for n in range(10_000)]
+    while left:
+        client.mail("bob@example.org")
+        answers = {one: client.rcpt(one)[0] for one in left[: MAX_RECIPIENTS + 5]}
+        assert set(answers.values()) <= {250, 452}
+        assert client.data(HEAD)[0] == 250
+        left = [one for one in left if answers.get(one) != 250]
+    assert [len(recipients) for _, recipients, _ in taken.letters] == [MAX_RECIPIENTS] * 100
+    assert len({one for _, recipients, _ in taken.letters for one in recipients}) == 10_000
+
+
+@pytest.mark.parametrize("piece", [b"y" * 70 + b"\r\n", b"y" * 4096], ids=["lines", "one line"])
+def test_a_letter_without_an_end_is_cut_off_and_the_others_are_served(
+    intake: SmtpIntake, taken: Taken, piece: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", intake.port), timeout=10) as line:
+        file = line.makefile("rb")
+        file.readline()
+        for text in (b"HELO x\r\n", b"MAIL FROM:<bob@example.org>\r\n", f"RCPT TO:<{KNOWN}>\r\n".encode(), b"DATA\r\n"):
+            line.sendall(text)
+            file.readline()
+        with pytest.raises(OSError):  # hung up, long before 400 MB
+            for _ in range(1000):
+                line.sendall(piece * 100)
+    assert taken.letters == []
+    with smtplib.SMTP("127.0.0.1", intake.port, timeout=10) as connection:
+        connection.sendmail("bob@example.org", [KNOWN], HEAD)
+    assert len(taken.letters) == 1

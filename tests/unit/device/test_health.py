@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
+import pytest
+
 from lokole import __version__
 from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device import health
 from lokole.device.box import Box
+from lokole.device.schedule import SCHEDULE_OPTION
 from lokole.mailbox import outbound, quarantine, schema, visits
 from lokole.mailbox.options import set_option
 from lokole.sync import jsontext
@@ -13,12 +18,12 @@ from lokole.sync.records import MAX_HEALTH_BYTES, HealthRecord
 from lokole.testing import FrozenClock
 from tests.unit.device.people import write
 
-QUIET = {"version": __version__, "reads": [0, 1, 2], "waiting": 0, "apart": 0, "missing": 0}
+QUIET = {"version": __version__, "reads": [0, 1, 2], "waiting": 0, "apart": 0, "missing": 0, "leaves": "0 2 * * *"}
 
 
 def line(box: Box, free: int | None = None) -> dict[str, object]:
     with box.ports.database.read() as tx:
-        return health.line(tx, box.row(), box.ports.clock(), free)
+        return health.line(tx, box.row(), box.ports.clock(), free, box.zone)
 
 
 def test_a_box_that_is_well_says_the_same_every_night(box: Box, clock: FrozenClock) -> None:
@@ -57,7 +62,7 @@ def test_what_is_wrong_stands_in_the_line(box: Box, clock: FrozenClock, peer: In
 def test_a_line_is_sent_when_it_is_another_one_than_the_server_knows(box: Box) -> None:
     def note(free: int) -> list[object]:
         with box.ports.database.write() as tx:
-            health.note_health(tx, box.row(), box.ports.clock(), free << 20)
+            health.note_health(tx, box.row(), box.ports.clock(), free << 20, box.zone)
             rows = outbound.waiting_records(tx, box.tenant, "up")
             assert all(isinstance(row.record, HealthRecord) for row in rows)
             return [row.record.body["free"] for row in rows if isinstance(row.record, HealthRecord)]
@@ -68,3 +73,30 @@ def test_a_line_is_sent_when_it_is_another_one_than_the_server_knows(box: Box) -
     assert note(700) == []
     assert note(400) == [256]
     assert note(700) == [512]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ({"hours": [2, 14], "days": None}, "0 2,14 * * *"),
+        ({"hours": [23], "days": [0, 5, 6]}, "0 23 * * 1,6,0"),
+        ({"cron": "30 3 1,15 * *"}, "30 3 1,15 * *"),
+    ],
+)
+def test_the_line_says_when_the_box_leaves(box: Box, schedule: object, told: str) -> None:
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, SCHEDULE_OPTION, schedule)
+        zone = ZoneInfo("America/Argentina/ComodRivadavia")
+        assert health.line(tx, box.row(), box.ports.clock(), None, zone) == QUIET | {"leaves": told, "zone": str(zone)}
+
+
+def test_hours_for_which_there_is_no_room_are_left_out(box: Box) -> None:
+    with box.ports.database.write() as tx:
+        set_option(
+            tx,
+            box.tenant,
+            SCHEDULE_OPTION,
+            {"cron": f"{','.join(map(str, range(60)))} {','.join(map(str, range(24)))} * * *"},
+        )
+        found = health.line(tx, box.row(), box.ports.clock(), None, ZoneInfo("Africa/Kinshasa"))
+    assert found == {name: value for name, value in QUIET.items() if name != "leaves"}

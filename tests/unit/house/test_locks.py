@@ -33,7 +33,7 @@ def test_everything_in_a_lock_has_a_hash(path: Path) -> None:
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
 
-@pytest.mark.parametrize("name", ["device", "server", "celery", "servicebus", "build"])
+@pytest.mark.parametrize("name", ["device", "server", "celery", "servicebus", "telemetry", "build"])
 def test_tests_run_on_the_versions_that_are_installed(name: str) -> None:
     assert pins(ROOT / f"requirements/{name}.lock") <= pins(ROOT / "requirements/dev.lock")
 
@@ -57,7 +57,7 @@ def test_the_project_has_links_classifiers_and_its_licence() -> None:
     assert project["license"] == "Apache-2.0"
     assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} <= set(project["urls"])
     assert any(text.startswith("Programming Language :: Python :: 3.13") for text in project["classifiers"])
-    assert set(project["optional-dependencies"]) == {"device", "server", "celery", "servicebus"}
+    assert set(project["optional-dependencies"]) == {"device", "server", "celery", "servicebus", "telemetry"}
     assert "Apache License" in (ROOT / "LICENSE").read_text()
 
 

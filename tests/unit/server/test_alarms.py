@@ -85,6 +85,27 @@ def test_nights_that_are_missed_are_told_once_and_once_when_it_is_over(place: Pl
     assert len(told(place)) == 3
 
 
+def test_a_box_that_comes_on_mondays_is_missed_on_mondays(place: Place) -> None:
+    place.box(DOMAIN, ["ann"])
+    says(place, leaves="0 2 * * 1", zone="Africa/Kinshasa")
+    days(place, 8)
+    assert told(place) == []
+    days(place, 1)
+    assert told(place) == [f"The box of {DOMAIN} has missed 2 nights."]
+
+
+@pytest.mark.parametrize("years", [3, -3, 30])
+def test_a_clock_that_jumps_makes_no_mondays(place: Place, years: int) -> None:
+    box = place.box(DOMAIN, ["ann"])
+    says(place, leaves="0 2 * * 1")
+    days(place, 2, box)
+    alarms.look(place.ports)
+    place.clock.pass_by(days=365 * years)
+    for _ in range(5):
+        alarms.look(place.ports)
+    assert told(place) == []
+
+
 def test_the_letter_says_that_a_machine_wrote_it(place: Place) -> None:
     place.box(DOMAIN, ["ann"])
     days(place, 5)

@@ -151,6 +151,23 @@ def test_the_next_letter_is_refused_at_once_until_an_operator_allows_it(
     assert world.recipients()[3:] == [EVE]
 
 
+def test_an_address_that_an_operator_allows_is_allowed_at_sendgrid_too_however_often_it_must_be_asked(
+    place: Place, box: BoxAtPlace, world: SendGrid
+) -> None:
+    tell(place, world.events("spamreport", EVE))
+    world.held["suppression/spam_reports"].add(EVE)
+    world.may_lift = False
+    assert place.client.delete(f"{SUPPRESSED}?address={EVE}", auth=OPERATOR).json() == "lifted"
+    assert suppressed(place) == {}
+    assert place.jobs("ready", "lift") == 1
+    assert ["Suppressions" in one.reason for one in place.quarantined()] == [True]
+    world.may_lift = True
+    place.clock.pass_by(minutes=1)
+    place.work()
+    assert world.held["suppression/spam_reports"] == set()
+    assert (place.jobs("ready", "lift"), place.jobs("dead", "lift")) == (0, 0)
+
+
 def test_it_is_for_one_domain_and_for_its_owner(place: Place, box: BoxAtPlace, world: SendGrid) -> None:
     tell(place, world.events("bounce", EVE, type="bounce", reason="550 5.1.1 nobody"))
     token = {"Authorization": f"Bearer {NEIGHBOUR}"}

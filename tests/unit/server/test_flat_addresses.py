@@ -134,3 +134,10 @@ def test_old_flat_addresses_are_understood_when_letters_leave_the_other_way(tmp_
         place.webhook(box.webhook, message(to=ANN), [ANN])
         assert len(box.fetch()) == 1
         assert place.webhook(SECRET, message(), [ANN]).status_code == 403
+
+
+def test_a_post_that_is_refused_is_told_to_the_operator_for_its_sender_never_hears_of_it(place: Place) -> None:
+    answer = place.client.post(f"/api/email/sendgrid/{SECRET}", files={"other": (None, b"x")})
+    assert answer.status_code == 400
+    (told,) = place.quarantined()
+    assert (told.kind, told.reason.rpartition(": ")[2]) == ("provider", "the form has no field email.")

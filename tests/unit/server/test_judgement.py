@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from lokole.adapters.judge.results import ResultsJudge
 from lokole.mail.model import Contact, Email
+from lokole.ports.judge import Posted
 from lokole.server import receive, strangers
 from lokole.server.form import InboundForm
-from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_results
+from lokole.server.judgement import Judgement, of_form, of_opinion
 from lokole.server.strangers import Verdict
 from lokole.server.sweep import Sweeper
 from lokole.sync.records import EmailRecord
@@ -72,6 +74,11 @@ def test_a_score_is_a_number(score: str, found: float | None) -> None:
     assert of_form(form(score=score), raw()).score == found
 
 
+def of_results(told: bytes) -> Judgement:
+    sender = "bob@example.org"
+    return of_opinion(ResultsJudge(US).judge(Posted(sender, (ANN,), told)), sender, told)
+
+
 @pytest.mark.parametrize(
     ("field", "proven"),
     [
@@ -93,15 +100,14 @@ def test_a_score_is_a_number(score: str, found: float | None) -> None:
 )
 def test_results_are_believed_of_the_one_server_in_the_settings(field: str, proven: bool) -> None:
     told = raw(extra=f"Authentication-Results: {field}\r\nReceived: from x by {US}\r\n")
-    assert of_results(told, "bob@example.org", US).proven is proven
-    assert of_results(told, "bob@example.org", None) == UNJUDGED
+    assert of_results(told).proven is proven
 
 
 def test_results_from_before_the_last_hop_are_anybodys() -> None:
     forged = f"Authentication-Results: {US}; dkim=pass header.d=example.org\r\n"
     hop = "Received: from x by y\r\n"
-    assert of_results(raw(extra=hop + forged), "bob@example.org", US).proven
-    assert not of_results(raw(extra=hop + hop + forged), "bob@example.org", US).proven
+    assert of_results(raw(extra=hop + forged)).proven
+    assert not of_results(raw(extra=hop + hop + forged)).proven
 
 
 def records(box: BoxAtPlace) -> list[EmailRecord]:

@@ -9,7 +9,7 @@ import pytest
 
 from lokole.mailbox import packages
 from lokole.server import offer
-from lokole.server.build import REPLIES
+from lokole.server.edge import REPLIES
 from lokole.server.strangers import Verdict, decide
 from lokole.server.sweep import Sweeper
 from lokole.sync.records import AccountRecord, EmailRecord

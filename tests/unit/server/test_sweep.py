@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from lokole.server import receive, reconcile
 from lokole.server.strangers import decide
 from lokole.server.sweep import Sweeper
 from lokole.sync.records import AccountRecord, EmailRecord, PackageDigest
-from tests.unit.server.place import BoxAtPlace, Place, message
+from tests.unit.server.place import BoxAtPlace, Place, message, place_in
 
 
 @pytest.fixture
@@ -217,3 +218,40 @@ def test_a_server_that_was_off_for_weeks_keeps_everything_so_much_longer(place: 
     assert keys(place) == {"raw", "packages"}
     sweep_for(place, 5)
     assert keys(place) == set()
+
+
+def everything(place: Place) -> set[str]:
+    return set(place.ports.blobs.list())
+
+
+def test_posts_from_outside_to_services_go_after_the_retention_and_so_do_those_that_nobody_wrote_down(
+    place: Place,
+) -> None:
+    form = {"email": (None, message(subject="hello bot"))}
+    services, lost = "/api/email/sendgrid/service", "services/raw/nobodys"
+    assert place.client.post(services, files=form).status_code == 200
+    place.clock.pass_by(days=20)
+    other = {"email": (None, message(subject="hello again"))}
+    assert place.client.post(services, files=other).status_code == 200
+    place.ports.blobs.put(lost, b"its row was never written")
+    sweeper = Sweeper(place.ports)
+    sweeper.sweep()
+    assert len(everything(place)) == 3
+    place.clock.pass_by(days=11)
+    sweeper.sweep()
+    (left,) = everything(place)
+    assert [one.raw_ref for one in place.quarantined()] == [left]
+    assert b"hello again" in place.ports.blobs.read(left)
+    # what comes once more is kept once more
+    assert place.client.post(services, files=form).status_code == 200
+    assert len(everything(place)) == len(place.quarantined()) == 2
+
+
+def test_letters_to_the_flat_domain_that_name_nobody_go_after_the_retention(tmp_path: Path) -> None:
+    with place_in(tmp_path, flat_domain="lokole.test", flat_webhook="flat-secret-of-16-letters") as place:
+        assert place.webhook("flat-secret-of-16-letters", message(), ["nobody@lokole.test"]).status_code == 200
+        assert len(everything(place)) == len(place.quarantined()) == 1
+        place.clock.pass_by(days=31)
+        Sweeper(place.ports).sweep()
+        assert everything(place) == set()
+        assert place.quarantined() == []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lokole.mail.cron import read_cron
 from lokole.mail.errors import Refused
 from lokole.webmail import schedule
 from tests.unit.webmail.conftest import Box
@@ -40,12 +41,12 @@ def test_other_hours_are_refused(hours: str) -> None:
     ],
 )
 def test_cron_is_read(cron: str, minutes: set[int], hours: set[int]) -> None:
-    fields = schedule.read_cron(cron)
+    fields = read_cron(cron)
     assert fields[:2] == [minutes, hours]
 
 
 def test_sunday_has_two_numbers_in_cron() -> None:
-    assert schedule.read_cron("0 2 * * 7")[4] == schedule.read_cron("0 2 * * 0")[4] == {0}
+    assert read_cron("0 2 * * 7")[4] == read_cron("0 2 * * 0")[4] == {0}
 
 
 @pytest.mark.parametrize(

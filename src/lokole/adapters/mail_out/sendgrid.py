@@ -5,7 +5,7 @@ It writes To and Cc from the envelope, so all recipients of a letter go in one c
 It keeps no envelope sender of ours: what would have been it travels as a custom argument, and comes back with every event.
 
 A repeat after a broken line may send a letter twice, under the same Message-ID; SendGrid knows no key against that.
-No redirect is followed, so that the key goes to the configured address only.
+An address that is written to again is taken off SendGrid's own lists too (``lift``).
 """
 
 from __future__ import annotations
@@ -13,29 +13,27 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
-
-import httpx2
+from urllib.parse import quote, urlsplit
 
 from lokole.adapters.mail_out.sendgrid_json import mail_send_fields
+from lokole.adapters.web_api import Answer, WebApi, retry_after
 from lokole.mail.errors import Permanent, Temporary
 from lokole.ports.mail_out import Recipient, RefusedRecipients
 
 BASE_URL = "https://api.sendgrid.com"
 #: The whole request, in bytes: SendGrid takes 30 MB with everything, and does not say so before it has read it all.
 MAX_BYTES = 30_000_000
-_MAX_ANSWER = 64 * 1024
+_SEND = "/v3/mail/send"
+#: the lists of addresses that SendGrid brings nothing to, by why an address is held back
+_LISTS = {
+    "bounce": ("/v3/suppression/bounces", "/v3/suppression/invalid_emails"),
+    "complaint": ("/v3/suppression/spam_reports",),
+    "unsubscribed": ("/v3/asm/suppressions/global",),
+}
+_MAY_NOT_LIFT = "may not take addresses off its lists: the key needs the permission Suppressions."
 _FIELD = re.compile(r"personalizations\.(\d+)(?:\.(to|cc|bcc)\.(\d+))?")
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    retry_after: float | None
-    content: bytes
 
 
 class SendGridMailOut:
@@ -53,14 +51,16 @@ class SendGridMailOut:
         seconds: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._url = f"{base_url.rstrip('/')}/v3/mail/send"
-        self._deadline = deadline
-        self._seconds = seconds
         self._now = now
-        self._client = httpx2.Client(
-            headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
-            timeout=httpx2.Timeout(timeout),
-            follow_redirects=False,
+        self._api = WebApi(
+            "SendGrid",
+            base_url,
+            {"Authorization": f"Bearer {key}"},
+            deadline=deadline,
+            idle=timeout,
+            seconds=seconds,
+            pause=self._retry_after,
+            often=True,
         )
 
     @classmethod
@@ -88,38 +88,31 @@ class SendGridMailOut:
         body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         if len(body) > MAX_BYTES:
             raise Permanent("the letter is larger than SendGrid takes", reason="5.3.4 the letter is too large")
-        answer = self._post(body)
+        answer = self._api.call("POST", _SEND, content=body, headers={"Content-Type": "application/json"})
         if answer.status != 202:
             self._judge(answer, fields["personalizations"])
 
-    def _post(self, body: bytes) -> _Answer:
-        over = self._seconds() + self._deadline
-        content = bytearray()
-        try:
-            with self._client.stream(
-                "POST", self._url, content=body, headers={"Content-Type": "application/json"}
-            ) as response:
-                if response.status_code != 202:  # what else stands behind "taken" decides nothing
-                    for piece in response.iter_bytes():
-                        content += piece
-                        if len(content) > _MAX_ANSWER or self._seconds() > over:
-                            break
-                return _Answer(response.status_code, self._retry_after(response.headers), bytes(content[:_MAX_ANSWER]))
-        except httpx2.HTTPError as error:
-            raise Temporary(f"SendGrid is out of reach: {type(error).__name__}") from error
+    def lift(self, address: str, cause: str) -> None:
+        """As the port says: ``address`` goes from the lists that such a cause puts it on, for all who send by this account."""
+        for place in _LISTS[cause]:
+            answer = self._api.call("DELETE", f"{place}/{quote(address, safe='')}", wants_json=False)
+            if answer.status in (401, 403):
+                _needs_operator(answer.status, _MAY_NOT_LIFT)
+            if not answer.is_good and answer.status != 404:
+                raise Permanent(f"SendGrid answered {answer.status} and took the address off no list")
 
-    def _retry_after(self, headers: Any) -> float | None:
+    def _retry_after(self, headers: Mapping[str, str]) -> float | None:
         """Seconds to wait: Retry-After (RFC 9110 section 10.2.3), else until SendGrid's own window ends."""
-        said = str(headers.get("retry-after", "")).strip()
-        if said.isascii() and said.isdigit() and len(said) < 7:
-            return float(said)
+        said = retry_after(headers)
+        if said is not None:
+            return said
         reset = str(headers.get("x-ratelimit-reset", "")).strip()
         if reset.isascii() and reset.isdigit() and len(reset) < 12:
             return min(max(1.0, int(reset) - self._now()), 86400.0)
         return None
 
     @staticmethod
-    def _judge(answer: _Answer, personalizations: Sequence[dict[str, Any]]) -> None:
+    def _judge(answer: Answer, personalizations: Sequence[dict[str, Any]]) -> None:
         """Raise what an answer other than 202 means."""
         status = answer.status
         if status == 413:
@@ -133,8 +126,8 @@ class SendGridMailOut:
                 status,
                 "may not send for us: the key needs the permission Mail Send, each sending domain its authentication.",
             )
-        if status == 429 or status >= 500 or status < 300 or status == 408:
-            raise Temporary(f"SendGrid answered {status}", retry_after=answer.retry_after)
+        if status < 300 or status == 408:
+            raise Temporary(f"SendGrid answered {status}")
         _needs_operator(status, "does not know what was asked: is its address in LOKOLE_MAIL_OUT right?")
 
 
@@ -142,12 +135,11 @@ def _needs_operator(status: int, what: str) -> None:
     raise Temporary(f"SendGrid answered {status}", operator=f"SendGrid answers {status}: it {what}")
 
 
-def _refuse(content: bytes, personalizations: Sequence[dict[str, Any]]) -> None:
+def _refuse(content: Any, personalizations: Sequence[dict[str, Any]]) -> None:
     """Raise what a 400 means: for the recipients whom it names, or for all. An answer that is not SendGrid's is nobody's refusal."""
     try:
-        errors = json.loads(content)["errors"]
-        said = [(str(one.get("field") or ""), " ".join(str(one["message"]).split())[:200]) for one in errors]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        said = [(str(one.get("field") or ""), " ".join(str(one["message"]).split())[:200]) for one in content["errors"]]
+    except (KeyError, TypeError, AttributeError) as error:
         raise Temporary("SendGrid answered 400 and nothing that can be read") from error
     if not said:
         raise Temporary("SendGrid answered 400 and nothing that can be read")

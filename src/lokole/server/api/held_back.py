@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from lokole.mail.errors import NotFound
 from lokole.mailbox import suppressions, tenants
 from lokole.mailbox.tenants import TenantRow
-from lokole.server import devices, junk
+from lokole.server import devices, junk, lifting
 from lokole.server.ports import ServerPorts
 
 
@@ -36,8 +36,7 @@ def handlers(ports: ServerPorts) -> dict[str, Callable[..., Response]]:
 
     def lift_suppression(domain: str, address: str, token_info: Mapping[str, Any]) -> Response:
         row = owned(domain, token_info)
-        with ports.database.write() as tx:
-            suppressions.lift(tx, row.no, address)
+        lifting.lift(ports, row, address)
         return JSONResponse("lifted")
 
     def list_junk(domain: str, token_info: Mapping[str, Any]) -> Response:

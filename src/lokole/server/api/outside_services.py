@@ -22,6 +22,7 @@ from lokole.mailbox.quarantine import quarantine
 from lokole.server.api.body import spool_body
 from lokole.server.form import MEDIA_TYPES, media_type_of, read_form
 from lokole.server.ports import ServerPorts
+from lokole.server.unowned import SERVICES
 
 #: anybody may post here, so this is all that it may cost in a day
 MOST_A_DAY = 200
@@ -55,7 +56,8 @@ def _store(ports: ServerPorts, body: BinaryIO, content_type: str) -> None:
     with ports.database.write() as tx:
         if add_count(tx, "outside-services", _A_DAY, now) > MOST_A_DAY:
             raise Temporary("so much is kept in a day", retry_after=3600)
-    ports.blobs.put(f"services/raw/{digest}", form.email)
+    key = f"{SERVICES}{digest}"
+    ports.blobs.put(key, form.email)
     with ports.database.write() as tx:
         quarantine(
             tx,
@@ -63,7 +65,7 @@ def _store(ports: ServerPorts, body: BinaryIO, content_type: str) -> None:
             kind="dead-letter",
             source="webhook",
             reason="a letter from outside to a service, which answers people of boxes only",
-            raw_ref=f"services/raw/{digest}",
+            raw_ref=key,
             key=f"services:{digest}",
             now=now,
         )

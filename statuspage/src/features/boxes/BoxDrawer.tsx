@@ -5,7 +5,7 @@ import type { Server } from '../../api/client';
 import { useAsked } from '../../shared/ask';
 import { Bars } from '../../shared/Bars';
 import { Mark } from '../../shared/Mark';
-import { ago, bytes, clockTime, costPerLetter, healthLine, stateOf, troublesOf, type Price } from '../../shared/words';
+import { ago, bytes, clockTime, costPerLetter, healthLine, hoursOf, stateOf, troublesOf, type Price } from '../../shared/words';
 
 type Question = 'revoke' | 'remove';
 
@@ -58,6 +58,7 @@ export function BoxDrawer({ domain, server, price, close, remove, changed }: Pro
           </p>
           <dl>
             <Fact name="Last visit">{box.last_visit ? `${ago(box.last_visit, Date.now())}, ${clockTime(box.last_visit)}` : 'never'}</Fact>
+            <Fact name="Leaves">{hoursOf(box) || 'it has not said when'}</Fact>
             <Fact name="Nights missed">{box.nights_missed}</Fact>
             <Fact name="Letters waiting">{`${box.waiting}${box.waiting ? `, about ${bytes(box.waiting_bytes)}` : ''}`}</Fact>
             <Fact name="People">{box.people}</Fact>

@@ -12,6 +12,9 @@ import { BoxTable } from './BoxTable';
 import { NewBox } from './NewBox';
 import { KEYS, sorted, type Key, type Order } from './sorting';
 
+/** A browser takes seconds to draw ten thousand rows; the urgent ones come first, the others are found by name. */
+const AT_ONCE = 200;
+
 export type Fleet = Awaited<ReturnType<Server['boxes']>>;
 
 type Props = {
@@ -28,6 +31,7 @@ export function Boxes({ server, fleet, price, view, setView }: Props) {
   const [opened, setOpened] = useState<string>();
   const [isNew, setNew] = useState(false);
   const [search, setSearch] = useState('');
+  const [most, setMost] = useState(AT_ONCE);
   const [removing, setRemoving] = useState<ReadonlySet<string>>(new Set());
   const all = fleet.data?.boxes;
   const boxes = useMemo(
@@ -49,7 +53,7 @@ export function Boxes({ server, fleet, price, view, setView }: Props) {
   };
 
   if (!all) return <Waiting fleet={fleet} />;
-  const shown = { boxes, removing, price, now: Date.now(), open: setOpened };
+  const shown = { boxes: boxes.slice(0, most), removing, price, now: Date.now(), open: setOpened };
   const silent = all.filter((box) => box.nights_missed > 0).length;
   const waiting = all.reduce((sum, box) => sum + box.waiting, 0);
   return (
@@ -91,6 +95,11 @@ export function Boxes({ server, fleet, price, view, setView }: Props) {
           <BoxCards {...shown} />
         ) : (
           <BoxTable {...shown} order={order} sort={setOrder} />
+        )}
+        {boxes.length > most && (
+          <p>
+            {count(boxes.length - most, 'more box is', 'more boxes are')} not shown. <Button onClick={() => setMost(most + AT_ONCE)}>Show more</Button>
+          </p>
         )}
       </section>
       {opened && <BoxDrawer key={opened} domain={opened} server={server} price={price} close={() => setOpened(undefined)} remove={remove} changed={fleet.again} />}

@@ -1,0 +1,1 @@
+"""Who says what is to be thought of a letter from outside."""

@@ -1,0 +1,1 @@
+"""Telling a system that draws what happens here."""
