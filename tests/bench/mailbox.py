@@ -13,8 +13,10 @@ from lokole.mail.model import AccountNo, TenantNo
 from lokole.mailbox import accounts, letters, tenants
 from lokole.mailbox.database import Database
 from lokole.mailbox.letters import StoredAttachment
+from lokole.mailbox.options import forget_option
 from lokole.mailbox.passwords import hash_password
 from lokole.sync.ids import email_id
+from lokole.webmail import setting_up
 from tests.bench.letters import FILE_BYTES, Letters
 
 PERSON = "amina"
@@ -56,6 +58,12 @@ class FilledMailbox:
                         attachments=files,
                         deliver_to=[self._account],
                     )
+
+    def look_after(self) -> None:
+        """Let the person look after the box, which is set up already."""
+        with self._database.write() as tx:
+            accounts.set_admin(tx, accounts.get_account(tx, self._tenant, self._account), True)
+            forget_option(tx, self._tenant, setting_up.OPTION)
 
     def close(self) -> None:
         self._database.close()

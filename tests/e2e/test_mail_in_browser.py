@@ -155,7 +155,7 @@ def test_letters_are_chosen_archived_deleted_and_put_back(browser: Browser, site
         mine.page.locator("label", has_text="Réunion des parents samedi").click()
         expect(mine.page.locator("input[name=n]:checked")).to_have_count(2)
         mine.look("chosen")
-        mine.press("Archive")
+        mine.press("Into the archive")
         expect(mine.page.get_by_text("Le toit de la maison")).to_have_count(0)
         mine.look("archived")
         mine.go("/email/archive", "archive")

@@ -17,7 +17,7 @@ from lokole.mailbox import accounts
 from lokole.mailbox.migrate import migrate
 from tests.corpus import REPOSITORY
 from tests.e2e.test_browser import NARROW, Tab, tab
-from tests.servers_mail import chromium
+from tests.servers_mail import chromium, expect
 from tests.unit.webmail.conftest import PASSWORD, Box, make_box
 
 if TYPE_CHECKING:
@@ -304,6 +304,40 @@ def test_a_page_leaves_by_itself_without_scripts(browser: Browser, make_box: Cal
         served.box.later(minutes=1)
         phone.page.wait_for_url("**/user/login")
         assert "For her alone" not in phone.page.content()
+    finally:
+        phone.context.close()
+        served.stop()
+
+
+def test_without_scripts_a_letter_gets_a_lid_that_no_touch_takes_away_and_is_kept(
+    browser: Browser, make_box: Callable[..., Box]
+) -> None:
+    served = Served(make_box(shared_minutes=0))
+    served.box.person("mireille")
+    phone = Phone(browser, served, "lid", scripts=False)
+    page = phone.page
+    try:
+        phone.enter("mireille")
+        phone.made.go(served.base + "/email/new")
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        letter = page.get_by_role("textbox", name="Letter")
+        letter.fill("For her alone")
+        lid = page.locator(".lid")
+        expect(lid).not_to_be_visible()
+        expect(lid).to_be_visible(timeout=30_000)  # five seconds later; that runs on the real clock
+        phone.made.look("covered")
+        place = page.locator("#body").bounding_box()
+        assert place is not None
+        page.mouse.click(place["x"] + 20, place["y"] + 20)
+        page.keyboard.press("Tab")
+        expect(letter).not_to_be_visible()
+        served.box.later(minutes=1)
+        lid.locator("button").click()
+        page.get_by_role("heading", name="Please sign in again").wait_for()
+        assert "For her alone" not in page.content()
+        phone.enter("mireille")
+        phone.made.go(served.base + "/email/drafts")
+        assert "For her alone" in page.content()
     finally:
         phone.context.close()
         served.stop()

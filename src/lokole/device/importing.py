@@ -14,12 +14,14 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from lokole.device import answers
 from lokole.mail.errors import BadPackage, Refused, Temporary
 from lokole.mail.html import make_safe
 from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
 from lokole.mailbox import accounts, folders, letters, outbound, roaming
+from lokole.mailbox.allowances import count_from_elsewhere
 from lokole.mailbox.board import is_news
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.entries import deliver
@@ -225,7 +227,7 @@ class _Importer:
                     uid=record.uid,
                 )
                 remember_letter(tx, tenant.no, record.uid, print_, now, no)
-                entries_of(tx, tenant, no, record, people)
+                entries_of(tx, tenant, no, record, people, now)
                 new = people if created else []
             take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now, arriving=self._arriving, email=email)
             set_envelope(tx, tenant.no, no, envelope)
@@ -245,7 +247,7 @@ class _Importer:
 
 
 def entries_of(
-    tx: Connection, tenant: TenantRow, no: EmailNo, record: EmailRecord, people: Iterable[AccountNo]
+    tx: Connection, tenant: TenantRow, no: EmailNo, record: EmailRecord, people: Iterable[AccountNo], now: datetime
 ) -> None:
     """Give a letter that somebody wrote or filed at the server to its people: as they have it there (protocol 7.3)."""
     if not record.entries:
@@ -263,6 +265,8 @@ def entries_of(
                 if (key := _key_of(one.address)) and not key.endswith(f"@{tenant.domain}")
             }
             set_recipients(tx, tenant.no, no, reversed(list(sent.values())), writer=person)
+            if sent and record.email.sent_at is not None:
+                count_from_elsewhere(tx, accounts.get_account(tx, tenant.no, person), record.email.sent_at, now)
     for other in people:
         deliver(tx, tenant.no, no, other)
 

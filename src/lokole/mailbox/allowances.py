@@ -19,6 +19,8 @@ from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.standing import Standing, get_standing, used_bytes
 
 LIMITS_OPTION = "limits"
+#: in town: by name, what the person's letters took up at the box and here when the box told
+TAKEN_UP_OPTION = "taken_up"
 _DAY = timedelta(days=1)
 #: the letter that begins a day is written in the same moment
 _A_MOMENT = timedelta(seconds=1)
@@ -71,11 +73,12 @@ def allowed(tx: Connection, writer: Account, now: datetime) -> Allowed:
     if shut is None and left == 0:
         shut = Refused("enough letters for a day", code="letters-a-day", field=str(bounds.letters_a_day))
     quota = standing.quota_bytes
+    room = None if quota is None else max(0, quota - taken_up(tx, writer))
     return Allowed(
         letter_bytes=bounds.letter_bytes,
         files=bounds.files,
         letters_left=left,
-        room_bytes=None if quota is None else max(0, quota - used_bytes(tx, writer)),
+        room_bytes=room,
         quota_bytes=quota,
         shut=shut,
     )
@@ -97,7 +100,7 @@ def check_letter(
     """
     standing = get_standing(tx, writer)
     size = len(text.encode("utf-8", "replace")) + sum(one.size for one in attachments)
-    if standing.quota_bytes is not None and used_bytes(tx, writer) + size > standing.quota_bytes:
+    if standing.quota_bytes is not None and taken_up(tx, writer) + size > standing.quota_bytes:
         raise Refused("the person's letters take up all their room", code="full", field=str(standing.quota_bytes))
     if not outwards:
         return
@@ -113,6 +116,36 @@ def check_letter(
         written = limits.add_count(tx, _day_key(writer), _DAY, now)
         if written > bounds.letters_a_day:
             raise Refused("enough letters for a day", code="letters-a-day", field=str(bounds.letters_a_day))
+
+
+def count_from_elsewhere(tx: Connection, writer: Account, written_at: datetime, now: datetime) -> None:
+    """A letter that ``writer`` sent into the world from the other end is known here now: it counts in the day it was written in.
+
+    Only for people with roaming on, since nobody else writes at both ends.
+    """
+    of_today = now - _DAY < written_at <= now + _A_MOMENT
+    if not writer.roaming or not of_today or box_limits(tx, writer.tenant).letters_a_day is None:
+        return
+    key = _day_key(writer)
+    # a day that has begun goes on; else it began with this letter
+    limits.add_count(tx, key, _DAY, now if limits.get_count(tx, key, now) > 0 else written_at)
+
+
+def taken_up(tx: Connection, person: Account) -> int:
+    """What the letters of ``person`` take up, in bytes: at the box all that it has, in town what the box told and what has come and gone since."""
+    here = used_bytes(tx, person)
+    told = get_option(tx, person.tenant, TAKEN_UP_OPTION, {})
+    found = told.get(person.name) if isinstance(told, dict) else None
+    return here if found is None else max(0, found[0] + here - found[1])
+
+
+def note_taken_up(tx: Connection, person: Account, told: int | None) -> None:
+    """In town: at the box the letters of ``person`` take up ``told`` bytes; None when they are bounded no more."""
+    known = get_option(tx, person.tenant, TAKEN_UP_OPTION, {})
+    kept = {name: value for name, value in known.items() if name != person.name} if isinstance(known, dict) else {}
+    if told is not None:
+        kept[person.name] = [told, used_bytes(tx, person)]
+    set_option(tx, person.tenant, TAKEN_UP_OPTION, kept)
 
 
 def uncount_letter(tx: Connection, writer: Account, written_at: datetime, now: datetime) -> None:

@@ -27,7 +27,8 @@ from lokole.mail.html import make_safe
 from lokole.mail.mime import message_id_for
 from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, EmailNo, FolderName
 from lokole.mailbox import jobs, outbound, packages, roaming, tenants
-from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.accounts import find_account_no, get_account
+from lokole.mailbox.allowances import count_from_elsewhere
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
@@ -287,6 +288,8 @@ def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRec
             if local is not None and local != person:
                 deliver(tx, row.no, no, local)
         set_recipients(tx, row.no, no, recipients, writer=person)
+        if person is not None and recipients and email.sent_at is not None:
+            count_from_elsewhere(tx, get_account(tx, row.no, person), email.sent_at, now)
         for text in wrong:
             write_home(tx, row, email.sender.address, email, text, "address", now)
         _held(tx, reading, n, record, no)

@@ -46,6 +46,7 @@ PUBLIC = frozenset(
         "here.ask",
         "here.touched",
         "here.away",
+        "here.lid",
         # a passer-by has no account, and what is sealed may be in anybody's hands
         "carry.start",
         "carry.pack",

@@ -32,6 +32,7 @@ _SENTENCES: dict[str, str] = {
     "sync": mark("%(who)s began an exchange."),
     "twin": mark("%(who)s has seen the warning of a second box."),
     "seen-apart": mark("%(who)s has seen what could not be read."),
+    "took-apart": mark("%(who)s took, as a file, the bytes of something that could not be read."),
     "limits": mark("%(who)s changed the limits of the box."),
     "price": mark("%(who)s changed what a megabyte costs."),
     "place": mark("%(who)s changed the place and its languages."),

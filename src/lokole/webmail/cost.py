@@ -57,7 +57,7 @@ class Price:
         value = count * self.per_mb / _MB
         if 0 < value < self.least:
             return ""
-        return str(round(value)) if self.least == 1 else decimal(value)
+        return decimal(round(value) if self.least == 1 else value)
 
     def _little(self) -> str:
         return self.less_than(decimal(self.least))

@@ -79,14 +79,32 @@ def last_line(tx: Connection, person: Account, done: list[Visit]) -> str:
         )
     elif done:
         lines.append(gettext("Last try %(when)s.", when=long_when(done[0].started_at)))
-    leaves_at = parts().ports.next_departure
-    at = leaves_at() if leaves_at is not None else None
-    lines.append(gettext("Next %(when)s.", when=departure(at)) if at is not None else gettext("None is planned."))
+    lines.append(next_line(tx, person.tenant))
     return " ".join(lines)
 
 
+def leaves_at(tx: Connection, tenant_no: int) -> datetime | None:
+    """When the next package leaves; None when none does, whatever hours are set: nothing leaves a box that the server does not know."""
+    planned = parts().ports.next_departure
+    return planned() if planned is not None and _is_registered(tx, tenant_no) else None
+
+
+def next_line(tx: Connection, tenant_no: int) -> str:
+    """When the next exchange is, as a sentence."""
+    at = leaves_at(tx, tenant_no)
+    if at is not None:
+        return gettext("Next %(when)s.", when=departure(at))
+    if parts().ports.next_departure is not None and not _is_registered(tx, tenant_no):
+        return gettext("The first exchange comes when the box is registered.")
+    return gettext("None is planned.")
+
+
+def _is_registered(tx: Connection, tenant_no: int) -> bool:
+    return get_tenant(tx, tenant_no).state == "claimed"
+
+
 def _exchange(tx: Connection, person: Account, done: list[Visit], now: datetime) -> list[Finding]:
-    if get_tenant(tx, person.tenant).state != "claimed":
+    if not _is_registered(tx, person.tenant):
         return [
             Finding(
                 "unregistered",

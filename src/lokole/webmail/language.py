@@ -26,6 +26,8 @@ from lokole.webmail.words import gettext, locale, mark, ngettext
 
 #: what the code itself is written in; it has no catalogue
 SOURCE = "en"
+#: from here on the digits of a number stand in groups
+_GROUPED = 10_000
 _CATALOGUES = Path(__file__).parent / "translations"
 #: Swahili counts the hours from dawn: the first hour of the day is the seventh on the clock's face.
 _SWAHILI_HOURS = (
@@ -83,9 +85,11 @@ def of_the_door(person: Account) -> str | None:
     or what their browser asks for and nobody has chosen another one for them. Else None."""
     if person.last_login_at is not None:
         return None
+    if session.get("touched_language"):
+        return choose()
     usual = site().language or parts().settings.default_language
-    asked_for = "language" not in session and person.language == usual
-    return choose() if session.get("touched_language") or asked_for else None
+    # what somebody else left at the door is not looked at
+    return request.accept_languages.best_match(list(offered())) if person.language == usual else None
 
 
 def offered() -> dict[str, str]:
@@ -208,9 +212,11 @@ def size(count: int) -> str:
 
 
 def decimal(value: float) -> str:
-    """A number with at most one decimal place, in the language's writing."""
+    """A number with at most one decimal place, in the language's writing: ``1.5``, ``15,241,481``."""
     symbols = Locale.parse(locale()).number_symbols.get("latn", {})
-    return f"{value:.1f}".removesuffix(".0").replace(".", symbols.get("decimal", "."))
+    written = f"{value:,.1f}" if value >= _GROUPED else f"{value:.1f}"
+    marks = {",": symbols.get("group", ","), ".": symbols.get("decimal", ".")}
+    return "".join(marks.get(one, one) for one in written.removesuffix(".0"))
 
 
 def file_count(count: int) -> str:

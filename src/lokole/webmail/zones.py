@@ -64,10 +64,18 @@ _ZONES = (
 
 @lru_cache(maxsize=32)
 def choices(language: str) -> list[tuple[str, str]]:
-    """``(zone, "Country, City")`` sorted by the country's name in ``language``; UTC last."""
+    """``(zone, "Country")``, or "City, Country" where a country has several times, so that a narrow field shows what differs.
+
+    Sorted by the country's name in ``language``; UTC last.
+    """
     territories = Locale.parse(language).territories
-    found = [(zone, f"{territories.get(country, country)}, {_city(zone)}") for country, zone in _ZONES]
-    return [*sorted(found, key=lambda one: one[1]), ("UTC", "UTC")]
+    countries = [country for country, _zone in _ZONES]
+    found = []
+    for country, zone in _ZONES:
+        name = territories.get(country, country)
+        several = countries.count(country) > 1
+        found.append((name, zone, f"{_city(zone)}, {name}" if several else name))
+    return [*((zone, words) for _name, zone, words in sorted(found)), ("UTC", "UTC")]
 
 
 def _city(zone: str) -> str:

@@ -98,13 +98,28 @@ def test_an_older_package_that_comes_late_changes_nothing(world: World) -> None:
 @pytest.mark.parametrize(
     "body",
     [{}, {"account": 3}, {"account": "", "files": 0}, {"account": "", "files": True}, {"account": "", "files": "1"},
-     {"account": "ann", "paid_until": -1}, {"account": "ann", "paid_until": 2**70}, {"account": "ann", "paid_until": 1.5}],
+     {"account": "ann", "paid_until": -1}, {"account": "ann", "paid_until": 2**70}, {"account": "ann", "paid_until": 1.5},
+     {"account": "ann", "quota_bytes": 0}, {"account": "ann", "quota_bytes": True}, {"account": "ann", "quota_bytes": 2**63},
+     {"account": "ann", "quota_bytes": 5, "used_bytes": -1}, {"account": "nobody", "quota_bytes": "5"}],
 )  # fmt: skip
 def test_what_is_not_as_the_protocol_says_is_refused(world: World, body: dict[str, Any]) -> None:
     with world.database.write() as tx:
         with pytest.raises(BadPackage):
             take_limits(tx, world.tenant, 7, 3, RequestRecord("limits", "", body))
         assert refused(tx, world, 1) == ""
+
+
+def test_how_much_room_is_taken_is_told_in_steps_until_it_is_nearly_full(world: World) -> None:
+    with world.database.write() as tx:
+        roams(tx, world.ann)
+        standing.set_quota(tx, world.ann, 16_000)
+        said = []
+        for size in (0, 500, 900, 14_500, 17_000):
+            if size:
+                world.incoming(tx, [world.ann], body="x" * size)
+            note_limits(tx, world.tenant)
+            said.append(told(tx, world)[-1].body.get("used_bytes", 0))
+    assert said == [0, 0, 1000, 15_900, 32_900]
 
 
 def test_an_end_that_was_paid_travels_to_the_microsecond(world: World) -> None:

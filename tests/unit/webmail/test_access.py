@@ -31,6 +31,7 @@ PUBLIC = {
     "here.ask",
     "here.touched",
     "here.away",
+    "here.lid",
     "carry.start",
     "carry.pack",
     "carry.take",
@@ -145,6 +146,7 @@ def addresses(box: Box, method: str, no: int, person: int) -> dict[str, list[str
         "action": "suspend",
         "name": "style.css",
         "kind": "pin",
+        "seconds": 605,
     }
     found: dict[str, list[str]] = {}
     with box.app.test_request_context():

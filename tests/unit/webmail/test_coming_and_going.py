@@ -32,7 +32,7 @@ def test_the_zone_of_the_browser_is_kept_and_nonsense_is_not(box: Box) -> None:
 
 def test_without_scripts_the_zone_is_chosen_from_a_list(box: Box) -> None:
     browser = box.browser().open("/user/register")
-    assert '<option value="Africa/Lubumbashi">Congo - Kinshasa, Lubumbashi</option>' in browser.html
+    assert '<option value="Africa/Lubumbashi">Lubumbashi, Congo - Kinshasa</option>' in browser.html
     browser.press("Get this address", name="a", password=PASSWORD, time_zone=["", "Africa/Lubumbashi"])
     with box.ports.database.read() as tx:
         assert accounts.list_accounts(tx, box.tenant)[0].time_zone == "Africa/Lubumbashi"
@@ -163,6 +163,13 @@ def test_a_language_that_somebody_else_left_at_the_door_is_nobodys_choice(box: B
     # and who was here before keeps their own, whatever is touched at the door
     browser.press("Leave").press("Français").press("Entrer", name="mireille", password=PASSWORD)
     assert language_of(box, "mireille") == "sw"
+    # their own browser's wish counts all the same
+    box.person("mama")
+    browser = (
+        box.browser("sw").open("/user/login").press("Français").press("Entrer", name="mireille", password=PASSWORD)
+    )
+    browser.press("Toka").press("Ingia", name="mama", password=PASSWORD)
+    assert language_of(box, "mama") == "sw"
 
 
 def test_a_password_that_is_not_kept_is_asked_for_again(box: Box) -> None:
@@ -252,6 +259,21 @@ def test_a_new_password_signs_out_every_other_telephone(box: Box) -> None:
     assert other.open("/email/inbox").address.startswith("/user/login")
     fresh = box.browser().open("/user/login").press("Enter", name="mireille", password="another three words")
     assert fresh.address == "/email/inbox"
+
+
+def test_changing_the_password_can_be_switched_off(make_box: Callable[..., Box]) -> None:
+    box = make_box(password_change=False)
+    browser = box.signed_in("mireille")
+    for page in ("/more", "/user/profile"):
+        assert [words for words, _address in browser.open(page).links if "password" in words.lower()] == [], page
+    for path in ("/user/password/change", "/user/pin", "/user/pictures"):
+        assert browser.open(path).status == 404, path
+    # who has forgotten theirs still chooses a new one, once
+    handed = box.signed_in("ruth", must_change_password=True)
+    assert handed.address == "/user/password/change"
+    handed.press("Set the new password", new="another three words", again="another three words")
+    assert handed.address == "/email/inbox"
+    assert handed.open("/user/password/change").status == 404
 
 
 def test_a_one_time_password_leads_to_a_new_one_and_nowhere_else(box: Box) -> None:

@@ -59,12 +59,43 @@ def test_on_an_own_telephone_no_page_leaves_by_itself(box: Box) -> None:
     assert asked(own)["left"] is None
 
 
-def test_what_is_being_written_stays_and_has_a_cover(browser: Browser) -> None:
+def test_a_letter_being_written_stays_and_has_a_cover_with_scripts_and_a_lid_without(browser: Browser) -> None:
     browser.open("/email/new")
     assert "http-equiv=refresh" not in browser.html
+    assert '<noscript><link rel=stylesheet href="/user/here/lid/605.css"></noscript>' in browser.html
+    assert '<button class="b main" form=letter name=do value=keep>' in browser.html
     assert "data-idle=600" in browser.html
     assert re.search(r"<div [^>]*id=away hidden>", browser.html)
     assert "id=away" not in browser.open("/email/inbox").html
+
+
+def test_other_pages_with_room_for_a_text_leave_by_themselves_without_scripts(browser: Browser) -> None:
+    for path in ("/contacts/groups", "/user/letters"):
+        assert 'content="605;url=/user/here/away"' in browser.open(path).html, path
+        assert "lid" not in browser.html
+
+
+def test_the_style_of_a_lid_is_the_same_for_everybody_and_counts_as_no_touch(box: Box, browser: Browser) -> None:
+    box.later(minutes=9)
+    style = browser.open("/user/here/lid/605.css")
+    assert (style.response.mimetype, style.response.headers["Cache-Control"]) == ("text/css", "public, max-age=86400")
+    assert "Set-Cookie" not in style.response.headers
+    assert style.html.count("605s") == 2
+    assert "86400s" in browser.open("/user/here/lid/999999999.css").html
+    box.later(minutes=2)
+    assert browser.open("/user/here/lid/605.css").status == 200
+    assert browser.open("/email/inbox").address.startswith("/user/login")
+
+
+def test_what_lies_under_a_lid_is_kept_for_its_writer_and_shown_to_nobody_else(box: Box, browser: Browser) -> None:
+    browser.open("/email/new")
+    box.later(minutes=11)
+    browser.press("Keep for later", to="ruth@example.com", body="For her alone")
+    assert browser.status == 401
+    assert "What you have written is kept" in browser.text
+    assert "For her alone" not in browser.html
+    browser.open("/user/login").press("Enter", name="mireille", password=PASSWORD)
+    assert "For her alone" in browser.open("/email/drafts").text
 
 
 def test_every_page_with_room_for_a_text_says_that_somebody_writes_in_it() -> None:

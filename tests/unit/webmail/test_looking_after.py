@@ -73,6 +73,8 @@ def test_every_line_of_a_list_is_answered(box: Box) -> None:
     assert "Line 6: joseph;Joseph;xx This language is not spoken here." in browser.text
     assert "Line 8: a,b,c,d A line has a name, a full name and a language." in browser.text
     assert len(set(SLIP.findall(browser.text))) == 2
+    outside = re.sub(r"<details class=cover>.*?</details>", "", browser.html, flags=re.DOTALL)
+    assert SLIP.findall(outside) == [], "whoever looks on sees no password"
     # the same list once more makes nobody
     browser.open("/admin/people/list").press("Make these people", lines="mireille\neve")
     assert "Made: 0. Here already: 2. Wrong: 0." in browser.text

@@ -610,7 +610,10 @@ def test_what_is_said_of_those_who_look_after_the_box_is_what_they_can_do(box: B
     with box.ports.database.write() as tx:
         values = {"kind": "mime", "source": "server", "reason": "broken", "raw_ref": ref, "key": "k"}
         quarantine.quarantine(tx, tenant=box.tenant, now=box.clock[0], **values)
-    assert chief.open("/admin/quarantine/1/raw").html == "perhaps a letter"
+    assert chief.open("/admin/quarantine/1/raw").status == 405, "not by a link: it is written down"
+    assert chief.open("/admin/quarantine").press("Its bytes, as a file").html == "perhaps a letter"
+    taken = "chief took, as a file, the bytes of something that could not be read."
+    assert taken in chief.open("/admin/log").text
     # "with a slip for your name": then her own way in no longer works, and it stands in the log
     chief.open(f"/admin/people/{no}").press("Make a one-time password")
     assert mireille.open("/email/inbox").address.startswith("/user/login")

@@ -98,6 +98,10 @@ def test_a_box_without_a_place_at_a_server_says_so(make_box: Callable[..., Box])
     state(box, "waiting")
     browser = chief(box)
     assert "This box is not registered yet. Letters to people here arrive." in browser.text
+    assert browser.text.count("The first exchange comes when the box is registered.") == 2
+    for path in ("/admin", "/admin/schedule", "/email/new", "/email/inbox"):
+        assert "tonight" not in browser.open(path).text.lower().replace("tonight in the bag", ""), path
+    browser.open("/admin")
     assert browser.follow("Register it").address == "/admin/registration"
 
 
@@ -124,16 +128,23 @@ def test_bytes_kept_apart_come_as_a_file_to_administrators_only(box: Box) -> Non
             quarantine.quarantine(tx, tenant=box.tenant, kind="record", source="s", reason="r", raw_ref=ref, key=key,
                                   now=box.clock[0])  # fmt: skip
     browser = chief(box, "/admin/quarantine")
-    addresses = [href for words, href in browser.links if "as a file" in words]
-    browser.open(addresses[1])
+    token, address = {"csrf_token": browser.token()}, "/admin/quarantine/{}/raw"
+    assert browser.html.count("Its bytes, as a file") == 2
+    browser.post(address.format(1), token)
     assert browser.response.get_data() == b"<script>x</script>"
     headers = browser.response.headers
     assert headers["Content-Type"].startswith("application/octet-stream")
     assert headers["Content-Disposition"] == 'attachment; filename="kept-apart-record-1.bin"'
     assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert browser.open(addresses[0]).status == 404
-    assert box.signed_in("mireille").open(addresses[1]).status == 403
+    assert browser.post(address.format(2), token).status == 404
+    with box.ports.database.read() as tx:
+        taken = [
+            (act.actor, act.subject, act.detail) for act in audit.last_acts(tx, box.tenant) if act.act == "took-apart"
+        ]
+    assert taken == [("chief", "1", "record")], "who took it is written down, and what was not given is not"
+    mireille = box.signed_in("mireille")
+    assert mireille.post(address.format(1), {"csrf_token": mireille.token()}).status == 403
 
 
 def test_what_was_kept_apart_is_said_in_words_and_its_reason_is_for_the_server(box: Box) -> None:

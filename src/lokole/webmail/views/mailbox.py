@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from lokole.mail.model import Account, Delivery, DeliveryState, FolderName
 from lokole.mailbox import conversations, deleted, folders, lists, recipients, taking_back, visits
 from lokole.mailbox.database import Connection
-from lokole.webmail import access
+from lokole.webmail import access, health
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page, sentence
 from lokole.webmail.parts import parts
@@ -157,11 +157,10 @@ def targets(tx: Connection, person: Account, but: str = "") -> list[tuple[str, s
 
 def tonight(tx: Connection) -> dict[str, Any]:
     """When the next bag leaves and how the last exchange went, for the pages that say so."""
-    ports = parts().ports
     here = parts().tenants.here
     last = visits.last_visits(tx, here, limit=1) if here is not None else []
     return {
-        "leaves_at": ports.next_departure() if ports.next_departure is not None else None,
+        "leaves_at": health.leaves_at(tx, here) if here is not None else None,
         "last_visit": last[0] if last and last[0].ended_at is not None else None,
         "sentence": sentence,
         "why": why,

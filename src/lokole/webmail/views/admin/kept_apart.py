@@ -43,15 +43,20 @@ def kept_apart() -> str:
         )
 
 
-@blueprint.get("/admin/quarantine/<int:no>/raw")
+@blueprint.post("/admin/quarantine/<int:no>/raw")
 def raw(no: int) -> Response:
-    """Its bytes as they came, to be kept as a file and never shown: nobody knows what they are."""
+    """Its bytes as they came, to be kept as a file and never shown: nobody knows what they are.
+
+    It may be somebody's letter, so who takes it is written down: that is why a button asks for it, and no link.
+    """
     ports, person = parts().ports, access.account()
-    with ports.database.read() as tx:
+    with ports.database.write() as tx:
         found = quarantine.get_quarantined(tx, person.tenant, no)
-    if found.raw_ref is None or not found.raw_ref.startswith(f"{person.domain}/"):
-        abort(404)
-    answer = Response(_pieces(ports.blobs.open(found.raw_ref)), mimetype="application/octet-stream")
+        if found.raw_ref is None or not found.raw_ref.startswith(f"{person.domain}/"):
+            abort(404)
+        content = ports.blobs.open(found.raw_ref)
+        note(tx, "took-apart", str(no), found.kind)
+    answer = Response(_pieces(content), mimetype="application/octet-stream")
     name = re.sub(r"[^a-z0-9-]", "", found.kind)
     answer.headers["Content-Disposition"] = f'attachment; filename="kept-apart-{name}-{found.no}.bin"'
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"

@@ -43,6 +43,7 @@ def overview() -> str | Response:
             priced=price.per_mb is not None,
             found=said,
             line=health.last_line(tx, person, done),
+            next_line=health.next_line(tx, person.tenant),
             bars=_bars([night.bytes_up + night.bytes_down for night in reversed(nights)], bound),
             limit_at=_height(bound, _most(nights, bound)) if bound else None,
             limit=(bound, price.said(bound)) if bound else None,

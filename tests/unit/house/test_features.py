@@ -1,0 +1,31 @@
+"""Each feature of the pages has a row, and each row names tests that use it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.house.repository import ROOT, code_spans, tables
+from tests.unit.house.test_failures import missing
+
+ROWS = list(tables((ROOT / "docs/features.md").read_text()))
+IDS = [
+    *(f"A{n}" for n in (*range(1, 74), *range(82, 90))),
+    *("B8", "B15", "B16", "B22", "B23", "B26", "D"),
+]
+#: what the pages do not have yet: updates by the box itself, and modems
+LATER = {"A38", "A42", "A43", "A44", "A45"}
+
+
+def test_each_feature_has_one_row() -> None:
+    assert [row[0] for row in ROWS] == IDS
+    assert all(row[1] for row in ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_a_row_names_tests_that_are_there(row: list[str]) -> None:
+    names = code_spans(row[2])
+    if row[0] in LATER:
+        assert (names, row[2].startswith("nothing yet")) == ([], True)
+        return
+    assert names, "a feature that no test uses"
+    assert not [name for name in names if missing(name)]
