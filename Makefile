@@ -46,7 +46,7 @@ logs: ## what it wrote last; on a terminal also what it writes next
 stop: ## stop what `make start` started
 	@tools/background.sh stop
 
-.PHONY: build unit test test-slow bench lighthouse integration-tests test-emails
+.PHONY: build unit test test-slow bench bench-server lighthouse integration-tests test-emails
 build: setup unit check ## set-up, unit tests and checks
 
 unit: setup-dev ## the fast tests
@@ -62,6 +62,9 @@ test-slow: ## the tests that take minutes
 
 bench: setup ## measure; one JSON line per figure
 	$(BIN)/python -m tests.bench.run
+
+bench-server: setup ## the same of a whole server: a database, a store, a thousand boxes; a quarter of an hour
+	$(BIN)/python -m tests.bench.run --server
 
 lighthouse: setup ## Lighthouse's scores of the pages, median of five
 	$(BIN)/python -m tests.bench.lighthouse

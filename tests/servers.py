@@ -32,8 +32,9 @@ _ROOT = Path(__file__).parent.parent
 AZURITE_ACCOUNT = "devstoreaccount1"
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _QUIET = ("--silent", "--skipApiVersionCheck", "--disableTelemetry")
+_SETTINGS = ("-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB")
 # no test here cuts the power: the durability of PostgreSQL is its own
-_SETTINGS = ("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB")
+_FORGETFUL = ("-c", "fsync=off")
 
 
 @dataclass
@@ -45,6 +46,12 @@ class Postgres:
     _command: list[str]
     _folder: Path
     _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process above all of its processes."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -96,8 +103,11 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL cluster of its own, as user ``postgres`` when we are root (the server refuses root)."""
+def postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """A PostgreSQL cluster of its own, as user ``postgres`` when we are root (the server refuses root).
+
+    ``durable`` lets it flush what it commits, as a real one does.
+    """
     programs = _newest_postgres()
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="lokole-postgres-"))
@@ -131,6 +141,7 @@ def postgres() -> Iterator[Postgres]:
             cwd=folder,
         )
         command = [*prefix, f"{programs}/postgres", "-D", str(data), "-p", str(port), "-k", str(folder), *_SETTINGS]
+        command += () if durable else _FORGETFUL
         server = Postgres(port, count(1), command, folder)
         try:
             server.start()
@@ -146,6 +157,7 @@ class Azurite:
     """A running Azurite. ``endpoint`` is what a store is told, ``account_key`` its secret."""
 
     port: int
+    pid: int
     account: str = AZURITE_ACCOUNT
     account_key: str = AZURITE_KEY
 
@@ -193,7 +205,7 @@ def azurite() -> Iterator[Azurite]:
     )
     try:
         wait_for_port(port, process, seconds=60)
-        yield Azurite(port)
+        yield Azurite(port, process.pid)
     finally:
         # node is started by a small Python program: the whole group goes
         os.killpg(process.pid, signal.SIGTERM)

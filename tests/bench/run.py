@@ -1,6 +1,7 @@
 """``make bench``: every figure as one JSON line ``{"name", "value", "unit"}``.
 
-``python -m tests.bench.run NAME…`` measures only the figures named (and what comes with them).
+``python -m tests.bench.run NAME…`` measures only the figures named (and what comes with them),
+``--server`` (``make bench-server``) the longer ones of a server with all that belongs to it.
 Lines whose name begins with ``wall_`` or ``calibration`` are for reading beside the others.
 The exit code is 1 when a budget of bytes or memory is missed, never for time: the machine is shared.
 What each figure means stands in ``docs/benchmarks.md``.
@@ -48,6 +49,15 @@ TARGETS = {
     "package_5k_peak_mib": Target(64, gates=True),
     "boxes_10k_cpu_s": Target(2, gates=False),
     "trouble_10k_cpu_s": Target(1, gates=False),
+    "server_idle_pss_mib": Target(110, gates=True),
+    "server_10k_pss_mib": Target(110, gates=True),
+    "accepted_embedded_per_s": Target(150, gates=False, at_least=True),
+    "stored_embedded_per_s": Target(100, gates=False, at_least=True),
+    "accepted_cloud_per_s": Target(60, gates=False, at_least=True),
+    "stored_cloud_per_s": Target(40, gates=False, at_least=True),
+    "visits_failed": Target(0, gates=True),
+    "visit_p95_s": Target(10, gates=False),
+    "visits_server_peak_mib": Target(400, gates=True),
 }
 
 #: module of each measurement -> the figures of the table that it makes
@@ -62,17 +72,32 @@ MEASUREMENTS = {
     "build_package": ("package_5k_cpu_s", "package_5k_peak_mib"),
     "fleet": ("boxes_10k_cpu_s", "trouble_10k_cpu_s"),
 }
+#: the same for ``make bench-server``: what takes minutes, or needs a database and a store beside the server
+SERVER_MEASUREMENTS = {
+    "intake_embedded": (
+        "server_idle_pss_mib",
+        "server_10k_pss_mib",
+        "accepted_embedded_per_s",
+        "stored_embedded_per_s",
+    ),
+    "intake_cloud": ("accepted_cloud_per_s", "stored_cloud_per_s"),
+    "visits": ("visits_failed", "visit_p95_s", "visits_server_peak_mib"),
+}
 
 
 def main(names: list[str]) -> int:
     """Measure and print; returns the exit code."""
+    chosen = SERVER_MEASUREMENTS if names == ["--server"] else MEASUREMENTS
+    if names and chosen is not SERVER_MEASUREMENTS:
+        chosen = MEASUREMENTS | SERVER_MEASUREMENTS
+    names = [name for name in names if name != "--server"]
     unknown = [name for name in names if name not in TARGETS]
     if unknown:
         print(f"no such figure: {', '.join(unknown)}; there are {', '.join(TARGETS)}", file=sys.stderr)
         return 2
     missed: list[str] = []
     _print(Figure("calibration_cpu_s", calibration_cpu_s(), "s"))
-    for module, figures in MEASUREMENTS.items():
+    for module, figures in chosen.items():
         if names and not set(names) & set(figures):
             continue
         measure: Callable[[], Iterator[Figure]] = importlib.import_module(f"tests.bench.{module}").measure

@@ -23,7 +23,7 @@ from tests.e2e.processes import Line, Server, process, server, webhook_form
 DOMAIN = "bench.lokole.test"
 POSTS = 2_000
 POSTERS = 4
-_BYTES = 30_000
+LETTER_BYTES = 30_000
 _WARM_UP = 100
 
 
@@ -32,10 +32,10 @@ def measure() -> Iterator[Figure]:
         with process("worker", settings=centre.settings, log=Path(folder) / "preparing.log"):
             details = centre.register(DOMAIN)
         hook = f"/api/email/sendgrid/{details['webhook']}"
-        bodies = [webhook_form(raw, [f"amina@{DOMAIN}"]) for raw in _messages(_WARM_UP + POSTS)]
-        _post_all(centre, hook, bodies[:_WARM_UP])
+        bodies = [webhook_form(raw, [f"amina@{DOMAIN}"]) for raw in messages(_WARM_UP + POSTS)]
+        post_all(centre.http_port, hook, bodies[:_WARM_UP])
         cpu, wall = tree_cpu_seconds(centre.process.pid), time.perf_counter()
-        _post_all(centre, hook, bodies[_WARM_UP:])
+        post_all(centre.http_port, hook, bodies[_WARM_UP:])
         used, passed = tree_cpu_seconds(centre.process.pid) - cpu, time.perf_counter() - wall
         with process("worker", settings=centre.settings, log=Path(folder) / "worker.log") as worker:
             behind = _work_off(centre, worker.pid)
@@ -44,17 +44,17 @@ def measure() -> Iterator[Figure]:
     yield Figure("wall_webhook_per_s", POSTS / passed, "1/s")
 
 
-def _messages(count: int) -> Iterator[bytes]:
+def messages(count: int, *, domain: str = DOMAIN) -> Iterator[bytes]:
     """Messages of 30 kB: text, and a file that fills them up."""
-    letters = Letters(f"amina@{DOMAIN}")
+    letters = Letters(f"amina@{domain}")
     for n, letter in enumerate(letters(count)):
         message = EmailMessage()
         message["From"] = str(letter.sender)
-        message["To"] = f"amina@{DOMAIN}"
+        message["To"] = f"amina@{domain}"
         message["Subject"] = f"{n} {letter.subject}".replace("\n", " ").replace("\r", " ")
         message["Message-ID"] = letter.message_id
         message.set_content(html_to_text(letter.body))
-        room = _BYTES - len(message.as_bytes())
+        room = LETTER_BYTES - len(message.as_bytes())
         message.add_attachment(
             (letter.attachments[0].content if letter.attachments else letter.body.encode() * 40)[: room * 57 // 78],
             maintype="application",
@@ -64,14 +64,15 @@ def _messages(count: int) -> Iterator[bytes]:
         yield message.as_bytes().replace(b"\n", b"\r\n")
 
 
-def _post_all(centre: Server, hook: str, bodies: list[tuple[bytes, str]]) -> None:
-    with ThreadPoolExecutor(POSTERS) as pool:
-        for status in pool.map(lambda body: _post(centre, hook, *body), bodies):
+def post_all(port: int, hook: str, bodies: list[tuple[bytes, str]], *, posters: int = POSTERS) -> None:
+    """Post them all, ``posters`` at a time; each has to be taken."""
+    with ThreadPoolExecutor(posters) as pool:
+        for status in pool.map(lambda body: _post(port, hook, *body), bodies):
             assert status == 200, status
 
 
-def _post(centre: Server, hook: str, body: bytes, content_type: str) -> int:
-    with closing(Line(centre.http_port)) as line:
+def _post(port: int, hook: str, body: bytes, content_type: str) -> int:
+    with closing(Line(port)) as line:
         return line("POST", hook, body, {"Content-Type": content_type}).status
 
 

@@ -357,3 +357,26 @@ def test_flags_go_on_from_the_number_that_the_whole_database_had(empty_url: str)
     with database.write() as tx:
         assert next_lamport(tx, 7) == 42
     database.close()
+
+
+def test_only_a_brief_transaction_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'brief.db'}")
+    found = []
+    for brief in (False, True, False, True):
+        with database.write(brief=brief) as tx:
+            found.append(tx.exec_driver_sql("PRAGMA synchronous").scalar())
+    full, normal = 2, 1
+    assert found == [full, normal, full, normal]
+    database.close()
+
+
+def test_a_writer_waits_for_the_one_before_it_and_not_for_ever(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'turns.db'}", busy_timeout=timedelta(milliseconds=50))
+    with database.write():
+        with pytest.raises(Temporary), database.write():
+            pytest.fail("two write at once")
+        with database.read():
+            pass  # nobody who reads waits
+    with database.write():
+        pass  # the turn was given back
+    database.close()

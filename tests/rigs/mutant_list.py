@@ -108,8 +108,8 @@ MUTANTS = (
     Mutant(
         "a writer begins as a reader",
         "mailbox/database.py",
-        '"BEGIN IMMEDIATE" if writes else "BEGIN"',
-        '"BEGIN"',
+        'driver.execute("BEGIN IMMEDIATE")',
+        'driver.execute("BEGIN")',
         DATABASE,
         "P10",
     ),
@@ -346,7 +346,7 @@ MUTANTS = (
     Mutant(
         "a leased job is leased again",
         "mailbox/jobs.py",
-        "        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment, job.c.lease_until > beyond))\n",
+        "    .where(_FREE)\n",
         "",
         JOBS,
         "P10",

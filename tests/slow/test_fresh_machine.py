@@ -6,8 +6,6 @@ What it measures (seconds from nothing to ready) is printed and never fails it.
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -17,23 +15,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.slow.debian_root import BUNDLE, ROOT, debian_root
+
 pytestmark = pytest.mark.slow
-
-#: How this machine reaches its package indexes; a fresh machine at the same place would be set up the same way.
-WAYS_OUT = ("etc/resolv.conf", "etc/hosts", "etc/pip.conf", "etc/ssl/certs/ca-certificates.crt", "root/.npmrc")
-
-
-def archive() -> str:
-    """The address of the Debian archive that this machine installs from."""
-    done = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(SITE)|$(REPO_URI)", "Created-By: Packages", "Codename: bookworm"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    addresses = [line.partition("|")[2] for line in done.stdout.splitlines()]
-    return next(address for address in addresses if address.rstrip("/").endswith("/debian"))
 
 
 def free_ports(count: int) -> list[int]:
@@ -47,31 +31,9 @@ def free_ports(count: int) -> list[int]:
 @pytest.fixture(params=["bookworm", "trixie"])
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """The root of a minimal Debian with `git` and `make`, and a clean clone in /src."""
-    if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
-        pytest.skip("making a root filesystem needs root and mmdebstrap")
-    root = tmp_path / request.param
-    subprocess.run(
-        [
-            "mmdebstrap",
-            "--quiet",
-            "--variant=minbase",
-            "--include=ca-certificates,git,make",
-            "--keyring=/usr/share/keyrings",
-            request.param,
-            root,
-            f"deb {archive()} {request.param} main",
-        ],
-        check=True,
-        timeout=600,
-    )
-    for name in WAYS_OUT:
-        if (Path("/") / name).exists():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(Path("/") / name, root / name)
-    shutil.copytree("/etc/apt/apt.conf.d", root / "etc/apt/apt.conf.d", dirs_exist_ok=True)
-    subprocess.run(["git", "clone", "--quiet", ROOT, root / "src"], check=True)
-    yield root
-    shutil.rmtree(root)
+    with debian_root(tmp_path / request.param, request.param, ("ca-certificates", "git", "make")) as root:
+        subprocess.run(["git", "clone", "--quiet", ROOT, root / "src"], check=True)
+        yield root
 
 
 def test_from_nothing_to_the_first_page(fresh: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +41,6 @@ def test_from_nothing_to_the_first_page(fresh: Path, capfd: pytest.CaptureFixtur
     options = (
         f"--device-port {device} --server-port {server} --smtp-port {smtp} --world-port {world} --status-port {status}"
     )
-    bundle = "/etc/ssl/certs/ca-certificates.crt"
     # A process namespace of its own: when its first process ends, whatever it started ends too.
     began = time.monotonic()
     inside = subprocess.Popen(
@@ -94,7 +55,7 @@ def test_from_nothing_to_the_first_page(fresh: Path, capfd: pytest.CaptureFixtur
         env={
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/root",
-            "PIP_CERT": bundle,
+            "PIP_CERT": BUNDLE,
             "OPTIONS": options,
         },
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -55,24 +56,31 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
             self._writing: Engine = self.engine.execution_options(lokole_write=True)
+            self._noting: Engine = self.engine.execution_options(lokole_write=True, lokole_brief=True)
             self._reading: Engine = self.engine
         else:
             if parsed.drivername == "postgresql":
                 parsed = parsed.set(drivername="postgresql+psycopg")
             self.engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
-            self._writing = self.engine
+            self._writing = self._noting = self.engine
             self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._busy_timeout = busy_timeout
+        # writers of one process queue here: SQLite lets them sleep and look again, up to a tenth of a second too long
+        self._writer = threading.Lock() if self.is_sqlite else None
         driver: Any = self.engine.dialect.loaded_dbapi
         # the driver's own too, for statements that went past Core (upsert.py)
         self._out_of_reach = (OperationalError, PoolTimeout, driver.OperationalError)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, brief: bool = False) -> Iterator[Connection]:
         """A transaction that may change things; commits at the end of the block, rolls back on any exception.
 
+        ``brief`` is for what means nothing to whoever starts after a power cut, as a lease: a single machine's database
+        does not wait for the disk then. One that several machines share always does, since they may outlive it.
         Raises Temporary when the database is out of reach, locked for longer than the timeout, or full.
         """
-        with self._translated(), self._writing.connect() as connection:
+        engine = self._noting if brief else self._writing
+        with self._translated(), self._turn(), engine.connect() as connection:
             try:
                 with connection.begin():
                     yield connection
@@ -86,6 +94,18 @@ class Database:
         """A transaction that sees one state of the database and changes nothing."""
         with self._translated(), self._reading.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._busy_timeout.total_seconds()):
+            raise Temporary("the database did not take it: others write")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -139,9 +159,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("lokole_write", False)
+    options = connection.get_execution_options()
     driver: Any = connection.connection.dbapi_connection
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not options.get("lokole_write", False):
+        driver.execute("BEGIN")
+        return
+    wanted, info = "NORMAL" if options.get("lokole_brief", False) else "FULL", connection.info
+    if info.get("synchronous", "FULL") not in (wanted, "OFF"):  # off: in a simulation
+        driver.execute(f"PRAGMA synchronous={wanted}")
+        info["synchronous"] = wanted
+    driver.execute("BEGIN IMMEDIATE")
 
 
 __all__ = ["Connection", "Database", "Engine", "from_micros", "to_micros"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, case, delete, func, or_, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import TenantNo
@@ -37,6 +37,37 @@ _AGAIN = insert_or_update(
     " attempts = CASE WHEN job.state = 'ready' THEN job.attempts ELSE 0 END, state = 'ready', asked = job.asked + 1,"
     " rung_at = NULL",
     _COLUMNS,
+)
+
+_FREE = or_(
+    job.c.lease_until.is_(None), job.c.lease_until <= bindparam("moment"), job.c.lease_until > bindparam("beyond")
+)
+#: the numbers of the rows that may be leased, oldest first; those that another transaction holds are left out
+_DUE: Select[int] = (
+    select(job.c.no)
+    .where(job.c.state == "ready", or_(job.c.run_after <= bindparam("moment"), job.c.run_after > bindparam("beyond")))
+    .where(_FREE)
+    .order_by(job.c.run_after, job.c.no)
+    .with_for_update(skip_locked=True)
+)
+_NEXT = _DUE.where(job.c.no.not_in(bindparam("busy", expanding=True))).limit(1)
+_TAKE = (
+    update(job)
+    .where(job.c.no == bindparam("found"))
+    .values(lease_token=bindparam("token"), lease_until=bindparam("until"), attempts=job.c.attempts + 1)
+    .returning(*job.columns)
+)
+# what was queued again while it was at work is due once more
+_FINISH = (
+    update(job)
+    .where(job.c.no == bindparam("no_"), job.c.lease_token == bindparam("token"))
+    .values(
+        lease_token=None,
+        lease_until=None,
+        rung_at=None,
+        state=case((job.c.asked == bindparam("asked_"), "done"), else_="ready"),
+        error="",
+    )
 )
 
 
@@ -127,25 +158,17 @@ def lease(
     Commit at once, so that others see the lease.
     """
     moment = to_micros(now)
-    due = _due(now).limit(1)
-    if busy:
-        due = due.where(job.c.no.not_in(list(busy)))
+    values = {"moment": moment, "beyond": to_micros(now + _BEYOND), "busy": list(busy)}
+    due = _NEXT
     if kinds is not None:
         due = due.where(job.c.kind.in_(list(kinds)))
     if no is not None:
         due = due.where(job.c.no == no)
-    found = tx.execute(due).scalar()
+    found = tx.execute(due, values).scalar()
     if found is None:
         return None
-    token = entropy(16).hex()
     until = moment + round(lease_seconds * 1_000_000)
-    taken = (
-        update(job)
-        .where(job.c.no == found)
-        .values(lease_token=token, lease_until=until, attempts=job.c.attempts + 1)
-        .returning(*job.columns)
-    )
-    return _job_of(tx.execute(taken).one())
+    return _job_of(tx.execute(_TAKE, {"found": found, "token": entropy(16).hex(), "until": until}).one())
 
 
 def take_unrung(tx: Connection, *, now: datetime, again_after: timedelta, limit: int = 100) -> list[int]:
@@ -158,7 +181,8 @@ def take_unrung(tx: Connection, *, now: datetime, again_after: timedelta, limit:
     untold = or_(
         job.c.rung_at.is_(None), job.c.rung_at <= to_micros(now - again_after), job.c.rung_at > to_micros(now + _BEYOND)
     )
-    due = list(tx.execute(_due(now).where(untold).limit(limit)).scalars())
+    values = {"moment": moment, "beyond": to_micros(now + _BEYOND)}
+    due = list(tx.execute(_DUE.where(untold).limit(limit), values).scalars())
     if due:
         tx.execute(update(job).where(job.c.no.in_(due)).values(rung_at=moment))
     return due
@@ -182,9 +206,9 @@ def renew(tx: Connection, mine: Job, *, now: datetime, lease_seconds: float) -> 
 
 def finish(tx: Connection, mine: Job) -> None:
     """The job is done; call it in the transaction that holds its results. Raises :class:`LeaseLost` when it is not mine any more."""
-    # what was queued again while it was at work is due once more
-    state = case((job.c.asked == mine.asked, "done"), else_="ready")
-    _mine(tx, mine, lease_token=None, lease_until=None, rung_at=None, state=state, error="")
+    values = {"no_": mine.no, "token": mine.lease_token, "asked_": mine.asked}
+    if tx.execute(_FINISH, values).rowcount != 1:
+        raise LeaseLost
 
 
 def fail(tx: Connection, mine: Job, *, now: datetime, retry_in: timedelta | None, error: str) -> None:
@@ -259,18 +283,6 @@ def forget_done(tx: Connection, before: datetime) -> int:
     """Drop what is done and was queued before a moment; returns how many. Its keys may then be queued anew."""
     statement = delete(job).where(job.c.state == "done", job.c.created_at < to_micros(before))
     return tx.execute(statement).rowcount
-
-
-def _due(now: datetime) -> Select[int]:
-    """The numbers of the rows that may be leased, oldest first; those that another transaction holds are left out."""
-    moment, beyond = to_micros(now), to_micros(now + _BEYOND)
-    return (
-        select(job.c.no)
-        .where(job.c.state == "ready", or_(job.c.run_after <= moment, job.c.run_after > beyond))
-        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment, job.c.lease_until > beyond))
-        .order_by(job.c.run_after, job.c.no)
-        .with_for_update(skip_locked=True)
-    )
 
 
 def _ids_text(ids: Mapping[str, Any]) -> str:

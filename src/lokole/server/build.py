@@ -66,6 +66,7 @@ from lokole.server.counting import Events, EventWriter
 from lokole.server.doctor import Finding, data_finding, examine
 from lokole.server.edge import Edge
 from lokole.server.keys import server_seed
+from lokole.server.memory import share_heaps
 from lokole.server.move.domains import Source
 from lokole.server.move.report import Report
 from lokole.server.move.run import import_first
@@ -402,6 +403,7 @@ def serve(settings: ServerSettings) -> None:
     """Run the server in this process until it is told to stop."""
     import uvicorn
 
+    share_heaps()
     logs.set_up()
     server = build_server(settings)
     host, port = split_listen("LOKOLE_LISTEN", settings.listen)
@@ -418,6 +420,7 @@ def serve(settings: ServerSettings) -> None:
 
 def run_worker(settings: ServerSettings) -> None:
     """Work only, beside one or several servers, until it is told to stop."""
+    share_heaps()
     logs.set_up()
     if settings.has_broker:
         broker = open_broker(settings)

@@ -25,6 +25,8 @@ MEDIA_TYPES = (MULTIPART, URLENCODED)
 NOT_RAW = (
     "SendGrid posts messages that it has taken apart: switch on “POST the raw, full MIME message” in Inbound Parse."
 )
+#: so much of a message is enough to know who wrote it to whom
+HEAD_BYTES = 64 * 1024
 _MAX_PARTS = 1000
 _MAX_SHORT_FIELD = 64 * 1024
 #: an envelope that is cut off names nobody, and a recipient who is left out gets nothing
@@ -38,11 +40,11 @@ _TAKEN_APART = frozenset(("text", "html", "headers", "subject"))
 
 @dataclass(frozen=True, slots=True)
 class InboundForm:
-    """What one post carries. ``email`` is None when it was only counted; ``recipients`` is None without a readable envelope."""
+    """What one post carries besides the message. ``head`` is its beginning; ``recipients`` is None without a readable envelope."""
 
     sha256: str
     size: int
-    email: bytes | None
+    head: bytes
     sender: str
     recipients: tuple[str, ...] | None
     spf: str
@@ -55,13 +57,13 @@ def media_type_of(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def read_form(stream: BinaryIO, content_type: str, *, max_bytes: int, keep: bool) -> InboundForm:
-    """Read the form from ``stream``; ``keep`` holds the message in memory, otherwise it is only digested.
+def read_form(stream: BinaryIO, content_type: str, message: BinaryIO, *, max_bytes: int) -> InboundForm:
+    """Read the form from ``stream`` and write the message that it carries to ``message``, as it comes.
 
     ``email`` may be a field of text or a file. Raises Refused: ``media-type``, ``form`` (not readable, cut off), ``missing`` (field ``email``),
     ``too-large``; and Temporary with a sentence for the operator when SendGrid took the message apart, so that it comes again.
     """
-    fields = _Fields(max_bytes, keep)
+    fields = _Fields(max_bytes, message)
     if media_type_of(content_type) == MULTIPART:
         _read_multipart(stream, content_type, fields)
     elif media_type_of(content_type) == URLENCODED:
@@ -74,11 +76,12 @@ def read_form(stream: BinaryIO, content_type: str, *, max_bytes: int, keep: bool
 class _Fields:
     """Takes fields as they come, the message apart from the short ones."""
 
-    def __init__(self, max_bytes: int, keep: bool) -> None:
+    def __init__(self, max_bytes: int, message: BinaryIO) -> None:
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()
         self._size = 0
-        self._message: list[bytes] | None = [] if keep else None
+        self._message = message
+        self._head = bytearray()
         self._short: dict[str, bytearray] = {}
         self._parts = 0
         self._current = ""
@@ -104,8 +107,8 @@ class _Fields:
             if self._size > self._max_bytes:
                 raise Refused("the letter is too large", code="too-large", field="email")
             self._digest.update(piece)
-            if self._message is not None:
-                self._message.append(piece)
+            self._message.write(piece)
+            self._head += piece[: HEAD_BYTES - len(self._head)]
         elif self._current:
             held = self._short[self._current]
             most = _MAX_ENVELOPE if self._current == "envelope" else _MAX_SHORT_FIELD
@@ -120,7 +123,7 @@ class _Fields:
         return InboundForm(
             sha256=self._digest.hexdigest(),
             size=self._size,
-            email=None if self._message is None else b"".join(self._message),
+            head=bytes(self._head),
             sender=sender,
             recipients=recipients,
             spf=self._text("SPF"),

@@ -12,12 +12,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email import message_from_bytes
 from email.utils import getaddresses
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from sqlalchemy import select
 
@@ -43,7 +45,7 @@ from lokole.ports.judge import Posted
 from lokole.server import complaints, judging, junk, logs
 from lokole.server.addresses import home, home_letter
 from lokole.server.devices import serves_v1
-from lokole.server.form import read_form
+from lokole.server.form import InboundForm, read_form
 from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_opinion
 from lokole.server.ports import ServerPorts
 from lokole.server.provider_trouble import tell_of_post
@@ -54,6 +56,7 @@ from lokole.sync.ids import SERVER_ORIGIN
 log = logging.getLogger(__name__)
 
 _CHUNK = 256 * 1024
+_IN_MEMORY = 1024 * 1024
 _MAX_HEADER = 64 * 1024
 #: Machines that answer must not be answered (RFC 3834 section 2).
 _AUTOMATIC = re.compile(
@@ -121,7 +124,7 @@ def accept(
     for row in gone:
         ports.blobs.delete(raw_key(row, digest))
     for row, _ in rows:
-        _keep_raw(ports, row, digest, raw)
+        _keep_raw(ports, row, digest, lambda: raw)
     ports.events.count("email_received_for_client", len(rows))
     ports.bell.ring()
     return len(rows)
@@ -152,44 +155,57 @@ def _is_served(tx: Connection, row: TenantRow) -> bool:
     return current is not None and current.state != REMOVED
 
 
-def _keep_raw(ports: ServerPorts, row: TenantRow, digest: str, raw: bytes) -> None:
+def _keep_raw(ports: ServerPorts, row: TenantRow, digest: str, raw: Callable[[], bytes | Iterable[bytes]]) -> None:
     """The same message may have come long ago and be swept just now: from here on its job keeps it."""
     try:
         ports.blobs.size(raw_key(row, digest))
     except NotFound:
-        ports.blobs.put(raw_key(row, digest), raw)
+        ports.blobs.put(raw_key(row, digest), raw())
 
 
 def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: str) -> None:
-    """Keep what a webhook posted, as it came; durable when it returns.
+    """Keep the message that a webhook posted, byte for byte; durable when it returns.
 
-    The bytes reach the store before anything looks into them. Raises Refused when the form has no letter, nothing is kept then.
+    Raises Refused when the form has no letter; nothing is kept then.
     """
     now = ports.clock()
-    key = f"{row.domain}/form/{ports.entropy(16).hex()}"
-    ports.blobs.put(key, _chunks(body))
-    try:
-        body.seek(0)
-        form = read_form(body, content_type, max_bytes=ports.settings.max_letter_bytes, keep=False)
+    with reading(ports, body, content_type) as (form, message):
+        key = raw_key(row, form.sha256)
+        ports.blobs.put(key, _chunks(message))
+        to = None if form.recipients is None else [home(ports.settings, one) for one in form.recipients]
+        ids = {"raw": form.sha256, "sender": form.sender, "to": to, "at": to_micros(now), "source": "webhook"}
         envelope = [form.sender, *sorted(form.recipients or ())]
         with ports.database.write() as tx:
             created = jobs.enqueue(
                 tx,
                 "receive",
                 _job_key(row, form.sha256, "webhook", envelope),
-                {"form": key, "type": content_type, "at": to_micros(now)},
+                ids | of_form(form, form.head).ids(),
                 tenant=row.no,
                 now=now,
             )
-    except LokoleError as error:
-        ports.blobs.delete(key)
-        tell_of_post(ports, error)
-        raise
-    if not created:
-        ports.blobs.delete(key)  # the same post came before
-    else:
+        _keep_raw(ports, row, form.sha256, lambda: _chunks(message))
+    if created:
         ports.events.count("email_received_for_client")
     ports.bell.ring()
+
+
+@contextmanager
+def reading(ports: ServerPorts, body: BinaryIO, content_type: str) -> Iterator[tuple[InboundForm, BinaryIO]]:
+    """What a webhook posted, and its message as a file that ends with the block.
+
+    Raises Refused when the form has no letter; whatever is not taken, the operator is told.
+    """
+    body.seek(0)
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+        message = cast(BinaryIO, spool)
+        try:
+            form = read_form(body, content_type, message, max_bytes=ports.settings.max_letter_bytes)
+        except LokoleError as error:
+            tell_of_post(ports, error)
+            raise
+        message.seek(0)
+        yield form, message
 
 
 def raw_key(row: TenantRow, digest: str) -> str:
@@ -219,9 +235,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
         return False
     # without its bytes it is given up, where the operator sees it: they go in no other way than with the job that needs them
     arrival = _load(ports, row, job)
-    digest = hashlib.sha256(arrival.raw).hexdigest()
-    if "form" in job.ids:
-        ports.blobs.put(raw_key(row, digest), arrival.raw)
+    digest = str(job.ids["raw"])
     try:
         _take_in(ports, row, job, arrival, digest)
     except LokoleError:
@@ -230,8 +244,6 @@ def run(ports: ServerPorts, job: Job) -> bool:
         # whatever this letter is, its neighbours are waiting
         log.error("a letter could not be read: %s", logs.place(error))
         _set_apart(ports, row, job, arrival, digest, f"not readable: {type(error).__name__}")
-    if "form" in job.ids:
-        ports.blobs.delete(str(job.ids["form"]))
     return True
 
 
@@ -252,25 +264,15 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
 
 def _ref_of(tx: Connection, job: Job) -> str | None:
     row = tenants.find_tenant(tx, no=job.tenant)
-    if "form" in job.ids:
-        return str(job.ids["form"])
     return None if row is None else raw_key(row, str(job.ids["raw"]))
 
 
 def _load(ports: ServerPorts, row: TenantRow, job: Job) -> Arrival:
-    at = from_micros(int(job.ids["at"]))
-    settings = ports.settings
-    if "form" not in job.ids:
-        raw = ports.blobs.read(raw_key(row, str(job.ids["raw"])))
-        sender, source = str(job.ids["sender"]), str(job.ids.get("source", "smtp"))
-        judgement = Judgement.from_ids(job.ids)
-        to = None if job.ids["to"] is None else tuple(job.ids["to"])
-        return Arrival(raw, sender, to, at, source, judgement)
-    with ports.blobs.open(str(job.ids["form"])) as stream:
-        form = read_form(stream, str(job.ids["type"]), max_bytes=settings.max_letter_bytes, keep=True)
-    assert form.email is not None
-    to = None if form.recipients is None else tuple(home(settings, one) for one in form.recipients)
-    return Arrival(form.email, form.sender, to, at, "webhook", of_form(form, form.email))
+    raw = ports.blobs.read(raw_key(row, str(job.ids["raw"])))
+    sender, source = str(job.ids["sender"]), str(job.ids.get("source", "smtp"))
+    judgement = Judgement.from_ids(job.ids)
+    to = None if job.ids["to"] is None else tuple(job.ids["to"])
+    return Arrival(raw, sender, to, from_micros(int(job.ids["at"])), source, judgement)
 
 
 def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, digest: str) -> None:

@@ -79,7 +79,7 @@ class Runner:
         ports = self._ports
         with self._leasing:  # nobody looks between a lease and its note here
             busy = self.busy()
-            with ports.database.write() as tx:
+            with ports.database.write(brief=True) as tx:
                 job = rows.lease(
                     tx, now=now, lease_seconds=self._lease_seconds, entropy=ports.entropy, no=no, busy=busy
                 )
@@ -157,7 +157,7 @@ class Runner:
                 held = list(self._at_work.values())
             for job in held:
                 try:
-                    with self._ports.database.write() as tx:
+                    with self._ports.database.write(brief=True) as tx:
                         rows.renew(tx, job, now=self._ports.clock(), lease_seconds=self._lease_seconds)
                 except Exception as error:
                     log.warning("a lease could not be renewed: %s", logs.place(error))

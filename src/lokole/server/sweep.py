@@ -1,4 +1,4 @@
-"""What nobody needs any more goes: done work, old questions, forms whose letters are stored, packages and letters past retention."""
+"""What nobody needs any more goes: done work, old questions, packages and letters past retention."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _GOING = "going:"
 
 
 class Sweeper:
-    """Sweeps one server; a form is removed only when it was nobody's at two sweeps in a row."""
+    """Sweeps one server; what nobody owns is removed only when it was nobody's at two sweeps in a row."""
 
     def __init__(self, ports: ServerPorts) -> None:
         self._ports = ports
@@ -68,7 +68,7 @@ class Sweeper:
             blobs += junk.sweep(ports, row, now - ports.settings.retention)
         blobs += unowned.sweep(ports, now - ports.settings.retention)
         blobs += self._sweep_files(rows)
-        self._sweep_forms(rows)
+        self._sweep_orphans()
         log.info("swept: %d rows of work, %d blobs", done, blobs)
 
     def _sweep_packages(self, row: TenantRow, age: Old) -> int:
@@ -131,16 +131,9 @@ class Sweeper:
         self._files_at = now
         return sum(sweep_unnamed(self._ports.database, self._ports.blobs, row.no, row.domain, now) for row in rows)
 
-    def _sweep_forms(self, rows: list[TenantRow]) -> None:
-        """Forms that a worker died over after their letter was stored, and posts to services that nobody wrote down."""
+    def _sweep_orphans(self) -> None:
+        """Posts to services that nobody wrote down."""
         orphans = unowned.orphans(self._ports)
-        for row in rows:
-            forms = set(self._ports.blobs.list(f"{row.domain}/form/"))
-            if not forms:
-                continue
-            with self._ports.database.read() as tx:
-                needed = _queued(tx, row)
-            orphans |= {key for key in forms if key not in needed}
         for key in orphans & self._orphans:
             self._ports.blobs.delete(key)
         self._orphans = orphans

@@ -245,11 +245,12 @@ def _take(ports: ServerPorts, reading: _Reading, n: int, record: AnyRecord) -> N
 def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRecord) -> None:
     row, now = reading.row, ports.clock()
     print_ = letter_print(record.email)
-    with ports.database.write() as tx:
-        known, another = find_letter(tx, row.no, record.uid, print_)
-        if known is not None:
+    with ports.database.read() as tx:
+        known, _ = find_letter(tx, row.no, record.uid, print_)
+    if known is not None:
+        with ports.database.write() as tx:
             _held(tx, reading, n, record, known)
-            return
+        return
     email = _own(row, record.email, now)
     recipients, wrong = _recipients(row, record.email)
     stored = put_attachments(ports.blobs, row.domain, email.attachments)

@@ -61,14 +61,15 @@ class Worker:
             done += 1
         return done
 
-    def work_one(self) -> bool:
-        """Do the row that is due for longest; False when none is."""
-        now = self._ports.clock()
-        # a look costs the others nothing, a lease takes the writer's lock
-        with self._ports.database.read() as tx:
-            due = rows.next_due(tx, now, busy=self._runner.busy())
-        if due is None or due > now:
-            return False
+    def work_one(self, *, look: bool = True) -> bool:
+        """Do the row that is due for longest; False when none is. Without a ``look`` first where one is likely."""
+        if look:
+            now = self._ports.clock()
+            # a look costs the others nothing, a lease takes the writer's lock
+            with self._ports.database.read() as tx:
+                due = rows.next_due(tx, now, busy=self._runner.busy())
+            if due is None or due > now:
+                return False
         return self._runner.work_one()
 
     def _work_on(self) -> None:
@@ -76,8 +77,9 @@ class Worker:
             heard = self._ports.bell.rings
             try:
                 self._sweeps.when_due()
-                while not self._stopping.is_set() and self.work_one():
-                    pass
+                look = True
+                while not self._stopping.is_set() and self.work_one(look=look):
+                    look = False
             except Exception as error:
                 log.error("the worker could not look for work: %s", logs.place(error))
             self._ports.bell.wait(heard, LOOK_SECONDS)

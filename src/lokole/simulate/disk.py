@@ -71,9 +71,9 @@ class FaultyDatabase(Database):
         self._step = step
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, brief: bool = False) -> Iterator[Connection]:
         step = self._step
-        with super().write() as tx:
+        with super().write(brief=brief) as tx:
             yield tx
             step("commit")
         step("committed")
@@ -83,8 +83,9 @@ def _off(_where: str) -> None:
     raise AssertionError("this machine was never switched on")
 
 
-def _never_sync(connection: Any, _record: Any) -> None:
+def _never_sync(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA synchronous=OFF")
+    record.info["synchronous"] = "OFF"
 
 
 class FaultyBlobs:

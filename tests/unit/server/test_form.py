@@ -7,12 +7,14 @@ import hashlib
 import io
 import os
 import random
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from lokole.mail.errors import Refused
-from lokole.server.form import InboundForm, read_form
+from lokole.server.form import HEAD_BYTES, InboundForm, read_form
 
 MULTIPART = "multipart/form-data; boundary=xyz"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -26,19 +28,27 @@ def multipart(*parts: tuple[str, bytes], end: bytes = b"--xyz--\r\n") -> bytes:
     return b"".join(pieces) + end
 
 
-def read(body: bytes, content_type: str = MULTIPART, most: int = 1000_000) -> InboundForm:
-    counted = read_form(io.BytesIO(body), content_type, max_bytes=most, keep=False)
-    kept = read_form(io.BytesIO(body), content_type, max_bytes=most, keep=True)
-    assert counted.email is None
-    assert kept.email is not None
-    assert (counted.sha256, counted.size) == (kept.sha256, kept.size)
-    assert hashlib.sha256(kept.email).hexdigest() == kept.sha256
-    return kept
+@dataclass(frozen=True)
+class Read:
+    form: InboundForm
+    email: bytes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.form, name)
+
+
+def read(body: bytes, content_type: str = MULTIPART, most: int = 1000_000) -> Read:
+    message = io.BytesIO()
+    form = read_form(io.BytesIO(body), content_type, message, max_bytes=most)
+    raw = message.getvalue()
+    assert hashlib.sha256(raw).hexdigest() == form.sha256
+    assert (form.size, form.head) == (len(raw), raw[:HEAD_BYTES])
+    return Read(form, raw)
 
 
 def refusal(body: bytes, content_type: str = MULTIPART, most: int = 1000) -> str:
     with pytest.raises(Refused) as caught:
-        read_form(io.BytesIO(body), content_type, max_bytes=most, keep=False)
+        read_form(io.BytesIO(body), content_type, io.BytesIO(), max_bytes=most)
     return caught.value.code
 
 
@@ -109,4 +119,4 @@ def test_damaged_forms_are_refused_and_nothing_else() -> None:
         for _ in range(chance.randrange(1, 6)):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         with contextlib.suppress(Refused):
-            read_form(io.BytesIO(bytes(damaged)), MULTIPART, max_bytes=1000, keep=True)
+            read_form(io.BytesIO(bytes(damaged)), MULTIPART, io.BytesIO(), max_bytes=1000)

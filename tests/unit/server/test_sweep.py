@@ -136,20 +136,6 @@ def test_done_work_and_old_questions_go_after_a_week(place: Place, box: BoxAtPla
     assert len(box.fetch()) == 1
 
 
-def test_a_form_whose_letter_is_stored_goes_at_the_second_look(place: Place, box: BoxAtPlace) -> None:
-    place.ports.blobs.put("a.lokole.test/form/00ff", b"a worker died here")
-    place.ports.bell.work_inline(lambda: None)
-    place.webhook(box.webhook, message(subject="waits"), ["ann@a.lokole.test"])
-    sweeper = Sweeper(place.ports)
-    sweeper.sweep()
-    assert len(list(place.ports.blobs.list("a.lokole.test/form/"))) == 2
-    sweeper.sweep()
-    (kept,) = place.ports.blobs.list("a.lokole.test/form/")
-    assert kept != "a.lokole.test/form/00ff"
-    place.work()
-    assert [one.email.subject for one in box.fetch()] == ["waits"]
-
-
 def content(place: Place) -> dict[str, str]:
     """What the letters of all tenants say, by subject."""
     with place.ports.database.read() as tx:

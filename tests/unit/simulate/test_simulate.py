@@ -19,7 +19,7 @@ from lokole.simulate.ledger import problems
 from tests.unit.simulate import sabotage
 
 FAULTS = frozenset(KINDS) - RARE
-MOST_SEEDS = 12
+MOST_SEEDS = 30
 
 
 def test_a_calm_run_delivers_every_letter_and_is_short_of_nothing() -> None:

@@ -204,10 +204,10 @@ class Full(Database):
     full = False
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, brief: bool = False) -> Iterator[Connection]:
         if self.full:
             raise Temporary("the database did not take it: disk full")
-        with super().write() as tx:
+        with super().write(brief=brief) as tx:
             yield tx
 
 

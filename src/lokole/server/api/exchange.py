@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -27,6 +28,10 @@ from lokole.sync.bodies import MAX_PACKAGES, read_package_digest
 from lokole.sync.records import AckRecord, PackageDigest
 from lokole.sync.signing import EMPTY_BODY_SHA256, body_sha256
 
+#: Packages built at once in a process. Each takes up to 30 MB, and one core at most carries all of them;
+#: boxes that wait for their turn hold no thread that others need.
+BUILDERS = 3
+
 _CHECK = re.compile(r"[0-9a-f]{16}")
 _RANGE = re.compile(r"bytes=(\d{1,18})-")
 _MAX_ACK = 64 * 1024
@@ -42,8 +47,9 @@ def routes(ports: ServerPorts) -> list[Route]:
         return functools.partial(endpoint, ports)
 
     packages = "/api/exchange/packages"
+    builders = CapacityLimiter(BUILDERS)
     return [
-        Route(packages, bound(_list), methods=["GET"]),
+        Route(packages, functools.partial(_list, ports, builders), methods=["GET"]),
         *uploads.routes(ports),
         Route(packages + "/{sha256}", bound(_get), methods=["GET"]),
         Route("/api/exchange/ack", bound(_acknowledge), methods=["POST"]),
@@ -51,13 +57,13 @@ def routes(ports: ServerPorts) -> list[Route]:
     ]
 
 
-async def _list(ports: ServerPorts, request: Request) -> Response:
+async def _list(ports: ServerPorts, builders: CapacityLimiter, request: Request) -> Response:
     said = request.headers.get("lokole-digest")
     row = await authenticated(ports, request, EMPTY_BODY_SHA256, ("Lokole-Digest",))
     after = number(request.query_params.get("after", "0"), "after")
     theirs = None if said is None else digest.read_header(said)
     word = "none" if theirs is None else await run_in_threadpool(reconcile.hear_summary, ports, row, theirs)
-    await run_in_threadpool(offer.build_pending, ports, row)
+    await to_thread.run_sync(offer.build_pending, ports, row, limiter=builders)
     found = await run_in_threadpool(exchange.offered, ports, row, after, news="unsent" not in request.query_params)
     answer: dict[str, Any] = {
         "packages": [

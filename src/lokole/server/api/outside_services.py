@@ -6,7 +6,7 @@ Nobody outside is answered, or anybody's markup could be sent to anybody: what c
 from __future__ import annotations
 
 import functools
-import hashlib
+import io
 import tempfile
 from datetime import timedelta
 from typing import BinaryIO, cast
@@ -50,14 +50,14 @@ async def _keep_apart(ports: ServerPorts, request: Request) -> Response:
 
 def _store(ports: ServerPorts, body: BinaryIO, content_type: str) -> None:
     body.seek(0)
-    form = read_form(body, content_type, max_bytes=MOST_BYTES, keep=True)
-    assert form.email is not None
-    digest, now = hashlib.sha256(form.email).hexdigest(), ports.clock()
+    message = io.BytesIO()
+    digest = read_form(body, content_type, message, max_bytes=MOST_BYTES).sha256
+    now = ports.clock()
     with ports.database.write() as tx:
         if add_count(tx, "outside-services", _A_DAY, now) > MOST_A_DAY:
             raise Temporary("so much is kept in a day", retry_after=3600)
     key = f"{SERVICES}{digest}"
-    ports.blobs.put(key, form.email)
+    ports.blobs.put(key, message.getvalue())
     with ports.database.write() as tx:
         quarantine(
             tx,
