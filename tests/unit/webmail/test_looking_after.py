@@ -214,7 +214,7 @@ def test_two_addresses_of_one_person_become_one(box: Box) -> None:
     box.letter("mimi", "For Mimi")
     mireille = box.signed_in("mireille")
     chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{number(box, 'mimi')}")
-    chief.follow("Make one with somebody").press("Go on", into="nobody")
+    chief.follow("Join with another address").press("Go on", into="nobody")
     assert "Nobody else here has this name." in chief.text
     chief.press("Go on", into="mireille")
     assert "mimi@bolenge.lokole.ca becomes mireille@bolenge.lokole.ca." in chief.text
