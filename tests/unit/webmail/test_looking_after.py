@@ -75,6 +75,11 @@ def test_every_line_of_a_list_is_answered(box: Box) -> None:
     assert len(set(SLIP.findall(browser.text))) == 2
     outside = re.sub(r"<details class=cover>.*?</details>", "", browser.html, flags=re.DOTALL)
     assert SLIP.findall(outside) == [], "whoever looks on sees no password"
+    # the wrong lines stand there to be put right, and only they
+    browser.press("Make these people")
+    assert "Made: 0. Here already: 0. Wrong: 3." in browser.text
+    browser.press("Make these people", lines="a.cote, À Côté\njoseph;Joseph;fr")
+    assert "Made: 2. Here already: 0. Wrong: 0." in browser.text
     # the same list once more makes nobody
     browser.open("/admin/people/list").press("Make these people", lines="mireille\neve")
     assert "Made: 0. Here already: 2. Wrong: 0." in browser.text
