@@ -277,6 +277,33 @@ def test_several_photos_go_out_small(browser: Browser, served: tuple[Box, str], 
         assert max(Image.open(io.BytesIO(one.content)).size) == 640
 
 
+def test_a_second_photo_does_not_take_the_place_of_the_first(browser: Browser, served: tuple[Box, str]) -> None:
+    _box, url = served
+    large = photo()
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        chooser = page.get_by_label("Choose files")
+        for name in ("well", "road", "well"):
+            chooser.set_input_files({"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": large})
+            page.get_by_role("button", name=re.compile(f"Take away {name}")).first.wait_for()
+        names = "[].map.call(document.querySelector('input[name=files]').files, function (one) { return one.name; })"
+        assert set(page.evaluate(names)) == {"well.webp", "road.webp"}
+        made.look("photos-one-by-one")
+        page.get_by_role("button", name="Take away well").first.click()
+        assert "road.webp" in page.evaluate(names)
+        assert page.evaluate("document.activeElement.name") == "files"
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
+def test_attaching_leaves_one_at_the_files(browser: Browser, served: tuple[Box, str], scripts: bool) -> None:
+    _box, url = served
+    with tab(browser, url, scripts=scripts) as made:
+        page = made.write()
+        page.get_by_label("Choose files").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"a"})
+        page.get_by_role("button", name="Attach, then choose more").click()
+        expect(page.get_by_role("checkbox", name="a.txt")).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts-on", "scripts-off"])
 def test_the_size_of_photos_is_chosen(browser: Browser, served: tuple[Box, str], scripts: bool) -> None:
     box, url = served

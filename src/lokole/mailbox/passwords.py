@@ -9,6 +9,30 @@ import bcrypt
 
 MIN_COST = 10
 _MAX_BYTES = 72
+_ROWS = (
+    "1234567890" * 3,
+    "0123456789" * 3,
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiop",
+    "azertyuiop",
+    "asdfghjkl",
+    "qsdfghjklm",
+)
+_COMMON = frozenset(
+    [
+        "password",
+        "passw0rd",
+        "motdepasse",
+        "nenosiri",
+        "iloveyou",
+        "jetaime",
+        "lokole",
+        "village",
+        "internet",
+        "azerty",
+        "qwerty",
+    ]
+)
 
 
 def hash_password(text: str, cost: int = 12) -> str:
@@ -35,6 +59,23 @@ def needs_rehash(hashed: str, cost: int = 12) -> bool:
     kind, _, rest = hashed.removeprefix("$").partition("$")
     rounds = rest.partition("$")[0]
     return kind != "2b" or not rounds.isdecimal() or int(rounds) < max(cost, MIN_COST)
+
+
+def easily_guessed(text: str, name: str = "") -> bool:
+    """Whether ``text`` is among the first things somebody tries who knows ``name``.
+
+    That is: one character over and over, a row of the keyboard or of the alphabet, the commonest words with or without
+    figures behind them, and the name itself.
+    """
+    plain = "".join(text.casefold().split())
+    word = plain.rstrip("0123456789!.")
+    rows = [way for row in _ROWS for way in (row, row[::-1])]
+    return (
+        len(set(plain)) < 3
+        or any(plain in row for row in rows)
+        or word in _COMMON
+        or (bool(name) and word == name.casefold().partition("@")[0].rstrip("0123456789!."))
+    )
 
 
 def _bytes(text: str) -> bytes:

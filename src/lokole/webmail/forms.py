@@ -13,6 +13,8 @@ from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, Form, PasswordField, StringField, TextAreaField
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
+from lokole.mailbox.passwords import easily_guessed
+from lokole.webmail.access import signed_in
 from lokole.webmail.parts import parts
 
 F = TypeVar("F", bound=Form)
@@ -48,6 +50,7 @@ class SignUpForm(Form):
 
     def validate_password(self, field: PasswordField) -> None:
         _long_enough(field)
+        _not_guessed(field, self.name.data or "")
 
 
 class NewPasswordForm(Form):
@@ -61,6 +64,8 @@ class NewPasswordForm(Form):
 
     def validate_new(self, field: PasswordField) -> None:
         _long_enough(field)
+        person = signed_in()
+        _not_guessed(field, person.name if person is not None else "")
 
 
 class PinForm(Form):
@@ -90,3 +95,8 @@ class LetterForm(Form):
 def _long_enough(field: PasswordField) -> None:
     if field.data and len(field.data) < parts().settings.min_password_length:
         raise ValidationError(_("At least %(n)s letters or digits, please.", n=parts().settings.min_password_length))
+
+
+def _not_guessed(field: PasswordField, name: str) -> None:
+    if field.data and easily_guessed(field.data, name):
+        raise ValidationError(_("Others guess this password at once. Take another, for example three or four words."))

@@ -144,6 +144,7 @@ def install(app: Flask) -> None:
         icon=icon,
         tile=tile,
         csrf=_csrf,
+        wrong_field=_wrong_field,
         notes=_notes,
         undo=_undo,
         short_when=language.short_when,
@@ -156,6 +157,13 @@ def install(app: Flask) -> None:
         date=language.date,
     )
     app.context_processor(_everywhere)
+
+
+def _wrong_field() -> Markup:
+    """What marks a field that was refused; the first one on a page is where its reader starts, scrolled into sight."""
+    first = not g.get("wrong_field_seen")
+    g.wrong_field_seen = True
+    return Markup(" aria-invalid=true autofocus" if first else " aria-invalid=true")  # noqa: S704 # words of ours
 
 
 def page(template: str, tx: Connection | None = None, **values: Any) -> str:

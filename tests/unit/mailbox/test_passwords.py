@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import bcrypt
+import pytest
 
-from lokole.mailbox.passwords import MIN_COST, check_password, hash_password, needs_rehash
+from lokole.mailbox.passwords import MIN_COST, check_password, easily_guessed, hash_password, needs_rehash
 
 
 def test_the_right_password_is_right_and_others_are_not() -> None:
@@ -36,3 +37,17 @@ def test_a_weak_or_foreign_hash_is_made_anew() -> None:
     assert needs_rehash(hash_password("x", MIN_COST), MIN_COST + 1)
     assert needs_rehash("$2a$12$" + "a" * 53, MIN_COST)
     assert needs_rehash("", MIN_COST)
+
+
+@pytest.mark.parametrize(
+    "text", ["password", "Password1!", "12345678", "87654321", "aaaaaaaa", "azertyuiop", "mireille2026", "MOT DE PASSE"]
+)
+def test_what_everybody_tries_first_is_easily_guessed(text: str) -> None:
+    assert easily_guessed(text, "mireille")
+
+
+@pytest.mark.parametrize(
+    "text", ["mango river drum", "poisson rouge", "19472605", "mireille-goes-to-town", "passwords are hard"]
+)
+def test_words_of_ones_own_are_not(text: str) -> None:
+    assert not easily_guessed(text, "mireille")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -64,6 +65,23 @@ def test_a_short_password_is_explained(box: Box) -> None:
     assert browser.status == 400
     assert "At least 8 letters or digits, please." in browser.text
     assert "short" not in browser.html
+
+
+def test_a_password_that_others_guess_is_refused(box: Box) -> None:
+    browser = box.browser().open("/user/register")
+    for typed in ("12345678", "password", "mireille1"):
+        browser.press("Get this address", name="mireille", password=typed)
+        assert browser.status == 400
+        assert "Others guess this password at once." in browser.text
+    assert browser.press("Get this address", name="mireille", password="mango river drum").status == 200
+
+
+def test_a_refused_form_starts_at_its_first_mistake(box: Box) -> None:
+    browser = box.browser().open("/user/register")
+    assert " autofocus" not in browser.html
+    browser.press("Get this address", name="a b", password="short")
+    marked = re.findall(r"<input id=(\w+)[^>]* aria-invalid=true( autofocus)?", browser.html)
+    assert marked == [("name", " autofocus"), ("password", "")]
 
 
 def test_sign_up_can_be_switched_off(make_box: Callable[..., Box]) -> None:

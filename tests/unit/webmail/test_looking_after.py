@@ -75,6 +75,11 @@ def test_every_line_of_a_list_is_answered(box: Box) -> None:
     assert len(set(SLIP.findall(browser.text))) == 2
     outside = re.sub(r"<details class=cover>.*?</details>", "", browser.html, flags=re.DOTALL)
     assert SLIP.findall(outside) == [], "whoever looks on sees no password"
+    # the wrong lines stand there to be put right, and only they
+    browser.press("Make these people")
+    assert "Made: 0. Here already: 0. Wrong: 3." in browser.text
+    browser.press("Make these people", lines="a.cote, À Côté\njoseph;Joseph;fr")
+    assert "Made: 2. Here already: 0. Wrong: 0." in browser.text
     # the same list once more makes nobody
     browser.open("/admin/people/list").press("Make these people", lines="mireille\neve")
     assert "Made: 0. Here already: 2. Wrong: 0." in browser.text
@@ -214,7 +219,7 @@ def test_two_addresses_of_one_person_become_one(box: Box) -> None:
     box.letter("mimi", "For Mimi")
     mireille = box.signed_in("mireille")
     chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{number(box, 'mimi')}")
-    chief.follow("Make one with somebody").press("Go on", into="nobody")
+    chief.follow("Join with another address").press("Go on", into="nobody")
     assert "Nobody else here has this name." in chief.text
     chief.press("Go on", into="mireille")
     assert "mimi@bolenge.lokole.ca becomes mireille@bolenge.lokole.ca." in chief.text

@@ -67,7 +67,7 @@ def test_what_both_ends_hold_is_said_in_one_sentence(box: Box) -> None:
     for missing in (0, 3):
         with box.ports.database.write() as tx:
             options.set_option(tx, box.tenant, "held_together", {"missing": missing, "letters": 1284, "at": 0})
-        assert f"{missing} missing of 1284 in 30 days" in browser.open("/admin").text
+        assert f"should have, in 30 days: 1284. Missing: {missing}." in browser.open("/admin").text
 
 
 def test_a_nearly_full_disk_is_said(make_box: Callable[..., Box]) -> None:

@@ -203,6 +203,7 @@ def test_a_letter_is_passed_on_with_the_files_that_are_ticked(box: Box) -> None:
     no = box.letter("mireille", "Photos", attachments=files)
     kept_before = list(box.ports.blobs.list())
     browser.open(f"/email/{no}").follow("Pass on")
+    assert "<title>Pass on" in browser.html
     assert written(browser, "subject") == "Fwd: Photos"
     tokens = [value for name, value in browser.fields("/email/new").fields if name == "file"]
     assert len(tokens) == 2

@@ -69,14 +69,29 @@
       return small;
     });
   }
+  // what is chosen now is added to what was chosen before: a browser alone forgets the first photo at the second
   function take(input) {
-    input.made = null;
-    if (!canShrink() || !input.files.length) { show(); return; }
-    working = Promise.all([].map.call(input.files, sizes)).then(function (made) {
-      input.made = made;
+    if (!canShrink()) { input.made = null; show(); return; }
+    var held = (input.made || []).map(function (one) { return mark(one.original); });
+    var fresh = [].filter.call(input.files, function (file) { return held.indexOf(mark(file)) < 0; });
+    var mine = working = Promise.all([Promise.all(fresh.map(sizes)), working]).then(function (done) {
+      input.made = (input.made || []).concat(done[0]);
       put(input);
-    }).catch(function () { /* the box makes them smaller */ }).then(function () { working = null; show(); });
+    }).catch(function () { /* the box makes them smaller */ }).then(function () {
+      if (working === mine) { working = null; }
+      show();
+    });
     show();
+  }
+  function mark(file) { return [file.name, file.size, file.lastModified].join('/'); }
+  function drop(file) {
+    inputs.forEach(function (input) {
+      if (!input.made) { return; }
+      input.made = input.made.filter(function (one) { return one[photo.value] !== file; });
+      put(input);
+    });
+    show();
+    inputs[0].focus();
   }
   function put(input) {
     var files = new DataTransfer();
@@ -104,6 +119,9 @@
       var item = document.createElement('li'), was = before[file.name + file.size];
       var weight = was ? say('was', {'%b': size(was), '%a': size(file.size)}) : size(file.size);
       item.textContent = file.name + ' ' + weight + (perMb ? ', ' + cost(file.size) : '');
+      if (inputs.some(function (input) { return (input.made || []).some(function (one) { return one[photo.value] === file; }); })) {
+        item.appendChild(away(file));
+      }
       list.appendChild(item);
     });
     var sum = files.reduce(function (all, file) { return all + file.size; }, kept());
@@ -117,6 +135,15 @@
     room.className = wrong ? 'say bad' : 'hint';
     room.setAttribute('role', wrong ? 'alert' : 'status');
     return wrong;
+  }
+  function away(file) {
+    var button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'chip';
+    button.textContent = box.getAttribute('data-away');
+    button.setAttribute('aria-label', button.textContent + ' ' + file.name);
+    button.addEventListener('click', function () { drop(file); });
+    return button;
   }
   function text() {
     var quote = form.elements.quote, quoted = quote && (quote.type === 'hidden' || quote.checked);
