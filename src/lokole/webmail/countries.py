@@ -10,6 +10,7 @@ from babel.core import get_global
 
 from lokole.mailbox.words import fold
 from lokole.webmail.language import zone
+from lokole.webmail.parts import parts
 from lokole.webmail.words import locale
 
 
@@ -27,9 +28,10 @@ def found(codes: Iterable[str], query: str) -> list[tuple[str, str]]:
 
 
 def _here() -> str:
-    """The country of the reader's time zone; empty when it has none."""
+    """The country of the reader's time zone, else of the box's; empty when neither has one."""
     territories = get_global("zone_territories")
-    return str(territories.get(str(zone()), "")).lower()
+    found = territories.get(str(zone())) or territories.get(parts().settings.time_zone) or ""
+    return str(found).lower()
 
 
 @lru_cache(maxsize=1024)

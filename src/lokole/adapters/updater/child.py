@@ -40,7 +40,12 @@ def run(command: list[str], seconds: float) -> tuple[int, str]:
     except OSError as error:
         return -1, f"{command[0]}: {error.strerror}"
     assert program.stdout is not None
-    end, output, kept = time.monotonic() + seconds, program.stdout.fileno(), b""
+    with program.stdout as output:
+        return _watch(program, output.fileno(), seconds)
+
+
+def _watch(program: subprocess.Popen[bytes], output: int, seconds: float) -> tuple[int, str]:
+    end, kept = time.monotonic() + seconds, b""
     os.set_blocking(output, False)
     while True:
         over = program.poll() is not None
