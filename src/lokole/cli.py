@@ -141,7 +141,7 @@ def server_dns(domain: str, as_json: bool) -> None:
     Each line can be entered into a zone file as it is. What follows the semicolon says whether it is there.
     """
     with _sentences("[server]"):
-        from lokole.server.build import checked_records
+        from lokole.server.commands import checked_records
 
         found = checked_records(_server_settings(), domain)
         if as_json:
@@ -166,7 +166,7 @@ def doctor(as_json: bool) -> None:
     One line for each thing, with what to do about it. Ends with 1 when something is bad, with 2 when the settings are.
     """
     with _sentences("[server]"):
-        from lokole.server.build import examine_server
+        from lokole.server.commands import examine_server
 
         settings = _server_settings()
         found = []
@@ -199,7 +199,7 @@ def server_import_first(
     Ends with 1 when something was left out, and names it.
     """
     with _sentences("[server]"):
-        from lokole.server.build import move_from_first
+        from lokole.server.commands import move_from_first
         from lokole.server.settings import FirstStoreKeys
 
         report = move_from_first(
@@ -228,7 +228,7 @@ def server_import_first(
 def server_queues(clear: bool) -> None:
     """Print how much work there is of each kind, and how many messages lie at the broker, as lines of JSON."""
     with _sentences("[server]"):
-        from lokole.server.build import queue_lines
+        from lokole.server.commands import queue_lines
 
         for line in queue_lines(_server_settings(), clear=clear):
             _print_line(line)
@@ -244,7 +244,7 @@ def server_empty(yes: bool, with_what_waits: bool) -> None:
     Delete the domains before when their records and settings at providers are to go too.
     """
     with _sentences("[server]"):
-        from lokole.server.build import storage
+        from lokole.server.commands import storage
         from lokole.server.emptying import empty, look_at
 
         settings = _server_settings()
@@ -320,7 +320,7 @@ def migrate(side: str, database: str | None) -> None:
         from lokole.mailbox.migrate import migrate as bring_up_to_date
 
         if database is None and side == "server":
-            from lokole.server.build import database_url
+            from lokole.server.drivers import database_url
 
             database = database_url(_server_settings())
         bring_up_to_date(database or _device_settings().database_url)
@@ -432,7 +432,7 @@ def package_key(side: str, domain: str | None) -> None:
 
             lines = device_lines(_device_settings())
         else:
-            from lokole.server.build import key_lines as server_lines
+            from lokole.server.commands import key_lines as server_lines
 
             lines = server_lines(_server_settings(), domain)
         for line in lines:

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,12 @@ def test_head_is_the_newest_step() -> None:
     config.set_main_option("script_location", "lokole.mailbox:migrations")
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_database_elsewhere_tells_its_time(world: World) -> None:
+    told = world.database.time()
+    assert (told is None) == world.database.is_sqlite
+    assert told is None or abs(datetime.now(UTC) - told) < timedelta(minutes=1)
 
 
 def test_a_failed_transaction_leaves_nothing(world: World) -> None:

@@ -460,7 +460,7 @@ MUTANTS = (
     ),
     Mutant(
         "a box may speak for the people of another",
-        "mailbox/accounts.py",
+        "mailbox/account_records.py",
         "    if spoken.domain != domain:\n",
         "    if False:\n",
         ("tests/unit/mailbox/test_accounts.py", *UNPACK),
@@ -565,7 +565,7 @@ MUTANTS = (
     ),
     Mutant(
         "every password hash leaves the box",
-        "mailbox/accounts.py",
+        "mailbox/account_records.py",
         "            password_hash=row.password_hash if row.roaming else None,\n",
         "            password_hash=row.password_hash,\n",
         ("tests/unit/mailbox/test_accounts.py",),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from lokole.device import packing
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import accounts, outbound, packages, recipients, roaming
+from lokole.mailbox import account_records, outbound, packages, recipients, roaming
 from lokole.mailbox.database import Connection
 from lokole.mailbox.held import not_held
 from lokole.mailbox.identity import ensure_identity, renew_epoch
@@ -48,7 +48,7 @@ def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime, e
                 key = f"{record.email_id.hex()}:{record.address}"
                 outbound.put(tx, tenant.no, packing.UP, RequestRecord(TELL_WRITER, key, asked))
         case AccountRecord():
-            accounts.merge_from_server(tx, tenant.no, record)
+            account_records.merge_from_server(tx, tenant.no, record)
         case FlagRecord():
             roaming.take_flag(tx, tenant.no, record, now)
         case AckRecord():

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, cast
 from lokole.device.night import for_tonight
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Attachment, DeliveryState, EmailNo, PackageRef, TenantNo
-from lokole.mailbox import accounts, letters, outbound, packages, recipients
+from lokole.mailbox import account_records, letters, outbound, packages, recipients
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
@@ -145,7 +145,7 @@ def _build_once(
         epoch = ensure_identity(tx, entropy)
         seq = packages.next_seq(tx, tenant.no, epoch, UP)
         waiting = for_tonight(tx, tenant.no, list(packages.waiting_emails(tx, tenant.no, UP)), now)
-        people = accounts.accounts_to_send(tx, tenant.no)
+        people = account_records.accounts_to_send(tx, tenant.no)
         besides = outbound.waiting_records(tx, tenant.no, UP) if server_key is not None else []
         acks = _acknowledgements(tx, tenant.no) if server_key is not None else []
     if not (waiting or people or besides or (even_empty and server_key is not None)):

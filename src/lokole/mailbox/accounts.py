@@ -7,21 +7,20 @@ A password's hash leaves the box only for a person with roaming on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, exists, func, insert, literal, select, update
 
 from lokole.mail.errors import NotFound, Refused
-from lokole.mail.model import Account, AccountNo, Address
+from lokole.mail.model import Account, AccountNo
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.days import today
 from lokole.mailbox.entries import deliver_kept
 from lokole.mailbox.schema import account, alias, email, entry, standing, tenant, waiting
 from lokole.mailbox.sessions import account_of, end_all_sessions
 from lokole.mailbox.upsert import insert_new
-from lokole.sync.records import AccountRecord
 
 #: names that mean somebody else everywhere (RFC 2142), or a service of this network
 RESERVED_NAMES = frozenset(
@@ -68,10 +67,10 @@ _NEWEST = 200
 NAME_RESTS_DAYS = 180
 MAX_DISPLAY_NAME = 60
 
-_EVERY: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
+EVERY_ACCOUNT: Select[Any] = select(account, tenant.c.domain).join(tenant, tenant.c.no == account.c.tenant)
 #: neither left for good nor become one with somebody else
 _IS_SOMEBODY = (account.c.removed_day.is_(None), ~exists().where(alias.c.account == account.c.no))
-_WITH_DOMAIN = _EVERY.where(*_IS_SOMEBODY)
+_WITH_DOMAIN = EVERY_ACCOUNT.where(*_IS_SOMEBODY)
 _BY_NAME = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
 _BY_NO = _WITH_DOMAIN.where(account.c.tenant == bindparam("tenant"), account.c.no == bindparam("no"))
 _NO_BY_NAME = select(account.c.no).where(
@@ -84,7 +83,7 @@ _NO_BY_OLD_NAME = select(alias.c.target).where(
     .where(account.c.tenant == bindparam("tenant"), account.c.name == bindparam("name"))
     .scalar_subquery(),
 )
-_INSERT = insert_new(account, [column.name for column in account.columns if column.name != "no"], returning="no")
+INSERT_ACCOUNT = insert_new(account, [column.name for column in account.columns if column.name != "no"], returning="no")
 
 
 def normal_name(text: str) -> str:
@@ -121,7 +120,7 @@ def create_account(
     wanted = (
         name.strip().casefold() if allow_reserved and name.strip().casefold() in RESERVED_NAMES else normal_name(name)
     )
-    values = _new_values(tenant_no, wanted, now) | {
+    values = new_values(tenant_no, wanted, now) | {
         "version": _make_room(tx, tenant_no, wanted),
         "display_name": normal_display_name(display_name),
         "password_hash": password_hash,
@@ -130,7 +129,7 @@ def create_account(
         "is_admin": is_admin,
         "must_change_password": must_change_password,
     }
-    no = _INSERT.first(tx, values)
+    no = INSERT_ACCOUNT.first(tx, values)
     if no is None:
         raise Refused("somebody has this name already", code="taken", field="name")
     made = get_account(tx, tenant_no, no)
@@ -147,7 +146,7 @@ def normal_display_name(text: str) -> str:
 
 def check_free(tx: Connection, tenant_no: int, name: str) -> None:
     """Raises Refused, field ``name``, code ``taken`` when somebody has ``name``, or had it not long ago."""
-    row = _row_of(tx, tenant_no, name)
+    row = row_of(tx, tenant_no, name)
     if row is not None and (row.removed_day is None or row.removed_day > today(tx, tenant_no) - NAME_RESTS_DAYS):
         raise Refused("somebody has this name already", code="taken", field="name")
 
@@ -332,104 +331,8 @@ def record_login(tx: Connection, person: Account, now: datetime) -> None:
     tx.execute(statement.values(last_login_at=to_micros(now), login_count=account.c.login_count + 1))
 
 
-def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
-    """What the other end does not know yet, by name."""
-    rows = tx.execute(
-        _EVERY.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(account.c.name)
-    )
-    return [
-        AccountRecord(
-            address=f"{row.name}@{row.domain}",
-            password_hash=row.password_hash if row.roaming else None,
-            language=row.language,
-            version=row.version,
-            name=row.display_name if row.roaming else "",
-            removed=row.removed_day is not None,
-        )
-        for row in rows
-    ]
-
-
-def roaming_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
-    """:func:`accounts_to_send` of people with roaming on: what the other end may be told about people who live there."""
-    return [one for one in accounts_to_send(tx, tenant_no) if one.password_hash is not None]
-
-
-def mark_accounts_sent(tx: Connection, tenant_no: int, versions: Mapping[str, int]) -> None:
-    """The other end has these versions for good; keys are addresses, as in :func:`accounts_to_send`."""
-    for address, version in versions.items():
-        tx.execute(
-            update(account)
-            .where(
-                account.c.tenant == tenant_no,
-                account.c.name == address.rpartition("@")[0],
-                account.c.sent_version < version,
-            )
-            .values(sent_version=version)
-        )
-
-
-def upsert_from_device(tx: Connection, tenant_no: int, record: AccountRecord, now: datetime) -> tuple[Account, bool]:
-    """Take in what a device says of one of its people; returns the person and whether they are new here.
-
-    An older version than the known one changes nothing. A record without a hash takes the hash away: roaming is off.
-    Raises Refused: code ``address`` when it is not one, ``foreign`` when its domain is not the device's.
-    """
-    spoken = Address.parse(record.address)
-    domain = tx.execute(select(tenant.c.domain).where(tenant.c.no == tenant_no)).scalar()
-    if domain is None:
-        raise NotFound("no such device")
-    if spoken.domain != domain:
-        raise Refused("this person belongs to another domain", code="foreign", field="address")
-    name = spoken.local.casefold()
-    told: dict[str, Any] = {
-        "password_hash": record.password_hash,
-        "roaming": record.password_hash is not None,
-        "display_name": normal_display_name(record.name),
-        "removed_day": today(tx, tenant_no) if record.removed else None,
-    }
-    if record.language is not None:
-        told["language"] = record.language
-    values = _new_values(tenant_no, name, now) | told | {"version": record.version, "sent_version": record.version}
-    no = _INSERT.first(tx, values)
-    new = no is not None
-    tx.execute(
-        update(account)
-        .where(account.c.tenant == tenant_no, account.c.name == name, account.c.version <= record.version)
-        .values(version=record.version, sent_version=record.version, **told)
-    )
-    row = _row_of(tx, tenant_no, name)
-    assert row is not None
-    return account_of(row), new
-
-
-def merge_from_server(tx: Connection, tenant_no: int, record: AccountRecord) -> bool:
-    """Take in what a person with roaming on changed in town; False when the box knows a newer version, or they roam no more.
-
-    People are made, and roaming is turned on and off, on the box only.
-    """
-    spoken = Address.parse(record.address)
-    told: dict[str, Any] = {"version": record.version, "sent_version": record.version}
-    if record.language is not None:
-        told["language"] = record.language
-    if record.password_hash is not None:
-        told["password_hash"] = record.password_hash
-    if record.name:
-        told["display_name"] = normal_display_name(record.name)
-    changed = tx.execute(
-        update(account)
-        .where(
-            account.c.tenant == tenant_no,
-            account.c.name == spoken.local.casefold(),
-            account.c.roaming.is_(True),
-            account.c.version < record.version,
-        )
-        .values(**told)
-    )
-    return changed.rowcount == 1
-
-
-def _new_values(tenant_no: int, name: str, now: datetime) -> dict[str, Any]:
+def new_values(tenant_no: int, name: str, now: datetime) -> dict[str, Any]:
+    """The columns of a person who is new here."""
     return {
         "tenant": tenant_no,
         "name": name,
@@ -450,9 +353,9 @@ def _new_values(tenant_no: int, name: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _row_of(tx: Connection, tenant_no: int, name: str) -> Row[Any] | None:
+def row_of(tx: Connection, tenant_no: int, name: str) -> Row[Any] | None:
     """The row with this name, of somebody who has left as well."""
-    return tx.execute(_EVERY.where(account.c.tenant == tenant_no, account.c.name == name)).first()
+    return tx.execute(EVERY_ACCOUNT.where(account.c.tenant == tenant_no, account.c.name == name)).first()
 
 
 def _make_room(tx: Connection, tenant_no: int, name: str) -> int:
@@ -460,7 +363,7 @@ def _make_room(tx: Connection, tenant_no: int, name: str) -> int:
 
     The versions go on where the other one ended, since the other end knows that one.
     """
-    row = _row_of(tx, tenant_no, name)
+    row = row_of(tx, tenant_no, name)
     if row is None or row.removed_day is None:
         return 1
     check_free(tx, tenant_no, name)

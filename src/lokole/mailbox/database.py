@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -94,6 +94,14 @@ class Database:
         """A transaction that sees one state of the database and changes nothing."""
         with self._translated(), self._reading.connect() as connection, connection.begin():
             yield connection
+
+    def time(self) -> datetime | None:
+        """What the clock of the database's machine says; None where that is this machine. Raises Temporary."""
+        if self.is_sqlite:
+            return None
+        with self.read() as tx:
+            told: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
+        return told.astimezone(UTC)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

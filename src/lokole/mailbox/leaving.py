@@ -12,7 +12,8 @@ from datetime import datetime
 from sqlalchemy import delete, exists, select
 
 from lokole.mail.model import Account, DeliveryState
-from lokole.mailbox.accounts import mark_removed, upsert_from_device
+from lokole.mailbox.account_records import upsert_from_device
+from lokole.mailbox.accounts import mark_removed
 from lokole.mailbox.database import Connection
 from lokole.mailbox.days import today
 from lokole.mailbox.forgetting import forget_content

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import outbound
-from lokole.mailbox.accounts import mark_accounts_sent
+from lokole.mailbox.account_records import mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.schema import carried, email, package, recipient, waiting
 from lokole.mailbox.seen import remember

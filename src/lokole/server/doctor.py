@@ -78,6 +78,19 @@ def _blobs(ports: ServerPorts) -> Iterator[Finding]:
         yield Finding("blobs", "bad", "what is written reads otherwise", "look at the store in LOKOLE_BLOBS")
 
 
+def _clock(ports: ServerPorts) -> Iterator[Finding]:
+    told = ports.database.time()
+    if told is None:
+        return
+    apart = abs(ports.clock() - told)
+    if apart * 4 > ports.settings.lease:
+        # whoever is ahead takes over what another one has in hand, and a letter is sent twice
+        advice = "let every machine take its time from the network (systemd-timesyncd, chrony)"
+        yield Finding("clock", "bad", f"{apart.total_seconds():.0f} seconds from the database's", advice)
+    else:
+        yield Finding("clock", "good", "the same as the database's")
+
+
 def _queue(ports: ServerPorts) -> Iterator[Finding]:
     now = ports.clock()
     with ports.database.read() as tx:
@@ -198,6 +211,7 @@ def _spell(time: timedelta) -> str:
 
 _LOOKS: tuple[tuple[str, Callable[[ServerPorts], Iterator[Finding]]], ...] = (
     ("blobs", _blobs),
+    ("clock", _clock),
     ("queue", _queue),
     ("disk", _disk),
     ("boxes", _boxes),

@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
-from lokole.mailbox import accounts, letters, outbound, packages, tenants
+from lokole.mailbox import account_records, letters, outbound, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
@@ -84,7 +84,7 @@ def build_one(ports: ServerPorts, row: TenantRow, *, even_empty: bool = False) -
         key = tenants.find_credential(tx, row.device_id)
         pending = list(islice(packages.waiting_rows(tx, row.no, DOWN), MAX_LETTERS))
         besides = outbound.waiting_records(tx, row.no, DOWN)
-        people = accounts.roaming_to_send(tx, row.no)
+        people = account_records.roaming_to_send(tx, row.no)
         acks = _acknowledgements(tx, row)
         payload = _payload(tx, row)
     if key is None or key.revoked or not (pending or besides or people or even_empty):

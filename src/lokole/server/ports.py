@@ -1,4 +1,4 @@
-"""Everything the server's use cases ask of the outside, as one frozen value; ``build.py`` fills it."""
+"""Everything the server's use cases ask of the outside, as one frozen value; :func:`lokole.server.build.build_ports` fills it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from lokole.mail.errors import NotFound, Refused
-from lokole.mailbox import accounts, sessions, tenants
+from lokole.mailbox import account_records, accounts, sessions, tenants
 from lokole.sync.records import AccountRecord
 from tests.mailbox_world import DOMAIN, World
 
@@ -81,15 +81,15 @@ def test_the_same_name_may_live_at_two_devices(world: World) -> None:
 
 def test_changes_wait_to_be_told_until_they_are_acknowledged(world: World) -> None:
     with world.database.write() as tx:
-        told = {one.address: one.version for one in accounts.accounts_to_send(tx, world.tenant)}
+        told = {one.address: one.version for one in account_records.accounts_to_send(tx, world.tenant)}
         assert sorted(told) == [f"{name}@{DOMAIN}" for name in ("ann", "bob", "eve")]
         accounts.set_language(tx, world.ann, "fr")
-        accounts.mark_accounts_sent(tx, world.tenant, told)
-        (left,) = accounts.accounts_to_send(tx, world.tenant)
+        account_records.mark_accounts_sent(tx, world.tenant, told)
+        (left,) = account_records.accounts_to_send(tx, world.tenant)
         assert (left.address, left.language) == (f"ann@{DOMAIN}", "fr")
-        accounts.mark_accounts_sent(tx, world.tenant, {left.address: left.version})
-        accounts.mark_accounts_sent(tx, world.tenant, {left.address: 1})
-        assert accounts.accounts_to_send(tx, world.tenant) == []
+        account_records.mark_accounts_sent(tx, world.tenant, {left.address: left.version})
+        account_records.mark_accounts_sent(tx, world.tenant, {left.address: 1})
+        assert account_records.accounts_to_send(tx, world.tenant) == []
 
 
 def test_a_hash_leaves_the_box_only_for_who_turned_roaming_on(world: World) -> None:
@@ -97,14 +97,17 @@ def test_a_hash_leaves_the_box_only_for_who_turned_roaming_on(world: World) -> N
         accounts.set_password(tx, world.ann, "hash-a")
         accounts.set_password(tx, world.bob, "hash-b")
         accounts.set_roaming(tx, world.bob, True)
-        sent = {one.address.partition("@")[0]: one.password_hash for one in accounts.accounts_to_send(tx, world.tenant)}
+        sent = {
+            one.address.partition("@")[0]: one.password_hash
+            for one in account_records.accounts_to_send(tx, world.tenant)
+        }
     assert sent == {"ann": None, "bob": "hash-b", "eve": None}
 
 
 def test_what_a_device_says_of_its_people_is_taken_in_by_version(world: World) -> None:
     address = f"Zoe@{DOMAIN}"
     with world.database.write() as tx:
-        tell = accounts.upsert_from_device
+        tell = account_records.upsert_from_device
         person, new = tell(tx, world.tenant, AccountRecord(address, "hash", "fr", 3), world.now)
         assert new and person.roaming and person.language == "fr"
         again, new = tell(tx, world.tenant, AccountRecord(address, "older", "en", 2), world.now)
@@ -113,7 +116,7 @@ def test_what_a_device_says_of_its_people_is_taken_in_by_version(world: World) -
         off, _ = tell(tx, world.tenant, AccountRecord(address, None, None, 4), world.now)
         assert not off.roaming and off.language == "fr"
         assert accounts.password_hash(tx, person) is None
-        assert f"zoe@{DOMAIN}" not in {one.address for one in accounts.accounts_to_send(tx, world.tenant)}
+        assert f"zoe@{DOMAIN}" not in {one.address for one in account_records.accounts_to_send(tx, world.tenant)}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_what_a_device_says_of_its_people_is_taken_in_by_version(world: World) -
 def test_a_device_cannot_speak_for_the_people_of_another(world: World, address: str, code: str) -> None:
     with world.database.write() as tx:
         with pytest.raises(Refused) as refusal:
-            accounts.upsert_from_device(tx, world.tenant, AccountRecord(address, "stolen", None, 9), world.now)
+            account_records.upsert_from_device(tx, world.tenant, AccountRecord(address, "stolen", None, 9), world.now)
         assert refusal.value.code == code
         assert accounts.password_hash(tx, world.bob) is None
 

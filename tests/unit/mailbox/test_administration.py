@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, text
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Contact, Email, EmailId
-from lokole.mailbox import accounts, audit, board, lists, merging, schema, standing
+from lokole.mailbox import account_records, accounts, audit, board, lists, merging, schema, standing
 from lokole.mailbox import search as full_text
 from lokole.mailbox.allowances import BoxLimits, box_limits, set_box_limits
 from lokole.mailbox.attachments import StoredAttachment
@@ -154,7 +154,7 @@ def test_the_old_name_goes_on_as_another_name(world: World) -> None:
         with pytest.raises(Refused):
             accounts.create_account(tx, world.tenant, "bob", password_hash=None, now=world.now)
         # the other end hears of it, with a name that lives and no password
-        told = {one.address: one for one in accounts.accounts_to_send(tx, world.tenant)}
+        told = {one.address: one for one in account_records.accounts_to_send(tx, world.tenant)}
         assert told[f"bob@{DOMAIN}"].password_hash is None
         assert refused(world, tx, f"eve@{DOMAIN}") == ""
 

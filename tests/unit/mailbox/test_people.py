@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account
-from lokole.mailbox import accounts, days, leaving, limits, lists, names, sessions, slips, ways
+from lokole.mailbox import account_records, accounts, days, leaving, limits, lists, names, sessions, slips, ways
 from lokole.mailbox.database import Connection
 from lokole.mailbox.schema import email
 from lokole.sync.records import AccountRecord
@@ -113,7 +113,7 @@ def test_roaming_needs_a_password_and_no_other_hash_ever_travels(world: World) -
             accounts.set_roaming(tx, zoe, True)
         accounts.set_password(tx, zoe, "word-hash")
         accounts.set_roaming(tx, zoe, True)
-        (told,) = [one for one in accounts.accounts_to_send(tx, world.tenant) if one.address.startswith("zoe@")]
+        (told,) = [one for one in account_records.accounts_to_send(tx, world.tenant) if one.address.startswith("zoe@")]
     assert told.password_hash == "word-hash"
     assert "pin-hash" not in repr(told)
 
@@ -260,7 +260,7 @@ def test_who_leaves_takes_what_only_they_had_and_leaves_others_theirs(world: Wor
         subjects = dict(tx.execute(select(email.c.order_no, email.c.subject)).all())
         assert (subjects[alone], subjects[both], subjects[bag]) == ("", "for two", "in the bag")
         assert lists.get_entry(tx, ann, both) is not None
-        told = {one.address.partition("@")[0]: one for one in accounts.accounts_to_send(tx, world.tenant)}["zoe"]
+        told = {one.address.partition("@")[0]: one for one in account_records.accounts_to_send(tx, world.tenant)}["zoe"]
         assert told.removed
         assert told.password_hash is None
 
@@ -276,7 +276,7 @@ def test_a_name_rests_and_then_belongs_to_somebody_with_nothing_of_the_one_befor
         days_pass(tx, world, accounts.NAME_RESTS_DAYS + 1)
         new = person(tx, world)
         assert new.no != zoe.no
-        (told,) = [one for one in accounts.accounts_to_send(tx, world.tenant) if one.address.startswith("zoe@")]
+        (told,) = [one for one in account_records.accounts_to_send(tx, world.tenant) if one.address.startswith("zoe@")]
         assert told.version > 3
         assert not told.removed
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.cli import main
 from lokole.config import Url
 from lokole.mail.errors import Temporary
+from lokole.mailbox.database import Database
 from lokole.server.doctor import Finding, examine
 from tests.fakes.cloudflare import TOKEN, FakeCloudflare
 from tests.fakes.sendgrid_parse import KEY, FakeSendGridParse
@@ -90,6 +92,24 @@ def test_work_that_nobody_does_and_work_that_was_given_up_are_found(place: Place
         tx.exec_driver_sql("UPDATE job SET state = 'dead' WHERE state = 'ready'")
     found = findings(place)["given-up"]
     assert (found.state, found.sentence) == ("warning", "1 pieces of work were given up")
+
+
+@pytest.mark.parametrize(
+    ("apart", "state"),
+    [(timedelta(seconds=-20), "good"), (timedelta(minutes=-2), "bad"), (timedelta(hours=1), "bad")],
+)
+def test_a_clock_that_is_far_from_that_of_a_shared_database_is_found(
+    place: Place, apart: timedelta, state: str
+) -> None:
+    class Elsewhere(Database):
+        def time(self) -> datetime:
+            return place.clock.now + apart
+
+    elsewhere = Elsewhere(place.ports.database.url)
+    (found,) = (one for one in examine(replace(place.ports, database=elsewhere)) if one.name == "clock")
+    elsewhere.close()
+    assert found.state == state
+    assert (state == "good") == (found.advice == "")
 
 
 def test_a_box_that_stays_away_is_found(place: Place) -> None:
