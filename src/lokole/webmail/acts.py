@@ -151,7 +151,7 @@ def _senders(detail: str) -> str:
 
 
 def _modem(detail: str) -> str:
-    return gettext("Access point: %(name)s.", name=detail) if detail else gettext("Nothing is chosen now.")
+    return gettext("Access point: %(name)s", name=detail) if detail else gettext("Nothing is chosen now.")
 
 
 def _update(detail: str) -> str:

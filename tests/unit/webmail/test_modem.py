@@ -42,9 +42,9 @@ def asked(browser: Browser, address: str) -> Any:
 def test_an_access_point_is_chosen_in_three_steps(box: Box) -> None:
     browser = chief(box).open("/admin")
     browser.follow("Modem").follow("Choose from a list").follow("Congo - Kinshasa").follow("Lobi")
-    assert "Name: lobi." in browser.text
+    assert "Name: lobi" in browser.text
     browser.press("Card")
-    assert "Access point: lobi.net. Lobi, Congo - Kinshasa" in browser.text
+    assert "Access point: lobi.net Lobi, Congo - Kinshasa" in browser.text
     assert chosen(box) == AccessPoint("lobi.net", "lobi", '"064"', "cd", "Lobi", "Card", "prepaid")
     assert 'Init2 = AT+CGDCONT=1,"IP","lobi.net"\nPhone = *99#\nUsername = lobi\nPassword = \\"064\\"\n' in area(
         browser, "wvdial"
