@@ -39,11 +39,10 @@ def use(place: Place, engine: Engine) -> None:
 
 def rows(place: Place) -> Callable[[Mapping[str, Kind]], int]:
     """Threads, with a bell of their own."""
-    ports = replace(place.ports, bell=Doorbell())
 
     def work(kinds: Mapping[str, Kind]) -> int:
         counted = _Counted(kinds)
-        worker = Worker(ports, threads=2, kinds=counted.kinds)
+        worker = Worker(replace(place.ports, bell=Doorbell()), threads=2, kinds=counted.kinds)
         worker._sweeps.when_due = lambda: None  # type: ignore[method-assign]  # not asked for here
         worker.start()
         try:
@@ -91,11 +90,10 @@ class Consumer:
         self._broker.close()
 
     def __call__(self, place: Place) -> Callable[[Mapping[str, Kind]], int]:
-        ports = replace(place.ports, bell=Doorbell())
-        ringer = Ringer(ports, self._broker)
+        ringer = Ringer(replace(place.ports, bell=Doorbell()), self._broker)
 
         def work(kinds: Mapping[str, Kind]) -> int:
-            self._runner, self._done = Runner(ports, kinds), 0
+            self._runner, self._done = Runner(replace(place.ports, bell=Doorbell()), kinds), 0
             _until_idle(place, lambda: self._at_work, again=ringer.ring_due)
             self._runner = None
             return self._done
