@@ -35,9 +35,9 @@ def make(tmp_path: Path) -> Make:
     return made
 
 
-def ended(tmp_path: Path) -> None:
-    """Wait until nobody holds the lock of the update."""
-    with (tmp_path / "at" / "lock").open("ab") as lock:
+def ended(folder: Path) -> None:
+    """Wait until nobody holds the lock of the update in ``folder``."""
+    with (folder / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
@@ -46,7 +46,7 @@ def test_the_wished_version_is_the_only_argument_and_its_end_is_remembered(make:
     assert updater.is_ready()
     assert updater.last() is None
     assert updater.start("2.1rc1") == "started"
-    ended(tmp_path)
+    ended(tmp_path / "at")
     assert (tmp_path / "told").read_text() == "1: 2.1rc1\n"
     assert updater.last() == Update(UpdateState.DONE, "2.1rc1", NOW, "fine")
     assert make("", version="2.1rc1").last() == updater.last()
@@ -54,7 +54,7 @@ def test_the_wished_version_is_the_only_argument_and_its_end_is_remembered(make:
 
 def test_without_a_version_there_is_no_argument(make: Make, tmp_path: Path) -> None:
     make('echo "$#" > told').start("")
-    ended(tmp_path)
+    ended(tmp_path / "at")
     assert (tmp_path / "told").read_text() == "0\n"
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_version_never_reaches_the_program(make: Make, tmp_path: Path
 def test_a_failure_is_said_with_the_end_of_what_the_program_said(make: Make, tmp_path: Path) -> None:
     updater = make("seq 1 20000; printf '\\033[31mno \\000room\\033[0m\\n' >&2; exit 7")
     updater.start("")
-    ended(tmp_path)
+    ended(tmp_path / "at")
     last = updater.last()
     assert last is not None
     assert last.state is UpdateState.FAILED
@@ -92,7 +92,7 @@ def test_there_is_one_update_at_a_time_for_every_process(make: Make, tmp_path: P
     while not (tmp_path / "gate").exists():
         os.sched_yield()
     (tmp_path / "gate").write_text("go\n")
-    ended(tmp_path)
+    ended(tmp_path / "at")
     assert updater.last() == Update(UpdateState.DONE, "2.0", NOW)
     assert (tmp_path / "began").read_text() == "begun\n"
 
@@ -118,7 +118,7 @@ def test_a_program_that_cannot_be_run_is_a_failure_with_its_name(make: Make, tmp
     (tmp_path / "update").chmod(0o600)
     assert not updater.is_ready()
     updater.start("")
-    ended(tmp_path)
+    ended(tmp_path / "at")
     last = updater.last()
     assert last is not None
     assert last.state is UpdateState.FAILED
@@ -142,7 +142,7 @@ def test_when_everything_was_ended_with_the_box_the_version_says_what_became_of_
     # the program ends the process that began it all, as systemd ends all of a service
     updater = make("kill -9 $PPID")
     updater.start(wished)
-    ended(tmp_path)
+    ended(tmp_path / "at")
     found = make("", version=now).last()
     assert found == Update(state, wished, NOW)
 
@@ -150,7 +150,7 @@ def test_when_everything_was_ended_with_the_box_the_version_says_what_became_of_
 def test_the_result_of_an_older_update_is_not_that_of_this_one(make: Make, tmp_path: Path) -> None:
     updater = make("exit 1")
     updater.start("")
-    ended(tmp_path)
+    ended(tmp_path / "at")
     begun = tmp_path / "at" / "begun.json"
     begun.write_text(json.dumps(json.loads(begun.read_text()) | {"id": "another"}))
     last = updater.last()

@@ -70,7 +70,7 @@ def test_name_and_password_are_changed_by_hand_and_whose_it_is_stays(box: Box) -
     [("apn", 'x","y'), ("apn", "<b>"), ("username", "é"), ("password", "x" * 65), ("username", "\x07")],
 )
 def test_what_no_modem_can_be_told_is_said_beside_its_field(box: Box, field: str, value: str) -> None:
-    browser = chief(box).open("/admin/modem").press("Keep this", **{"apn": "lobi.net", field: value})
+    browser = chief(box).open("/admin/modem").press("Keep this", None, **{"apn": "lobi.net", field: value})
     assert browser.status == 400
     assert f"id={field}-e" in browser.html
     assert dict(browser.fields("/admin/modem").fields)[field] == value

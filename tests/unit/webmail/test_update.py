@@ -117,7 +117,7 @@ def test_a_program_of_the_operators_updates_the_box(make_box: Callable[..., Box]
     program.chmod(0o755)
     real = ProgramUpdater(program, tmp_path / "at", clock=lambda: BEGAN, version=__version__)
     browser = chief(make_box(updater=real)).press("Update now", version="9.9")
-    ended(tmp_path)
+    ended(tmp_path / "at")
     browser.open("/admin/update")
     assert "The last update did not work." in browser.text
     assert "no version 9.9" in browser.html
