@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
+from lokole.mail.access_point import AccessPoint
 from lokole.mailbox import audit, options, schema, visits
 from lokole.mailbox import quarantine as apart
+from lokole.mailbox.access_point import set_access_point
 from lokole.mailbox.database import Connection
+from lokole.ports.updater import Update, UpdateState
 from lokole.webmail import setting_up
 from lokole.webmail.parts import Room
 from tests.e2e.test_browser import NARROW, SCREENSHOTS, Tab, tab
 from tests.e2e.test_people_browser import Served, browser, empty_database
-from tests.unit.webmail.conftest import PASSWORD, Box, make_box
+from tests.unit.webmail.conftest import PASSWORD, Box, UpdaterHere, make_box
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -72,7 +75,10 @@ def test_every_page_of_an_administrator_fits_at_320_px(browser: Browser, served:
     third = box.person("ruth")
     with box.ports.database.write() as tx:
         _fill(tx, box)
+        set_access_point(tx, box.tenant, AccessPoint("lobi." + "net" * 25, "x" * 64, "y" * 64, "cd", "Lobi"))
         audit.note_act(tx, chief, "decided", box.clock[0], subject=other.name, detail="paid_until=2026-12-31")
+    assert isinstance(box.ports.updater, UpdaterHere)
+    box.ports.updater.update = Update(UpdateState.FAILED, "2.1", box.clock[0], "no room " * 3 + "z" * 90)
     context = browser.new_context(viewport={"width": NARROWEST, "height": 640}, java_script_enabled=True)
     context.set_default_timeout(15_000)
     page = context.new_page()
@@ -100,6 +106,12 @@ def test_every_page_of_an_administrator_fits_at_320_px(browser: Browser, served:
             "/admin/registration",
             "/admin/storage",
             "/admin/quarantine",
+            "/admin/modem",
+            "/admin/modem/countries",
+            "/admin/modem/countries/cd",
+            "/admin/modem/countries/cg",
+            "/admin/modem/countries/cd/Lobi",
+            "/admin/update",
         ):
             answer = page.goto(served.base + path)
             assert answer is not None and answer.status == 200, path

@@ -188,6 +188,7 @@ def test_the_settings_of_a_box_check_each_other() -> None:
         ({"LOKOLE_LISTEN": "5000"}, "LOKOLE_LISTEN cannot be"),
         ({"LOKOLE_UPLINK": "pigeon:"}, "LOKOLE_UPLINK cannot be"),
         ({"LOKOLE_PAGE_SIZE": "0"}, "LOKOLE_PAGE_SIZE cannot be"),
+        ({"LOKOLE_UPDATE_COMMAND": "bring-lokole"}, "LOKOLE_UPDATE_COMMAND cannot be"),
     ):
         with pytest.raises(BadSettings, match=sentence):
             load(DeviceSettings, environ)

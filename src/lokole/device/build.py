@@ -20,9 +20,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from lokole import __version__
 from lokole.adapters.blobs.open import open_blobs
+from lokole.adapters.mobile_networks.serviceproviders import ServiceProviders
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.adapters.sync_peer import http
+from lokole.adapters.updater.program import ProgramUpdater
 from lokole.adapters.uplink.always import AlwaysUplink
 from lokole.adapters.uplink.none import NoUplink
 from lokole.config import BadSettings
@@ -168,6 +171,8 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
             server_url=box.server_url,
             room=lambda whole: room_of(settings, whole=whole),
             tidy=box.tidy,
+            mobile_networks=ServiceProviders(settings.mobile_networks),
+            updater=updater_of(box),
         ),
         WebmailSettings(
             session_key=session_key(box),
@@ -189,6 +194,14 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
         ),
         OneTenant(box.tenant, row.domain),
     )
+
+
+def updater_of(box: Box) -> ProgramUpdater | None:
+    """What brings a new version of this box; None when no program for it is set."""
+    command = box.settings.update_command
+    if command is None:
+        return None
+    return ProgramUpdater(command, box.settings.data / "update", clock=box.ports.clock, version=__version__)
 
 
 def session_key(box: Box) -> bytes:

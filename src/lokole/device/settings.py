@@ -114,7 +114,21 @@ class DeviceSettings:
     )
     can_search: bool = setting("LOKOLE_CAN_SEARCH", "Whether people may search their letters.", default=True)
 
+    mobile_networks: Path = setting(
+        "LOKOLE_MOBILE_NETWORKS",
+        "The list of mobile networks, as Debian's package mobile-broadband-provider-info brings it.",
+        default=Path("/usr/share/mobile-broadband-provider-info/serviceproviders.xml"),
+    )
+    update_command: Path | None = setting(
+        "LOKOLE_UPDATE_COMMAND",
+        "The program that brings a new version of Lokole, as an absolute path. An administrator's “Update now” runs it without a shell,\n"
+        "with the wished version as its only argument, or with none for the newest. Without it the page says what to do.",
+        default=None,
+    )
+
     def __post_init__(self) -> None:
+        if self.update_command is not None and not self.update_command.is_absolute():
+            raise ValueError(f"LOKOLE_UPDATE_COMMAND cannot be “{self.update_command}”: it must begin with /.")
         if self.session_key is not None and len(self.session_key) < 16:
             raise ValueError("LOKOLE_SESSION_KEY is too short: give it at least 16 characters.")
         if not self.path_prefix.startswith("/"):

@@ -40,6 +40,8 @@ _SENTENCES: dict[str, str] = {
     "tidied": mark("%(who)s made room on the disk."),
     "senders": mark("%(who)s decided who writes on the board."),
     "set-up": mark("%(who)s set up the box."),
+    "modem": mark("%(who)s chose how the modem gets into the internet."),
+    "update": mark("%(who)s began an update of the box."),
     "taken-down": mark("%(who)s took “%(name)s” from the board."),
 }
 KNOWN = frozenset(_SENTENCES)
@@ -148,6 +150,14 @@ def _senders(detail: str) -> str:
     return ", ".join(one for one in detail.split(", ") if "@" in one) or gettext("Nobody from elsewhere.")
 
 
+def _modem(detail: str) -> str:
+    return gettext("Access point: %(name)s", name=detail) if detail else gettext("Nothing is chosen now.")
+
+
+def _update(detail: str) -> str:
+    return gettext("To version %(version)s.", version=detail) if detail else gettext("To the newest version.")
+
+
 def _last_day(text: str) -> str:
     until = datetime.fromisoformat(text)
     if until.tzinfo is None:
@@ -168,4 +178,6 @@ _DETAILS: dict[str, Callable[[str], str]] = {
     "doors": _doors,
     "tidied": _tidied,
     "senders": _senders,
+    "modem": _modem,
+    "update": _update,
 }

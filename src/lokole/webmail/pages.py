@@ -108,6 +108,8 @@ NOTES = {
     "people-merged": ("good", lazy_gettext("The two are one now. Letters to the old name still arrive.")),
     "registered": ("good", lazy_gettext("The box is registered. Its letters leave with the next exchange.")),
     "tidied": ("good", lazy_gettext("What nobody needs is gone.")),
+    "update-started": ("good", lazy_gettext("The update has begun.")),
+    "update-busy": ("warn", lazy_gettext("An update is under way already.")),
     "set-up": ("good", lazy_gettext("The box is ready.")),
     "posted": ("good", lazy_gettext("It hangs on the board.")),
     "taken-down": ("good", lazy_gettext("It no longer hangs on the board.")),

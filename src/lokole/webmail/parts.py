@@ -20,6 +20,8 @@ from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.tenants import find_tenant
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
+from lokole.ports.mobile_networks import MobileNetworks
+from lokole.ports.updater import Updater
 from lokole.sync.bundle import Bundle
 
 #: the schedule as ``mailbox.options`` keeps it under the name "schedule":
@@ -84,6 +86,8 @@ class WebmailPorts:
     it raises Refused and Temporary. ``server_url`` is the server that is known. ``room`` says how full the disk is; with True also
     what takes it up, which may take a while. ``tidy`` lets go of files that no letter names, and returns how many.
     ``written`` is told of each letter that somebody sent (tenant, letter), in the transaction that stores it.
+    ``mobile_networks`` is the list that a modem's access point is chosen from; None where no modem is looked after.
+    ``updater`` brings a new version of the program, None where nobody has set one up.
     ``carrier`` packs and takes mail for passers-by at the box, ``town`` takes it at the server; each page is where its port is.
     """
 
@@ -104,6 +108,8 @@ class WebmailPorts:
     server_url: Callable[[], str | None] | None = None
     room: Callable[[bool], Room] | None = None
     tidy: Callable[[], int] | None = None
+    mobile_networks: MobileNetworks | None = None
+    updater: Updater | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,17 +16,22 @@ from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import select
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
+from lokole.adapters.mobile_networks.serviceproviders import ServiceProviders
 from lokole.mail.model import Account, Address, Contact, Email, PictureLimits, TenantNo
 from lokole.mailbox import accounts, identity, letters, passwords, schema
 from lokole.mailbox.database import Database
 from lokole.mailbox.migrate import migrate
 from lokole.mailbox.tenants import add_tenant
+from lokole.ports.updater import Update
 from lokole.sync.bundle import Bundle
 from lokole.webmail.app import OneTenant, WebmailPorts, WebmailSettings, create_app
+from tests.corpus import REPOSITORY
 from tests.unit.webmail.browser import Browser
 
 DOMAIN = "bolenge.lokole.ca"
 PASSWORD = "three small words"
+#: a list of networks that do not exist
+NETWORKS = REPOSITORY / "tests" / "serviceproviders.xml"
 
 
 def small(content: bytes, limits: PictureLimits) -> tuple[bytes, str] | None:
@@ -74,6 +79,29 @@ class CarrierHere:
         self.calls.append(what)
         if self.trouble is not None:
             raise self.trouble
+
+
+@dataclass
+class UpdaterHere:
+    """Stands in for what brings a new version: what a test puts here is told, and what it was asked for is written down."""
+
+    calls: list[str]
+    ready: bool = True
+    answer: str = "started"
+    update: Update | None = None
+    trouble: Exception | None = None
+
+    def is_ready(self) -> bool:
+        return self.ready
+
+    def start(self, version: str) -> str:
+        self.calls.append(f"update {version}".strip())
+        if self.trouble is not None:
+            raise self.trouble
+        return self.answer
+
+    def last(self) -> Update | None:
+        return self.update
 
 
 @dataclass
@@ -217,6 +245,8 @@ def make_box(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Box
             next_departure=lambda: departs[0],
             schedule_changed=lambda: calls.append("schedule"),
             carrier=carrier,
+            mobile_networks=ServiceProviders(NETWORKS),
+            updater=UpdaterHere(calls),
         )
         ports = replace(ports, **{name: value for name, value in changed.items() if name in port_names})
         tenants = changed.pop("tenants", OneTenant(tenant, DOMAIN))

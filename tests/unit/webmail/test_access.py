@@ -133,6 +133,15 @@ ADMIN = {
     "admin.tidy",
     "admin.first",
     "admin.senders",
+    "admin.modem",
+    "admin.modem_countries",
+    "admin.modem_networks",
+    "admin.modem_points",
+    "admin.mobile_countries",
+    "admin.mobile_providers",
+    "admin.mobile_apns",
+    "admin.update",
+    "admin.begin_update",
 }
 
 
@@ -147,6 +156,10 @@ def addresses(box: Box, method: str, no: int, person: int) -> dict[str, list[str
         "name": "style.css",
         "kind": "pin",
         "seconds": 605,
+        "country": "cd",
+        "network": "Lobi",
+        "provider": "Lobi",
+        "apn": "lobi.net",
     }
     found: dict[str, list[str]] = {}
     with box.app.test_request_context():

@@ -27,6 +27,8 @@ DETAILS = {
     "doors": "minutes=30",
     "tidied": "3",
     "senders": "news@example.org, school@example.com",
+    "modem": "lobi.net",
+    "update": "2.1",
 }
 #: a word with an underscore, a value of the program, a pair, braces
 OURS = re.compile(r"[a-z]+_[a-z]+|\b(None|True|False)\b|=|[{}\[\]]|%\(")

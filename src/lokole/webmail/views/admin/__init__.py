@@ -7,12 +7,15 @@ from lokole.webmail.views.admin import (
     kept_apart,
     limits,
     log,
+    mobile,
+    modem,
     overview,
     people,
     person,
     place,
     registration,
     storage,
+    update,
 )
 from lokole.webmail.views.admin.desk import blueprint
 
@@ -24,10 +27,13 @@ __all__ = [
     "kept_apart",
     "limits",
     "log",
+    "mobile",
+    "modem",
     "overview",
     "people",
     "person",
     "place",
     "registration",
     "storage",
+    "update",
 ]

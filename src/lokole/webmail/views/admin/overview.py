@@ -56,6 +56,7 @@ def overview() -> str | Response:
             hours=schedule.explain(planned(tx, person)),
             may_sync=parts().ports.sync_now is not None,
             has_room=parts().ports.room is not None,
+            has_modem=parts().ports.mobile_networks is not None,
             **tonight(tx),
         )
 
