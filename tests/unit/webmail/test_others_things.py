@@ -33,6 +33,9 @@ ARGUMENTS = {
     "version": NOBODYS,
     "digest": NOBODYS,
     "filename": NOBODYS,
+    "seconds": NOBODYS,  # until a letter that is being written is covered
+    # mobile networks of the world
+    **dict.fromkeys(("country", "network", "provider", "apn"), NOBODYS),
 }
 #: Every word of a query or form by which a view takes a number of a letter, with requests that use it.
 WORDS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
