@@ -131,16 +131,22 @@ class _Counted:
 def _until_idle(
     place: Place, at_work: Callable[[], bool], again: Callable[[], int] = lambda: 0, seconds: float = 30
 ) -> None:
-    """Until nothing is due and nothing is at work; ``again`` is called until then."""
+    """Until nothing is due and nothing is at work; ``again`` is called until then.
+
+    Looked at twice: work that ends between the two questions of one look has left more work, which the next one sees.
+    """
     end = time.monotonic() + seconds
-    while True:
+    idle = 0
+    while idle < 2:
         again()
+        busy = at_work()
         with place.ports.database.read() as tx:
             due = jobs.next_due(tx, place.clock())
-        if (due is None or due > place.clock()) and not at_work():
-            return
+        busy = busy or at_work() or (due is not None and due <= place.clock())
+        idle = 0 if busy else idle + 1
         assert time.monotonic() < end, "the engine did not do its work"
-        time.sleep(0.005)
+        if busy:
+            time.sleep(0.005)
 
 
 __all__ = ["KINDS", "Consumer", "Engine", "rows", "use"]
