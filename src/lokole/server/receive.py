@@ -58,6 +58,7 @@ log = logging.getLogger(__name__)
 _CHUNK = 256 * 1024
 _IN_MEMORY = 1024 * 1024
 _MAX_HEADER = 64 * 1024
+_HAS_GONE = "a domain has gone while its letter came"
 #: Machines that answer must not be answered (RFC 3834 section 2).
 _AUTOMATIC = re.compile(
     rb"^(?:auto-submitted:(?!\s*no\b)|list-id:|list-unsubscribe:|precedence:\s*(?:bulk|junk|list))",
@@ -138,7 +139,7 @@ def accept_all(
     Raises Temporary when the domain of one has gone meanwhile: the sender comes again, and is told for whom; who has the letter already has it once.
     """
     if accept(ports, sender, recipients, raw, judgement=judgement) < len(_by_domain(ports, recipients)):
-        raise Temporary("a domain has gone while its letter came")
+        raise Temporary(_HAS_GONE)
 
 
 def _by_domain(ports: ServerPorts, recipients: Iterable[str]) -> dict[str, list[str]]:
@@ -166,7 +167,7 @@ def _keep_raw(ports: ServerPorts, row: TenantRow, digest: str, raw: Callable[[],
 def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: str) -> None:
     """Keep the message that a webhook posted, byte for byte; durable when it returns.
 
-    Raises Refused when the form has no letter; nothing is kept then.
+    Raises Refused when the form has no letter, and Temporary when the domain has gone meanwhile; nothing is kept then.
     """
     now = ports.clock()
     with reading(ports, body, content_type) as (form, message):
@@ -176,7 +177,8 @@ def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: 
         ids = {"raw": form.sha256, "sender": form.sender, "to": to, "at": to_micros(now), "source": "webhook"}
         envelope = [form.sender, *sorted(form.recipients or ())]
         with ports.database.write() as tx:
-            created = jobs.enqueue(
+            served = _is_served(tx, row)
+            created = served and jobs.enqueue(
                 tx,
                 "receive",
                 _job_key(row, form.sha256, "webhook", envelope),
@@ -184,6 +186,9 @@ def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: 
                 tenant=row.no,
                 now=now,
             )
+        if not served:
+            ports.blobs.delete(key)
+            raise Temporary(_HAS_GONE)
         _keep_raw(ports, row, form.sha256, lambda: _chunks(message))
     if created:
         ports.events.count("email_received_for_client")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -14,6 +16,7 @@ from lokole.mail.errors import Temporary
 from lokole.mail.model import Contact, Email
 from lokole.ports.identity import Caller
 from lokole.server import devices, receive, strangers
+from lokole.server.form import URLENCODED
 from lokole.server.strangers import Verdict
 from lokole.sync.records import EmailRecord
 from tests.unit.server.place import OPERATOR, BoxAtPlace, Clock, Place, message, place_in
@@ -248,6 +251,17 @@ def test_a_letter_for_a_domain_that_goes_while_it_comes_is_not_taken(place: Plac
     with pytest.raises(Temporary):
         receive.accept_all(ports, "bob@example.org", [ANN], message())
     assert strangers.decide(place.ports, "bob@example.org", ANN) is Verdict.NO_DOMAIN, "what the sender hears next"
+
+
+def test_a_post_for_a_domain_that_goes_while_it_comes_is_not_taken(place: Place, box: BoxAtPlace) -> None:
+    operator = Caller(OPERATOR[0], may_override=True)
+    row = place.row("a.lokole.test")
+    store = _Meanwhile(lambda: devices.delete(place.ports, operator, "a.lokole.test"))
+    form = urlencode({"email": message(), "envelope": json.dumps({"to": [ANN], "from": "bob@example.org"})})
+    with pytest.raises(Temporary):
+        receive.take_form(replace(place.ports, blobs=store), row, io.BytesIO(form.encode()), URLENCODED)
+    assert list(store.list()) == [], "nobody would ever remove it"
+    assert place.webhook(box.webhook, message(), [ANN]).status_code == 403, "what the provider hears next"
 
 
 def test_when_one_domain_of_an_envelope_has_gone_the_sender_comes_again(place: Place, box: BoxAtPlace) -> None:
