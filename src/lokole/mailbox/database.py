@@ -1,4 +1,4 @@
-"""The connection to the one database: WAL and synchronous=FULL on SQLite, plain PostgreSQL elsewhere.
+"""The connection to the one database: WAL and synchronous=FULL on SQLite (NORMAL for leases, ADR 20), plain PostgreSQL elsewhere.
 
 Reading and writing transactions are told apart, because SQLite has one writer:
 ``write`` takes the writer's lock at its begin and waits for it, so that a transaction never fails half-way with "locked".
