@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lokole.adapters.mail_out.recorder import RecorderMailOut
     from lokole.device.box import Box
+    from lokole.mailbox.tenants import TenantRow
     from lokole.ports.blobs import BlobStore
     from lokole.ports.sync_peer import SyncPeer
     from lokole.server.build import Server
@@ -139,6 +140,15 @@ class Village:
             self.clock.advance(minutes=step)
             left += self.box.timetable.tick()
         return left
+
+    def row(self) -> TenantRow:
+        """The row of the box on the server, as it is now."""
+        from lokole.mailbox import tenants
+
+        with self.server.ports.database.read() as tx:
+            found = tenants.find_tenant(tx, device_id=self.box.row().device_id)
+        assert found is not None
+        return found
 
     def write_from_outside(self, raw: bytes, *, sender: str, recipients: list[str]) -> None:
         """A message reaches the server by SMTP's use case; durable when it returns, and worked off."""

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from lokole.mailbox import lists, packages, quarantine, schema, tenants
+from lokole.mailbox import lists, packages, quarantine, schema
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import PackageRow
-from lokole.mailbox.tenants import TenantRow
 from lokole.server import offer
 from lokole.server.keys import server_seed
 from lokole.sync.container import Header, PayloadKind
@@ -37,20 +36,11 @@ def place(tmp_path: Path) -> Iterator[Village]:
         yield found
 
 
-def row_of(place: Village) -> TenantRow:
-    with place.server.ports.database.read() as tx:
-        row = tenants.find_tenant(tx, domain=DOMAIN)
-    assert row is not None
-    return row
-
-
 def sealed(
     place: Village, package: PackageRow, *, device: str = "", seq: int = 0, seed: bytes = b"", to: bytes = b""
 ) -> bytes:
     out = io.BytesIO()
-    header = Header(
-        "down", DOMAIN, device or row_of(place).device_id, package.epoch, seq or package.seq, PayloadKind.GZ
-    )
+    header = Header("down", DOMAIN, device or place.row().device_id, package.epoch, seq or package.seq, PayloadKind.GZ)
     write_sealed(
         out,
         header,
@@ -81,7 +71,7 @@ def test_nothing_of_it_is_used_and_its_letters_come_in_another_one(place: Villag
     make, code = BAD[name]
     raw = f"From: bob@example.org\r\nTo: ann@{DOMAIN}\r\nSubject: Hello\r\n\r\nHello\r\n".encode()
     place.write_from_outside(raw, sender="bob@example.org", recipients=[f"ann@{DOMAIN}"])
-    row, database = row_of(place), place.server.ports.database
+    row, database = place.row(), place.server.ports.database
     offer.build_pending(place.server.ports, row)
     with database.write() as tx:
         (package,) = packages.packages_after(tx, row.no, "down", 0, states=("built",))

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from lokole.mail.model import Account
-from lokole.mailbox import accounts, lists, packages, roaming, schema, tenants
+from lokole.mailbox import accounts, lists, packages, roaming, schema
 from lokole.mailbox.options import get_option
-from lokole.mailbox.tenants import TenantRow
 from lokole.server import receive
 from lokole.testing import Village, village
 from tests.unit.device.people import person
@@ -29,16 +28,9 @@ def place(tmp_path: Path) -> Iterator[Village]:
         yield found
 
 
-def row_of(place: Village) -> TenantRow:
-    with place.server.ports.database.read() as tx:
-        row = tenants.find_tenant(tx, domain=DOMAIN)
-    assert row is not None
-    return row
-
-
 def in_town(place: Village, name: str) -> Account:
     with place.server.ports.database.read() as tx:
-        found = accounts.find_account(tx, row_of(place).no, name)
+        found = accounts.find_account(tx, place.row().no, name)
     assert found is not None
     return found
 
@@ -66,7 +58,7 @@ def test_a_mark_made_in_town_by_somebody_who_signed_up_after_their_letter_reache
     zoe = in_town(place, "zoe")
     with ports.database.write() as tx:
         tx.execute(schema.account.update().where(schema.account.c.no == zoe.no).values(roaming=True))
-        roams = accounts.find_account(tx, row_of(place).no, "zoe")
+        roams = accounts.find_account(tx, place.row().no, "zoe")
         assert roams is not None
         (letter,) = lists.list_folder(tx, roams, "inbox").rows
         assert roaming.set_flag(tx, roams, letter.no, "starred", True, "server")
@@ -81,7 +73,7 @@ def test_a_box_that_was_away_for_forty_days_fetches_nothing_twice(place: Village
     assert place.box.sync().result == "ok"
     # the answer to the acknowledgement was lost on the server's side, and the box is away
     with place.server.ports.database.write() as tx:
-        (down,) = packages.packages_after(tx, row_of(place).no, "down", 0, states=("acknowledged",))[-1:]
+        (down,) = packages.packages_after(tx, place.row().no, "down", 0, states=("acknowledged",))[-1:]
         packages.set_package_state(tx, down.no, "built", place.clock())
     place.clock.advance(days=40)
     place.box.sync()
