@@ -142,6 +142,13 @@ class Server:
             assert time.monotonic() < deadline, "the server did not read the package in time"
             time.sleep(0.1)
 
+    def wait_for_letters(self, domain: str, *, seconds: float = 30) -> None:
+        """Return when at least one letter waits for the box of ``domain``: it is stored after its sender has gone."""
+        deadline = time.monotonic() + seconds
+        while self.pending(domain) == 0:
+            assert time.monotonic() < deadline, "the server stored no letter in time"
+            time.sleep(0.1)
+
     def _metric(self, name: str, domain: str, field: str) -> int:
         with closing(Line(self.http_port)) as line:
             answer = line("GET", f"/api/email/metrics/{name}/{domain}")

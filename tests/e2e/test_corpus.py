@@ -98,6 +98,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         everything = without_repeats(corpus())
         half = len(everything) // 2
         _send(centre, hook, everything[:half], made)
+        centre.wait_for_letters(DOMAIN)
         made.syncs.append(box.sync())
         _send(centre, hook, everything[half:], made)
         _send(centre, hook, everything[:: max(1, len(everything) // REPEATS)], made)
