@@ -23,6 +23,7 @@ from tests.person_at import File, PersonAt, Seen
 
 pytestmark = pytest.mark.e2e
 
+ROOT = Path(__file__).parents[2]
 PASSWORD = "goats eat everything"
 PORTS = ("device", "server", "smtp", "world", "status")
 
@@ -336,6 +337,16 @@ def test_a_form_from_another_site_is_refused(local: Local) -> None:
         urllib.request.urlopen(request, timeout=10)
     assert caught.value.code == 403
     caught.value.close()
+
+
+def test_the_sample_workflows_do_what_they_say_here(local: Local) -> None:
+    """``make integration-tests``, which nobody would miss before a newcomer does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/integration", "-m", "integration"],
+        cwd=ROOT, env=os.environ | {"DATA": str(local.folder.parent)}, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "skipped" not in done.stdout.splitlines()[-1], done.stdout[-500:]
 
 
 def test_the_folder_serves_again_and_a_second_user_of_it_is_told(tmp_path: Path) -> None:
