@@ -78,7 +78,7 @@ def test_a_child_signs_up_and_enters_with_pictures(browser: Browser, served: Ser
     with tab(browser, f"pictures-{'js' if scripts else 'plain'}", scripts=scripts, width=NARROW) as made:
         page = made.page
         made.go(served.base + "/user/register")
-        page.get_by_label("How are you called?").fill("Ruth Amba")
+        page.get_by_label("What is your full name?").fill("Ruth Amba")
         if scripts:
             page.get_by_text("ruth.amba is free.").wait_for()
             page.get_by_role("button", name="rutha").click()

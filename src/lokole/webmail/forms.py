@@ -41,7 +41,7 @@ class SignInForm(Form):
 class SignUpForm(Form):
     """A new person of this box."""
 
-    called = StringField(_("How are you called?"), [_cut(100)])
+    called = StringField(_("What is your full name?"), [_cut(100)])
     name = StringField(_("Name in Lokole"), [DataRequired(_("Please choose a name.")), _cut(320)])
     password = PasswordField(_("Password"), [DataRequired(_("Please choose a password.")), _cut(1000)])
     own = BooleanField(_("This is my own telephone"))

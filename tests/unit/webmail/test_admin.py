@@ -134,6 +134,7 @@ def test_a_one_time_password_is_shown_once_and_works_once(box: Box) -> None:
     browser.press("Make a one-time password")
     slip = re.search(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b", browser.text)
     assert slip is not None
+    assert "If you load this page again, you get another one" in browser.text
     assert "no-store" in browser.response.headers["Cache-Control"]
     cookie = browser.client.get_cookie("lokole")
     assert cookie is not None

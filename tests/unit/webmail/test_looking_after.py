@@ -28,6 +28,7 @@ def test_a_new_person_gets_a_slip_and_chooses_their_own_password(box: Box) -> No
     browser.press("Make this person", name="Mireille@bolenge.lokole.ca", display_name="Mireille Ilunga", language="fr")
     slip = SLIP.search(browser.text)
     assert slip is not None
+    assert "If you load this page again" not in browser.text  # the name is taken by then, and the slip counts
     assert "mireille@bolenge.lokole.ca" in browser.text
     assert browser.response.headers["Cache-Control"] == "no-store"
     entered = box.browser().open("/user/login").press("Enter", name="mireille", password=slip[0])

@@ -31,13 +31,16 @@ def make(no: int) -> Response:
         slips.issue_slip(tx, person, hashed)
         audit.note_act(tx, access.account(), "slip", ports.clock(), subject=person.name)
     with ports.database.read() as tx:
-        answer = make_response(slip_page(tx, person, secret))
+        answer = make_response(slip_page(tx, person, secret, makes_another=True))
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
-def slip_page(tx: Connection, person: Account, secret: str) -> str:
-    """The answer with the slip: around it the language of whoever asks, on it that of whoever gets it."""
+def slip_page(tx: Connection, person: Account, secret: str, *, makes_another: bool = False) -> str:
+    """The answer with the slip: around it the language of whoever asks, on it that of whoever gets it.
+
+    ``makes_another``: whether loading the answer again makes another slip, which the page then says.
+    """
     with force_locale(person.language):
         paper = render_template(
             "slip_paper.html",
@@ -46,7 +49,8 @@ def slip_page(tx: Connection, person: Account, secret: str) -> str:
             days=slips.VALID_DAYS,
             address=url_for("account.login", _external=True),
         )
-    return page("slip.html", tx, place="more", person=person, paper=Markup(paper))  # noqa: S704 # a template of ours
+    card = Markup(paper)  # noqa: S704 # a template of ours
+    return page("slip.html", tx, place="more", person=person, paper=card, makes_another=makes_another)
 
 
 def _other(tx: Connection, no: int) -> Account:
