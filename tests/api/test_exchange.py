@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +13,10 @@ from sqlalchemy import select
 
 from lokole.mail.model import Contact, Email
 from lokole.mailbox.schema import credential
+from lokole.mailbox.tenants import TenantRow
+from lokole.server import offer
+from lokole.server.api.exchange import BUILDERS
+from lokole.server.ports import ServerPorts
 from lokole.sync.package import Compression
 from lokole.sync.records import EmailRecord
 from lokole.sync.signing import body_sha256, new_key, sign_request
@@ -208,6 +215,38 @@ def test_a_download_goes_on_where_it_broke(place: Place, box: BoxAtPlace) -> Non
     assert rest.headers["content-range"] == f"bytes 100-{len(whole) - 1}/{len(whole)}"
     assert box.call("GET", path, headers={"Range": f"bytes={len(whole)}-"}).status_code == 416
     assert box.call("GET", path, headers={"Range": "bytes=nonsense"}).content == whole
+
+
+def test_few_packages_are_built_at_once_and_every_box_gets_its_own(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = [place.box(f"b{n}.lokole.test", ["ann"]) for n in range(3 * BUILDERS)]
+    for box in boxes:
+        place.webhook(box.webhook, message(), [f"ann@{box.domain}"])
+    build, full, lock = offer.build_pending, threading.Event(), threading.Lock()
+    inside = most = 0
+
+    def watched(ports: ServerPorts, row: TenantRow) -> None:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+            if inside == BUILDERS:
+                full.set()
+        assert full.wait(30), "fewer than BUILDERS were let in"
+        time.sleep(0.2)  # room for one too many to come in
+        try:
+            build(ports, row)
+        finally:
+            with lock:
+                inside -= 1
+
+    monkeypatch.setattr(offer, "build_pending", watched)
+    with ThreadPoolExecutor(len(boxes)) as visits:
+        offered = list(visits.map(BoxAtPlace.offers, boxes))
+    assert [len(packages) for packages in offered] == [1] * len(boxes)
+    assert len({packages[0]["sha256"] for packages in offered}) == len(boxes)
+    assert most == BUILDERS
 
 
 @pytest.mark.parametrize(
