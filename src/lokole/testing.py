@@ -152,7 +152,7 @@ class Village:
 
     def write_from_outside(self, raw: bytes, *, sender: str, recipients: list[str]) -> None:
         """A message reaches the server by SMTP's use case; durable when it returns, and worked off."""
-        from lokole.server.receive import accept
+        from lokole.server.intake import accept
 
         accept(self.server.ports, sender, tuple(recipients), raw)
 

@@ -16,7 +16,7 @@ import pytest
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.config import Url
 from lokole.mail.model import Contact, Email
-from lokole.server import receive, v1_boxes
+from lokole.server import intake, v1_boxes
 from lokole.sync.package import Compression, read_package
 from lokole.sync.records import AccountRecord, EmailRecord
 from lokole.sync.signing import encode_key, new_key, public_key
@@ -74,7 +74,7 @@ def letter(uid: str, **more: Any) -> EmailRecord:
 
 
 def arrive(place: Place, to: str, *recipients: str, subject: str = "hello") -> None:
-    receive.accept(place.ports, "bob@example.org", list(recipients), message(to=to, subject=subject))
+    intake.accept(place.ports, "bob@example.org", list(recipients), message(to=to, subject=subject))
 
 
 def test_the_details_name_the_storage_as_such_a_box_expects_it(old: Place, box: OldBox, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from lokole.mail.model import Attachment, Contact, Email
 from lokole.mailbox import letters, packages
 from lokole.mailbox.migrate import migrate
 from lokole.mailbox.seen import find_by_uid
-from lokole.server import exchange, offer, receive
+from lokole.server import exchange, intake, offer
 from lokole.server.sweep import Sweeper
 from lokole.server.worker import Worker
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord
@@ -98,7 +98,7 @@ def test_workers_and_builders_at_once_keep_out_of_each_others_way(
         box = place.box("a.lokole.test", ["ann"])
         place.ports.bell.work_inline(lambda: None)
         for n in range(60):
-            receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=f"{n}"))
+            intake.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=f"{n}"))
         row = place.row("a.lokole.test")
 
         def work() -> None:

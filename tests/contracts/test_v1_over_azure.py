@@ -19,7 +19,7 @@ import pytest
 
 from lokole.config import Url
 from lokole.mail.model import Contact, Email
-from lokole.server import receive
+from lokole.server import intake
 from lokole.sync.package import read_package
 from lokole.sync.records import EmailRecord
 from tests.servers import Azurite
@@ -105,7 +105,7 @@ def test_a_letter_goes_out_and_one_comes_home(place: Place, box: OldBoxAtAzure) 
     assert [one.recipient for one in place.world.sent] == ["bob@example.org"]
     assert box.get(name) is None, "plain mail does not stay where every such box can read it"
 
-    receive.accept(place.ports, "bob@example.org", [f"ann@{DOMAIN}"], message(to=f"ann@{DOMAIN}", subject="in"))
+    intake.accept(place.ports, "bob@example.org", [f"ann@{DOMAIN}"], message(to=f"ann@{DOMAIN}", subject="in"))
     told = place.client.get(f"/api/email/download/{client}?compression=zstd").json()["resource_id"]
     content = box.get(told)
     assert content is not None

@@ -10,7 +10,7 @@ import pytest
 from lokole.mail.model import Account
 from lokole.mailbox import accounts, lists, packages, roaming, schema
 from lokole.mailbox.options import get_option
-from lokole.server import receive
+from lokole.server import intake
 from lokole.testing import Village, village
 from tests.unit.device.people import person
 
@@ -49,7 +49,7 @@ def letter_from_outside(place: Village, to: str, subject: str) -> None:
 def test_a_mark_made_in_town_by_somebody_who_signed_up_after_their_letter_reaches_the_box(place: Village) -> None:
     ports = place.server.ports
     raw = b"From: bob@example.org\r\nTo: x@example.org\r\nSubject: For two\r\n\r\nHello\r\n"
-    receive.accept(ports, "bob@example.org", [f"ann@{DOMAIN}", f"zoe@{DOMAIN}"], raw)
+    intake.accept(ports, "bob@example.org", [f"ann@{DOMAIN}", f"zoe@{DOMAIN}"], raw)
     person(place.box, "zoe")
     for _ in range(3):
         place.clock.advance(days=1)

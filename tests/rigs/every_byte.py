@@ -51,8 +51,8 @@ from lokole.ports.identity import Caller
 from lokole.server import devices
 from lokole.server.app import make_streamed_app
 from lokole.server.build import UVICORN, build_server
+from lokole.server.intake import accept
 from lokole.server.keys import server_public
-from lokole.server.receive import accept
 from lokole.server.settings import ServerSettings
 from lokole.simulate.link import Request, Socket, Town
 from lokole.sync.container import PayloadKind

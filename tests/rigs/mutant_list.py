@@ -362,9 +362,9 @@ MUTANTS = (
     Mutant(
         "a webhook says yes before the letter is durable",
         "server/api/intake.py",
-        "            await run_in_threadpool(receive.take_form, ports, row, body, content_type)\n",
+        "            await run_in_threadpool(intake.take_form, ports, row, body, content_type)\n",
         "            try:\n"
-        "                await run_in_threadpool(receive.take_form, ports, row, body, content_type)\n"
+        "                await run_in_threadpool(intake.take_form, ports, row, body, content_type)\n"
         "            except Exception:\n                pass\n",
         ("tests/api/test_webhook.py", *RECEIVE),
         "P6",
@@ -607,7 +607,7 @@ MUTANTS = (
     # --- one for each rig, which it must see by itself
     Mutant(
         "of two domains in one envelope the first gets the letter",
-        "server/receive.py",
+        "server/intake.py",
         "        for row, group in rows:\n            jobs.enqueue(\n",
         "        for row, group in rows[:1]:\n            jobs.enqueue(\n",
         ("tests/rigs/test_quick_intake.py",),
@@ -616,9 +616,9 @@ MUTANTS = (
     Mutant(
         "a yes is said before the row of work is there",
         "server/api/intake.py",
-        "            await run_in_threadpool(receive.take_form, ports, row, body, content_type)\n",
+        "            await run_in_threadpool(intake.take_form, ports, row, body, content_type)\n",
         "            import contextlib\n\n            with contextlib.suppress(Exception):\n"
-        "                await run_in_threadpool(receive.take_form, ports, row, body, content_type)\n",
+        "                await run_in_threadpool(intake.take_form, ports, row, body, content_type)\n",
         ("tests/rigs/test_quick_intake.py", "tests/unit/server/test_receive.py"),
         "P6",
     ),
@@ -720,7 +720,7 @@ MUTANTS = (
     ),
     Mutant(
         "a letter is taken for a domain that has just gone",
-        "server/receive.py",
+        "server/intake.py",
         "        gone = [row for row, _ in rows if not _is_served(tx, row)]\n",
         "        gone: list[TenantRow] = []\n",
         RECEIVE,

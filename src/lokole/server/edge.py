@@ -17,7 +17,7 @@ from lokole.mail.model import Address
 from lokole.mailbox import greylist, tenants
 from lokole.mailbox.database import Connection
 from lokole.ports.judge import Advice, Posted
-from lokole.server import judging, receive, strangers
+from lokole.server import intake, judging, strangers
 from lokole.server.addresses import home
 from lokole.server.judgement import of_opinion
 from lokole.server.networks import network_of, read_networks
@@ -117,7 +117,7 @@ class Edge:
         delay = ports.settings.greylist or _DELAY
         if opinion.advice is Advice.GREYLIST and not self._is_known(peer, sender, recipients[0], delay):
             return AGAIN
-        receive.accept_all(ports, sender, recipients, raw, judgement=of_opinion(opinion, sender, raw))
+        intake.accept_all(ports, sender, recipients, raw, judgement=of_opinion(opinion, sender, raw))
         return OK
 
     def _tell_once_a_day(self) -> None:

@@ -18,7 +18,7 @@ from lokole.mailbox.recipients import deliveries, move_waiting
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppressed
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import TogetherMailOut
-from lokole.server import answering, outbound_limit, receive, strangers, together
+from lokole.server import answering, intake, outbound_limit, strangers, together
 from lokole.server.addresses import home, outward
 from lokole.server.judgement import OF_A_BOX
 from lokole.server.outgoing import find_standing, to_message
@@ -109,7 +109,7 @@ def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, sender: 
     match strangers.decide(ports, sender, here):
         case Verdict.HERE:
             message = to_message(ports, row, stored, outside=False)
-            if not receive.accept(ports, sender, [here], message, source="box", judgement=OF_A_BOX):
+            if not intake.accept(ports, sender, [here], message, source="box", judgement=OF_A_BOX):
                 raise Temporary("the domain of this person has gone just now")
         case Verdict.LATER:
             raise Temporary("the box of this person has not been here since")

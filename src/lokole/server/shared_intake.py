@@ -13,7 +13,7 @@ from typing import BinaryIO
 from lokole.mail.errors import Refused
 from lokole.mail.model import Address
 from lokole.mailbox.quarantine import quarantine
-from lokole.server import receive
+from lokole.server import intake
 from lokole.server.addresses import home
 from lokole.server.judgement import of_form
 from lokole.server.ports import ServerPorts
@@ -21,12 +21,12 @@ from lokole.server.ports import ServerPorts
 
 def take_form(ports: ServerPorts, body: BinaryIO, content_type: str) -> None:
     """Keep what was posted; durable when it returns. Raises Refused when the form has no letter."""
-    with receive.reading(ports, body, content_type) as (form, message):
+    with intake.reading(ports, body, content_type) as (form, message):
         raw = message.read()
     named = _named(form.head) if form.recipients is None else form.recipients
     homes = [home(ports.settings, one) for one in named]
     valid = [one for one in homes if _is_address(one)]
-    if receive.accept(ports, form.sender, valid, raw, source="webhook", judgement=of_form(form, form.head)):
+    if intake.accept(ports, form.sender, valid, raw, source="webhook", judgement=of_form(form, form.head)):
         return
     key = f"{ports.settings.flat_domain}/raw/{form.sha256}"
     ports.blobs.put(key, raw)

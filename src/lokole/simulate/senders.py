@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from lokole.mail.errors import LokoleError
-from lokole.server import receive, strangers
+from lokole.server import intake, strangers
 from lokole.server.strangers import Verdict
 from lokole.simulate.faults import Chaos, PowerCut
 from lokole.simulate.ledger import Ledger, subject_of, text_of
@@ -126,9 +126,9 @@ class Senders:
                 else:
                     self._ledger.tell_outside(letter.mark, address)
             if good:
-                receive.accept(server.ports, letter.sender, tuple(good), letter.raw)
+                intake.accept(server.ports, letter.sender, tuple(good), letter.raw)
                 if fault is not None and fault.kind == "post-twice":
-                    receive.accept(server.ports, letter.sender, tuple(good), letter.raw)
+                    intake.accept(server.ports, letter.sender, tuple(good), letter.raw)
             self._tell(f"world: SMTP {letter.mark} -> {len(good)} taken, {len(later)} later")
         except (PowerCut, LokoleError) as error:
             self._tell(f"world: SMTP {letter.mark} -> {type(error).__name__}")

@@ -18,7 +18,7 @@ from lokole.mailbox.letters import read_email
 from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.seen import find_by_uid
 from lokole.ports.service import Answer, Question
-from lokole.server import answering, receive, strangers, unpack
+from lokole.server import answering, intake, strangers, unpack
 from lokole.server.api import outside_services
 from lokole.sync.records import AccountRecord, EmailRecord, ReceiptRecord
 from tests.unit.server.place import BoxAtPlace, Place, message, place_in
@@ -248,7 +248,7 @@ def test_a_letter_to_a_service_and_to_people_goes_both_ways(place: Place, box: B
 
 def test_mail_from_outside_never_reaches_a_service(place: Place, box: BoxAtPlace) -> None:
     assert strangers.decide(place.ports, "eve@example.org", ECHO) is strangers.Verdict.NO_DOMAIN
-    assert receive.accept(place.ports, "eve@example.org", [ECHO], message(to=ECHO)) == 0
+    assert intake.accept(place.ports, "eve@example.org", [ECHO], message(to=ECHO)) == 0
     secret = place.register("b.lokole.test")["webhook"]
     place.webhook(secret, message(to=ECHO), [ECHO], sender="ann@a.lokole.test")
     place.work()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lokole.mail.model import DeliveryState
-from lokole.server import receive
+from lokole.server import intake
 from tests.unit.mail.test_complaint import feedback
 from tests.unit.server.place import OPERATOR, BoxAtPlace, Place
 from tests.unit.server.test_receipts import DOMAIN, home, letter, receipts, state
@@ -38,7 +38,7 @@ def test_a_complaint_refuses_the_letter_holds_the_address_back_and_the_writer_re
     (sent,) = place.world.sent
     where = sent.sender if to == "bounce" else f"{to}@{DOMAIN}"
     for _ in range(2):  # it may come twice
-        receive.accept(place.ports, "fbl@provider.example", [where], report(sent.sender, recipient=shown))
+        intake.accept(place.ports, "fbl@provider.example", [where], report(sent.sender, recipient=shown))
     assert receipts(box) == [("refused", "complaint", 2)]
     assert state(place) is DeliveryState.REFUSED
     assert suppressed(place) == {BOB: "complaint"}
@@ -51,7 +51,7 @@ def test_who_asks_for_no_more_letters_is_held_back_and_the_letter_was_read(place
     box.put_sealed([letter()])
     home(box)
     raw = report(place.world.sent[0].sender, "opt-out")
-    receive.accept(place.ports, "fbl@provider.example", [f"abuse@{DOMAIN}"], raw)
+    intake.accept(place.ports, "fbl@provider.example", [f"abuse@{DOMAIN}"], raw)
     assert suppressed(place) == {BOB: "unsubscribed"}
     assert state(place) is DeliveryState.ACCEPTED
 
@@ -62,7 +62,7 @@ def test_a_complaint_about_no_letter_of_ours_or_none_is_for_the_operator(place: 
     sender = place.world.sent[0].sender
     guessed = f"bounce-{'a' * 26}@{DOMAIN}"
     for raw in (report(guessed), report(f"ann@{DOMAIN}"), report(sender, "not-spam"), report("")):
-        receive.accept(place.ports, "fbl@provider.example", [f"abuse@{DOMAIN}"], raw)
+        intake.accept(place.ports, "fbl@provider.example", [f"abuse@{DOMAIN}"], raw)
     assert suppressed(place) == {}
     assert state(place) is DeliveryState.ACCEPTED
     assert [one.reason for one in place.quarantined()] == ["for the operator of this domain"] * 4
@@ -73,6 +73,6 @@ def test_a_report_at_one_domain_may_be_about_a_letter_of_another(place: Place, b
     place.box("b.lokole.test", ["zoe"])
     box.put_sealed([letter()])
     home(box)
-    receive.accept(place.ports, "fbl@provider.example", ["abuse@b.lokole.test"], report(place.world.sent[0].sender))
+    intake.accept(place.ports, "fbl@provider.example", ["abuse@b.lokole.test"], report(place.world.sent[0].sender))
     assert suppressed(place) == {BOB: "complaint"}
     assert state(place) is DeliveryState.REFUSED

@@ -16,7 +16,7 @@ from lokole.config import Url
 from lokole.mail.errors import Permanent
 from lokole.mail.model import Contact, DeliveryState
 from lokole.mailbox.suppressions import is_hard
-from lokole.server import receive
+from lokole.server import intake
 from lokole.sync.records import ReceiptRecord
 from tests.sendgrid import KEY, SendGrid, sendgrid
 from tests.unit.mail.test_dsn import report
@@ -200,8 +200,8 @@ def test_a_notification_by_mail_does_the_same(tmp_path: Path) -> None:
         back = {one.recipient: one.sender for one in place.world.sent}
         full = "Final-Recipient: rfc822; {}\r\nAction: failed\r\nStatus: 5.2.2"
         gone = "Final-Recipient: rfc822; {}\r\nAction: failed\r\nStatus: 5.1.1"
-        receive.accept(place.ports, "", [back[BOB]], report(full.format(BOB)))
-        receive.accept(place.ports, "", [back[EVE]], report(gone.format(EVE)))
+        intake.accept(place.ports, "", [back[BOB]], report(full.format(BOB)))
+        intake.accept(place.ports, "", [back[EVE]], report(gone.format(EVE)))
         place.work()
         assert suppressed(place) == {EVE: "bounce"}
         box.put([letter("u2", (BOB, EVE))])

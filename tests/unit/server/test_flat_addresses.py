@@ -12,7 +12,7 @@ import pytest
 
 from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.mail.model import Contact, DeliveryState
-from lokole.server import receive, strangers
+from lokole.server import intake, strangers
 from lokole.server.settings import SenderAddresses
 from lokole.server.strangers import Verdict
 from tests.sendgrid import KEY, sendgrid
@@ -61,7 +61,7 @@ def test_an_answer_by_smtp_finds_box_and_person(place: Place, box: BoxAtPlace) -
     assert strangers.decide(place.ports, "bob@example.org", ANN.upper()) is Verdict.HERE
     assert strangers.decide(place.ports, "bob@example.org", f"ann-z@{ROOT}") is Verdict.NO_DOMAIN
     assert strangers.decide(place.ports, "bob@example.org", f"ann@{ROOT}") is Verdict.NO_DOMAIN
-    receive.accept(place.ports, "bob@example.org", [ANN], message(to=f"{ANN}, {CARL}, eve@example.org"))
+    intake.accept(place.ports, "bob@example.org", [ANN], message(to=f"{ANN}, {CARL}, eve@example.org"))
     place.work()
     (arrived,) = box.fetch()
     assert [str(one) for one in arrived.email.recipients] == ["ann@a.lokole.test"]

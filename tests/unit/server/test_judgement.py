@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from lokole.adapters.judge.results import ResultsJudge
 from lokole.mail.model import Contact, Email
 from lokole.ports.judge import Posted
-from lokole.server import receive, strangers
+from lokole.server import intake, strangers
 from lokole.server.form import InboundForm
 from lokole.server.judgement import Judgement, of_form, of_opinion
 from lokole.server.strangers import Verdict
@@ -140,8 +140,8 @@ def test_over_smtp_the_board_is_open_only_where_somebody_checks(tmp_path: Path, 
         there = checked.box("a.lokole.test", ["ann"])
         assert strangers.decide(checked.ports, "bob@example.org", NEWS) is Verdict.HERE
         proven = f"Authentication-Results: {US}; spf=pass smtp.mailfrom=bob@example.org\r\n".encode()
-        receive.accept(checked.ports, "bob@example.org", [NEWS], proven + message(to=NEWS))
-        receive.accept(checked.ports, "bob@example.org", [NEWS], message(to=NEWS, subject="forged"))
+        intake.accept(checked.ports, "bob@example.org", [NEWS], proven + message(to=NEWS))
+        intake.accept(checked.ports, "bob@example.org", [NEWS], message(to=NEWS, subject="forged"))
         checked.work()
         assert [(one.email.subject, one.proven) for one in records(there)] == [("hello", True)]
 

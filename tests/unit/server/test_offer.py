@@ -9,7 +9,7 @@ import pytest
 
 from lokole.mail.model import Attachment, Contact, Email, EmailId
 from lokole.mailbox import accounts, letters, packages
-from lokole.server import offer, receive, send
+from lokole.server import intake, offer, send
 from lokole.sync.package import BOX, read_package
 from lokole.sync.records import AccountRecord, EmailRecord
 from tests.unit.server.place import BoxAtPlace, Place, message, packed
@@ -22,7 +22,7 @@ def box(place: Place) -> BoxAtPlace:
 
 def arrive(place: Place, *subjects: str) -> None:
     for subject in subjects:
-        receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=subject))
+        intake.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=subject))
 
 
 def subjects(records: list[object]) -> list[str]:
@@ -162,7 +162,7 @@ def test_a_text_that_no_box_can_read_in_one_piece_comes_as_its_beginning_and_a_f
     words = f"begin {sign * 9}"
     head = "From: bob@example.org\r\nTo: ann@a.lokole.test\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
     raw = (head + "\r\n".join([" ".join([words] * 20)] * 5000)).encode()
-    receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
+    intake.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
     (letter,) = box.fetch()
     (read,) = list(read_package(io.BytesIO(packed([letter])), limits=BOX))
     assert isinstance(read, EmailRecord), "a box can read it"

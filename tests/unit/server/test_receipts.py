@@ -10,7 +10,7 @@ from lokole.mail.errors import Permanent
 from lokole.mail.model import Contact, DeliveryState, Email, EmailId
 from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.roaming import find_wire
-from lokole.server import receive, strangers
+from lokole.server import intake, strangers
 from lokole.server.strangers import Verdict
 from lokole.sync.records import AccountRecord, EmailRecord, ReceiptRecord, ToldRecord, UnknownRecord
 from tests.unit.mail.test_dsn import report
@@ -87,7 +87,7 @@ def test_a_notification_refuses_and_is_nobodys_letter(place: Place, box: BoxAtPl
     for back in (sent.sender, sent.sender.upper()):
         if way == "smtp":
             assert strangers.decide(place.ports, "", back) is Verdict.HERE
-            receive.accept(place.ports, "", [back], raw)
+            intake.accept(place.ports, "", [back], raw)
         else:
             place.webhook(box.webhook, raw, [back], sender="")
     assert receipts(box) == [("refused", "full", 2)]
@@ -99,7 +99,7 @@ def test_a_delay_is_no_failure(place: Place, box: BoxAtPlace) -> None:
     box.put_sealed([letter()])
     home(box)
     back = place.world.sent[0].sender
-    receive.accept(place.ports, "", [back], report("Action: delayed\r\nStatus: 4.4.1"))
+    intake.accept(place.ports, "", [back], report("Action: delayed\r\nStatus: 4.4.1"))
     assert state(place) is DeliveryState.ACCEPTED
     assert home(box) == []
 
@@ -107,7 +107,7 @@ def test_a_delay_is_no_failure(place: Place, box: BoxAtPlace) -> None:
 def test_what_is_no_notification_is_for_the_operator(place: Place, box: BoxAtPlace) -> None:
     box.put_sealed([letter()])
     home(box)
-    receive.accept(place.ports, "", [place.world.sent[0].sender], b"Subject: I am away\r\n\r\nuntil May")
+    intake.accept(place.ports, "", [place.world.sent[0].sender], b"Subject: I am away\r\n\r\nuntil May")
     assert [one.kind for one in place.quarantined()] == ["dead-letter"]
     assert home(box) == []
 
@@ -157,7 +157,7 @@ def test_what_became_of_one_of_two_letters_of_a_name_is_heard_though_the_other_i
 ) -> None:
     box.put_sealed([letter()])
     back = place.world.sent[0].sender
-    receive.accept(place.ports, "", [back], report("Action: failed\r\nStatus: 5.2.2"))
+    intake.accept(place.ports, "", [back], report("Action: failed\r\nStatus: 5.2.2"))
     assert [one[0] for one in receipts(box)] == ["refused"]
     box.put_sealed([namesake()])
     assert [one[0] for one in receipts(box)] == ["accepted"]
@@ -170,7 +170,7 @@ def test_a_refusal_of_one_of_two_letters_of_a_name_is_a_letter_to_the_writer_and
     back = place.world.sent[0].sender
     box.put_sealed([namesake()])
     home(box)
-    receive.accept(place.ports, "", [back], report("Action: failed\r\nStatus: 5.2.2"))
+    intake.accept(place.ports, "", [back], report("Action: failed\r\nStatus: 5.2.2"))
     (told,) = home(box)
     assert isinstance(told, EmailRecord)
     assert told.email.subject == "Your letter did not arrive: Hello"

@@ -15,7 +15,7 @@ from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Temporary
 from lokole.mail.model import Contact, Email
 from lokole.ports.identity import Caller
-from lokole.server import devices, receive, strangers
+from lokole.server import devices, intake, strangers
 from lokole.server.form import URLENCODED
 from lokole.server.strangers import Verdict
 from lokole.sync.records import EmailRecord
@@ -80,7 +80,7 @@ def test_the_same_post_three_times_is_one_letter(place: Place, box: BoxAtPlace) 
 
 def test_the_same_bytes_by_another_way_are_the_same_letter(place: Place, box: BoxAtPlace) -> None:
     place.webhook(box.webhook, message(), [ANN])
-    receive.accept(place.ports, "bob@example.org", [ANN], message())
+    intake.accept(place.ports, "bob@example.org", [ANN], message())
     assert len(box.fetch()) == 1
 
 
@@ -98,7 +98,7 @@ def test_two_short_letters_alike_but_for_a_letter_are_two(place: Place, box: Box
 
 def test_two_tenants_in_one_envelope_each_get_their_own(place: Place, box: BoxAtPlace) -> None:
     other = place.box("b.lokole.test", ["dora"])
-    receive.accept(place.ports, "", [ANN, "dora@b.lokole.test", "x@example.org"], message())
+    intake.accept(place.ports, "", [ANN, "dora@b.lokole.test", "x@example.org"], message())
     assert [[str(one) for one in record.email.recipients] for record in box.fetch()] == [[ANN]]
     assert [[str(one) for one in record.email.recipients] for record in other.fetch()] == [["dora@b.lokole.test"]]
     assert place.world.sent == []
@@ -121,9 +121,9 @@ def test_a_letter_that_breaks_the_reader_is_kept_apart_and_its_neighbours_arrive
     with place_in(tmp_path) as place:
         box = place.box("a.lokole.test", ["ann"])
         too_big = message(subject="big") + b"x" * 40_000_001
-        receive.accept(place.ports, "bob@example.org", [ANN], message(subject="before"))
-        receive.accept(place.ports, "bob@example.org", [ANN], too_big)
-        receive.accept(place.ports, "bob@example.org", [ANN], message(subject="after"))
+        intake.accept(place.ports, "bob@example.org", [ANN], message(subject="before"))
+        intake.accept(place.ports, "bob@example.org", [ANN], too_big)
+        intake.accept(place.ports, "bob@example.org", [ANN], message(subject="after"))
         assert [one.email.subject for one in box.fetch()] == ["before", "after"]
         (apart,) = place.quarantined()
         assert (apart.kind, apart.reason) == ("mime", "the message is too big")
@@ -132,7 +132,7 @@ def test_a_letter_that_breaks_the_reader_is_kept_apart_and_its_neighbours_arrive
 
 
 def test_mail_for_the_postmaster_stands_on_the_dead_letter_page(place: Place, box: BoxAtPlace) -> None:
-    receive.accept(place.ports, "bob@example.org", ["postmaster@a.lokole.test"], message())
+    intake.accept(place.ports, "bob@example.org", ["postmaster@a.lokole.test"], message())
     assert box.fetch() == []
     (apart,) = place.quarantined()
     assert (apart.kind, apart.reason) == ("dead-letter", "for the operator of this domain")
@@ -149,11 +149,11 @@ def test_a_letter_that_comes_back_to_its_writer_is_dropped_and_others_of_the_lis
         b"From: ann@a.lokole.test\r\nTo: list@example.org\r\nSubject: [list] all\r\n"
         b"Message-ID: <1@a.lokole.test>\r\n\r\nhi\r\n"
     )
-    receive.accept(place.ports, "list@example.org", [ANN, "carl@a.lokole.test"], echo)
+    intake.accept(place.ports, "list@example.org", [ANN, "carl@a.lokole.test"], echo)
     (arrived,) = box.fetch()
     assert [str(one) for one in arrived.email.recipients] == ["carl@a.lokole.test"]
     forged = echo.replace(b"From: ann@", b"From: mallory@")
-    receive.accept(place.ports, "list@example.org", [ANN], forged)
+    intake.accept(place.ports, "list@example.org", [ANN], forged)
     assert len(box.fetch()) == 1
 
 
@@ -194,7 +194,7 @@ def test_a_store_that_fails_behind_is_tried_again_until_it_works(tmp_path: Path)
         blobs = with_rows.blobs
         with with_rows.database.write():  # nobody else writes while the pieces are changed
             object.__setattr__(with_rows.bell, "_inline", lambda: None)
-        receive.accept(with_rows, "bob@example.org", [ANN], picture)
+        intake.accept(with_rows, "bob@example.org", [ANN], picture)
         object.__setattr__(with_rows, "blobs", _FullStore(blobs))
         place.work()
         assert place.jobs("ready", "receive") == 1
@@ -220,7 +220,7 @@ def test_a_letter_whose_bytes_the_store_has_lost_is_shown_to_the_operator(
 ) -> None:
     place.ports.bell.work_inline(lambda: None)
     if way == "smtp":
-        receive.accept(place.ports, "bob@example.org", [ANN], message())
+        intake.accept(place.ports, "bob@example.org", [ANN], message())
     else:
         assert place.webhook(box.webhook, message(), [ANN]).status_code == 200
     (key,) = [key for key in place.ports.blobs.list() if "/raw/" in key]
@@ -249,7 +249,7 @@ def test_a_letter_for_a_domain_that_goes_while_it_comes_is_not_taken(place: Plac
     store = _Meanwhile(lambda: devices.delete(place.ports, operator, "a.lokole.test"))
     ports = replace(place.ports, blobs=store)
     with pytest.raises(Temporary):
-        receive.accept_all(ports, "bob@example.org", [ANN], message())
+        intake.accept_all(ports, "bob@example.org", [ANN], message())
     assert strangers.decide(place.ports, "bob@example.org", ANN) is Verdict.NO_DOMAIN, "what the sender hears next"
 
 
@@ -259,7 +259,7 @@ def test_a_post_for_a_domain_that_goes_while_it_comes_is_not_taken(place: Place,
     store = _Meanwhile(lambda: devices.delete(place.ports, operator, "a.lokole.test"))
     form = urlencode({"email": message(), "envelope": json.dumps({"to": [ANN], "from": "bob@example.org"})})
     with pytest.raises(Temporary):
-        receive.take_form(replace(place.ports, blobs=store), row, io.BytesIO(form.encode()), URLENCODED)
+        intake.take_form(replace(place.ports, blobs=store), row, io.BytesIO(form.encode()), URLENCODED)
     assert list(store.list()) == [], "nobody would ever remove it"
     assert place.webhook(box.webhook, message(), [ANN]).status_code == 403, "what the provider hears next"
 
@@ -269,6 +269,6 @@ def test_when_one_domain_of_an_envelope_has_gone_the_sender_comes_again(place: P
     devices.delete(place.ports, Caller(OPERATOR[0], may_override=True), "b.lokole.test")
     for _ in range(2):
         with pytest.raises(Temporary):
-            receive.accept_all(place.ports, "bob@example.org", [ANN, "zoe@b.lokole.test"], message())
-    receive.accept_all(place.ports, "bob@example.org", [ANN], message())
+            intake.accept_all(place.ports, "bob@example.org", [ANN, "zoe@b.lokole.test"], message())
+    intake.accept_all(place.ports, "bob@example.org", [ANN], message())
     assert len(box.fetch()) == 1

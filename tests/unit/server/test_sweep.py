@@ -15,7 +15,7 @@ from lokole.mail.model import Contact, Email
 from lokole.mailbox import packages
 from lokole.mailbox.schema import email
 from lokole.ports.blobs import BlobStore
-from lokole.server import receive, reconcile
+from lokole.server import intake, reconcile
 from lokole.server.strangers import decide
 from lokole.server.sweep import Sweeper
 from lokole.sync.records import AccountRecord, EmailRecord, PackageDigest
@@ -28,7 +28,7 @@ def box(place: Place) -> BoxAtPlace:
 
 
 def arrive(place: Place, subject: str = "x") -> None:
-    receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=subject))
+    intake.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], message(subject=subject))
 
 
 def message_with_file(subject: str) -> bytes:
@@ -153,7 +153,7 @@ def test_the_content_of_a_letter_goes_a_month_after_the_box_has_it_and_a_repeat_
     place: Place, box: BoxAtPlace
 ) -> None:
     raw = message_with_file("old")
-    receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
+    intake.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
     sweep_for(place, 40)
     assert len(box.fetch()) == 1  # the month begins here
     sweep_for(place, 29)
@@ -164,7 +164,7 @@ def test_the_content_of_a_letter_goes_a_month_after_the_box_has_it_and_a_repeat_
     sweep_for(place, 31)
     assert keys(place) == set(), "nor is its file there any more"
     assert place.pending("a.lokole.test") == 0
-    receive.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
+    intake.accept(place.ports, "bob@example.org", ["ann@a.lokole.test"], raw)
     assert box.fetch() == []
 
 
@@ -172,7 +172,7 @@ def test_a_letter_stays_for_ever_for_a_person_who_roams(place: Place, box: BoxAt
     hashed = "$2b$10$" + "a" * 53
     box.put([AccountRecord("eve@a.lokole.test", language="en", version=1, password_hash=hashed)])
     for name in ("ann", "eve"):
-        receive.accept(place.ports, "b@example.org", [f"{name}@a.lokole.test"], message(subject=name))
+        intake.accept(place.ports, "b@example.org", [f"{name}@a.lokole.test"], message(subject=name))
     box.fetch()
     sweep_for(place, 100)
     assert set(content(place)) == {"", "eve"}
@@ -197,10 +197,10 @@ def test_a_name_that_two_letters_give_to_one_raw_message_keeps_it_for_the_younge
     place: Place, box: BoxAtPlace
 ) -> None:
     box.put([AccountRecord("eve@a.lokole.test", language="en", version=1)])
-    receive.accept(place.ports, "b@example.org", ["ann@a.lokole.test"], message(subject="two"))
+    intake.accept(place.ports, "b@example.org", ["ann@a.lokole.test"], message(subject="two"))
     box.fetch()
     sweep_for(place, 29)
-    receive.accept(place.ports, "b@example.org", ["eve@a.lokole.test"], message(subject="two"))
+    intake.accept(place.ports, "b@example.org", ["eve@a.lokole.test"], message(subject="two"))
     box.fetch()
     sweep_for(place, 3)
     assert sorted(content(place)) == ["", "two"]

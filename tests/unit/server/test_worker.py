@@ -17,7 +17,7 @@ from lokole.mail.errors import LokoleError, Permanent, Temporary
 from lokole.mailbox import jobs
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.schema import job as job_table
-from lokole.server import receive
+from lokole.server import intake
 from lokole.server.jobs import KINDS, MAX_FAULTS, Kind, retry_in
 from lokole.server.ports import ServerPorts
 from lokole.server.running import MAX_DEATHS
@@ -251,7 +251,7 @@ def test_a_letter_goes_its_way_in_the_threads_of_the_server(tmp_path: Path) -> N
     with place_in(tmp_path, jobs=Url("rows:"), workers=2) as place:
         place.client.post("/api/email/register/", json={"domain": "a.lokole.test"}, auth=OPERATOR)
         until(lambda: place.row("a.lokole.test").state == "waiting")
-        receive.accept(place.ports, "bob@example.org", ["postmaster@a.lokole.test"], message())
+        intake.accept(place.ports, "bob@example.org", ["postmaster@a.lokole.test"], message())
         until(lambda: len(place.quarantined()) == 1)
 
 

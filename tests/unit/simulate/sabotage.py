@@ -13,7 +13,7 @@ from lokole.device import run_sync
 from lokole.mail.errors import LokoleError, Temporary
 from lokole.mailbox import jobs, seen
 from lokole.ports.sync_peer import Offered
-from lokole.server import outgoing, receive, send, unpack
+from lokole.server import intake, outgoing, receive, send, unpack
 from lokole.simulate.outside import MailServers
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
@@ -60,7 +60,7 @@ def count_a_package_as_gone_whatever_the_server_said(patch: pytest.MonkeyPatch) 
 def forget_what_came_in_before(patch: pytest.MonkeyPatch) -> None:
     made = iter(range(10**9))
     patch.setattr(seen, "_INSERT", _AlwaysNew(seen._INSERT))
-    patch.setattr(receive, "_job_key", lambda *_: f"{next(made)}")  # the other thing that would know it
+    patch.setattr(intake, "_job_key", lambda *_: f"{next(made)}")  # the other thing that would know it
 
 
 def forget_which_letters_a_box_has_sent(patch: pytest.MonkeyPatch) -> None:
@@ -69,13 +69,13 @@ def forget_which_letters_a_box_has_sent(patch: pytest.MonkeyPatch) -> None:
 
 
 def answer_a_post_that_was_not_kept(patch: pytest.MonkeyPatch) -> None:
-    take_form = receive.take_form
+    take_form = intake.take_form
 
     def careless(*args: Any, **named: Any) -> None:
         with suppress(Temporary):
             take_form(*args, **named)
 
-    patch.setattr(receive, "take_form", careless)
+    patch.setattr(intake, "take_form", careless)
 
 
 def finish_work_that_failed_for_now(patch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from lokole.mail.errors import Refused, Temporary
 from lokole.mailbox import tenants
 from lokole.mailbox.tenants import PREPARING, REMOVED, TenantRow
-from lokole.server import receive, shared_intake
+from lokole.server import intake, shared_intake
 from lokole.server.api.body import spool_body
 from lokole.server.form import MEDIA_TYPES, URLENCODED, media_type_of
 from lokole.server.ports import ServerPorts
@@ -66,7 +66,7 @@ async def _webhook(ports: ServerPorts, request: Request) -> Response:
         if row is None:
             await run_in_threadpool(shared_intake.take_form, ports, body, content_type)
         else:
-            await run_in_threadpool(receive.take_form, ports, row, body, content_type)
+            await run_in_threadpool(intake.take_form, ports, row, body, content_type)
     return JSONResponse("received")
 
 

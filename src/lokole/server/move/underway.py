@@ -13,7 +13,7 @@ from email.utils import getaddresses
 from lokole.mail.errors import BadPackage, NotFound, Refused
 from lokole.mail.model import Address
 from lokole.mailbox.seen import find_by_uid, remember, was_seen
-from lokole.server import receive, v1_boxes
+from lokole.server import intake, v1_boxes
 from lokole.server.move import layout
 from lokole.server.move.domains import MESSAGE, Move
 from lokole.sync.limits import SERVER
@@ -44,7 +44,7 @@ def take_messages(move: Move) -> None:
         counts.new += bool(mine)
         if not mine or move.report.dry:
             continue
-        receive.accept(move.ports, "", [str(one) for one in mine], raw, source="first-lokole")
+        intake.accept(move.ports, "", [str(one) for one in mine], raw, source="first-lokole")
         with move.ports.database.write() as tx:
             for domain in {one.domain for one in mine}:
                 row = move.rows[domain]
