@@ -26,6 +26,7 @@ from lokole.webmail.words import gettext
 #: what a redirect may say afterwards: (look, sentence).
 NOTES = {
     "in-bag": ("good", lazy_gettext("It is in the bag.")),
+    "sent-before": ("good", lazy_gettext("This letter was sent already.")),
     "left-town": ("good", lazy_gettext("It is on its way. Your box has it after its next visit.")),
     "arrived-here": ("good", lazy_gettext("It was delivered.")),
     "bag-and-here": ("good", lazy_gettext("People here have it already. For the others it is in the bag.")),

@@ -87,6 +87,33 @@ def test_a_letter_is_no_post_whatever_its_number(box: Box) -> None:
             assert browser.open(address).status == 404
 
 
+def test_files_of_a_refused_form_are_there_when_it_is_sent_again_and_a_photo_is_shown(box: Box) -> None:
+    chief = box.signed_in("chief", is_admin=True)
+    photo, sheet = ("well.png", b"\x89PNG", "image/png"), ("plan.txt", b"a plan", "text/plain")
+    chief.open("/board/new").press("Hang it up", text="Tuesday", files=[photo, sheet])
+    assert chief.status == 400
+    assert "well" in chief.text
+    chief.press("Hang it up", title="Water")
+    assert "It hangs on the board." in chief.text
+    assert "plan.txt" in chief.text
+    src = re.search(r'<img src="?([^" >]+)', chief.html)
+    assert src is not None, "the photo is shown"
+    chief.open(src[1])
+    assert (chief.status, chief.response.mimetype) == (200, "image/png")
+
+
+def test_each_mistake_of_a_post_stands_at_its_field(box: Box) -> None:
+    chief = box.signed_in("chief", is_admin=True)
+    chief.open("/board/new").press("Hang it up", title=" ", text=" ")
+    assert (chief.status, chief.html.count("aria-invalid=true")) == (400, 2)
+    many = [(f"{n}.txt", b"x", "text/plain") for n in range(11)]
+    chief.open("/board/new").press("Hang it up", title="Water", text="Hello", files=many)
+    assert (chief.status, "Up to 10 files hang at a time." in chief.text) == (413, True)
+    assert chief.html.count("aria-invalid=true") == 1
+    forged = dict(chief.fields("/board/new").fields) | {"title": "Water", "text": "Hello", "file": "made up"}
+    assert chief.post("/board/new", forged).status == 400
+
+
 def test_a_form_that_is_sent_twice_hangs_up_once(box: Box) -> None:
     mireille = box.signed_in("mireille")
     allow(box, "mireille")

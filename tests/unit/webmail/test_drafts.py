@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -144,7 +145,7 @@ def test_nobody_sees_or_touches_the_draft_of_another(box: Box) -> None:
     assert box.fingerprint() == before
     other.open("/email/new")
     # the number of somebody else's form makes a draft of one's own
-    assert by_itself(other, mine | {"csrf_token": other.token(), "body": "mine now"}) == 200
+    assert by_itself(other, mine | {"owner": "", "csrf_token": other.token(), "body": "mine now"}) == 200
     assert [one.typed.body for one in kept(box)] == [""]
 
 
@@ -275,3 +276,56 @@ def test_a_file_chosen_when_the_session_had_ended_has_to_be_chosen_again(box: Bo
     assert "choose them again" in browser.text
     (draft,) = kept(box)
     assert draft.file_count == 1
+
+
+@pytest.mark.parametrize("fresh_token", [False, True])
+def test_a_form_of_somebody_else_is_kept_for_its_writer_and_never_sent_in_another_name(
+    box: Box, fresh_token: bool
+) -> None:
+    browser = box.signed_in("mireille").open("/email/new")
+    old = form_of(browser, to="ruth@example.com", body="For her alone", do="send")
+    browser.open("/more").press("Leave")
+    box.person("joseph")
+    browser.open("/user/login").press("Enter", name="joseph", password=PASSWORD)
+    if fresh_token:  # the token alone does not say whose the form is
+        old |= {"csrf_token": browser.open("/email/new").token()}
+    browser.post("/email/new", old)
+    assert browser.status == 403
+    assert "This letter is somebody else’s" in browser.text
+    assert "For her alone" not in browser.html
+    assert by_itself(browser, old) in (401, 403)
+    assert [one.typed.body for one in kept(box)] == ["For her alone"]
+    assert "Nothing is kept" in browser.open("/email/drafts").text
+    assert "For her alone" not in browser.open("/email/sent").text
+    assert numbers(box) == 0
+
+
+def test_going_back_after_sending_and_changing_the_letter_makes_a_second_one(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/email/new")
+    first = form_of(browser, to="ruth@example.com", body="Hello", do="send")
+    for _ in range(2):
+        browser.post("/email/new", first)
+        assert browser.address == "/email/outbox"
+    assert "This letter was sent already." in browser.text
+    browser.post("/email/new", first | {"body": "Hello, and come on Friday"})
+    assert browser.status == 409
+    assert form_of(browser)["body"] == "Hello, and come on Friday"
+    browser.press("send")
+    assert browser.address == "/email/outbox"
+    browser.post("/email/new", first | {"body": "Hello, and come on Sunday", "do": "keep"})
+    assert browser.status == 409
+    browser.press("Keep for later")
+    assert [one.typed.body for one in kept(box)] == ["Hello, and come on Sunday"]
+    assert numbers(box) == 2
+
+
+def test_files_stay_with_a_form_that_is_not_recognised(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/email/new")
+    old = form_of(browser, to="ruth@example.com", body="My text", do="send")
+    browser.client.delete_cookie("lokole")
+    browser.open("/user/login").press("Enter", name="mireille", password=PASSWORD)
+    browser.post("/email/new", old | {"files": (io.BytesIO(b"1"), "plan.txt", "text/plain")})
+    assert browser.status == 400
+    browser.press("send")
+    assert browser.address == "/email/outbox"
+    assert "plan.txt" in browser.open("/email/1").text

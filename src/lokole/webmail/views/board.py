@@ -5,23 +5,22 @@ What hangs is somebody's text, so it is shown as letters are: made safe once mor
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from flask import Blueprint, Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.errors import Refused, Temporary
-from lokole.mail.filenames import safe_filename
 from lokole.mail.html import html_to_text, text_to_html
-from lokole.mail.model import Attachment, Contact, Email
-from lokole.mail.slim import slim_email
-from lokole.mailbox import audit, board, identity, letters, seen
+from lokole.mail.model import Contact, Email
+from lokole.mailbox import audit, board, identity, seen
 from lokole.mailbox.attachments import open_file
 from lokole.mailbox.board import Post
 from lokole.mailbox.database import Connection
-from lokole.mailbox.letters import StoredEmail
+from lokole.mailbox.letters import StoredAttachment, StoredEmail
 from lokole.mailbox.posting import may_post
-from lokole.webmail import access, language
+from lokole.webmail import access, carried_files, language
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
@@ -56,6 +55,8 @@ def post(no: int) -> str:
     with parts().ports.database.read() as tx:
         found, stored = _post(tx, no)
         text = html_to_text(stored.email.body)
+        some = list(enumerate(stored.attachments))
+        shown = [(n, file) for n, file in some if letter_views.is_shown_small(file)]
         person = access.signed_in()
         return page(
             "post.html",
@@ -63,7 +64,8 @@ def post(no: int) -> str:
             place="more",
             post=found,
             email=stored.email,
-            files=list(enumerate(stored.attachments)),
+            pictures=shown,
+            files=[one for one in some if one not in shown],
             lines=(letter_views.frame_height(text, 36), letter_views.frame_height(text, 76)),
             may_take_down=person is not None and (person.is_admin or found.account == person.no),
         )
@@ -100,28 +102,33 @@ def new() -> str | AnyResponse | tuple[str, int]:
             return _form(tx)
     form = request.form
     title, text = " ".join(form.get("title", "").split())[:_MAX_TITLE], form.get("text", "")
-    nonce = form.get("nonce", "")[:64]
-    files, too_large = _files(len(text.encode()))
-    problem, status = "", 400
-    if too_large:
-        limit = language.size(settings.max_upload_bytes)
-        problem, status = gettext("Too large together: up to %(limit)s. Take fewer files.", limit=limit), 413
-    elif not title:
-        problem = gettext("Give it a title.")
-    elif not text.strip() and not files:
-        problem = gettext("Write something, or choose a file.")
-    if not problem:
-        try:
-            no = _hang_up(title, text, files, nonce)
-        except Refused as error:
-            problem = why_not_sent(error) or gettext("That did not work. Your text is kept.")
-        except Temporary:
-            problem, status = gettext("That did not work. Your text is kept. Try again in a minute."), 503
+    files: list[StoredAttachment] = []
+    problems, status = {}, 400
+    try:
+        files = carried_files.named(person, _MAX_FILES)
+        brought = carried_files.brought(files, len(text.encode()), _MAX_FILES)
+        if brought.too_many:
+            problems["files"], status = gettext("Up to %(n)s files hang at a time. Take fewer.", n=_MAX_FILES), 413
+        elif brought.too_large:
+            limit = language.size(settings.max_upload_bytes)
+            sentence = gettext("Too large together: up to %(limit)s. Take fewer or smaller files.", limit=limit)
+            problems["files"], status = sentence, 413
         else:
+            files += carried_files.store(person, brought.found)
+        if not title:
+            problems["title"] = gettext("Give it a title.")
+        if not text.strip() and not files:
+            problems.setdefault("text", gettext("Write something, or choose a file."))
+        if not problems:
+            no = _hang_up(title, text, files, form.get("nonce", "")[:64])
             flash("posted")
             return redirect(url_for("board.post", no=no) if no is not None else url_for("board.show"), 303)
+    except Refused as error:
+        problems[""] = why_not_sent(error) or gettext("That did not work. Your text is kept.")
+    except Temporary:
+        problems[""], status = gettext("That did not work. Your text is kept. Try again in a minute."), 503
     with ports.database.read() as tx:
-        return _form(tx, problem), status
+        return _form(tx, files, problems), status
 
 
 @blueprint.route("/board/post/<int:no>/delete", methods=["GET", "POST"])
@@ -179,8 +186,9 @@ def _post(tx: Connection, no: int) -> tuple[Post, StoredEmail]:
     return board.get_post(tx, tenant, no, parts().ports.clock(), only_public=person is None)
 
 
-def _form(tx: Connection, problem: str = "") -> str:
-    typed = request.form
+def _form(tx: Connection, files: Sequence[StoredAttachment] = (), problems: Mapping[str, str] | None = None) -> str:
+    """``problems`` by the name of their field; what is about none stands above all."""
+    typed, person = request.form, access.account()
     days = typed.get("days", "30")
     return page(
         "post_new.html",
@@ -193,17 +201,16 @@ def _form(tx: Connection, problem: str = "") -> str:
         pinned="pinned" in typed,
         days=days if days.isdecimal() else "30",
         choices=DAYS,
-        problem=problem,
+        files=[(carried_files.token(file, person), file) for file in files],
+        problems=problems or {},
     )
 
 
-def _hang_up(title: str, text: str, files: list[Attachment], nonce: str) -> int | None:
+def _hang_up(title: str, text: str, files: list[StoredAttachment], nonce: str) -> int | None:
     """The number of the new post; None when this form was sent before."""
     ports, person = parts().ports, access.account()
     now = ports.clock()
     days = request.form.get("days", type=row_number) or 0
-    slim = slim_email(Email(Contact(""), attachments=tuple(files)), ports.shrink, parts().settings.pictures)
-    stored = letters.put_attachments(ports.blobs, person.domain, slim.attachments)
     with ports.database.write() as tx:
         if not seen.remember(tx, person.tenant, "form", f"{person.no}:{nonce}", now):
             return None
@@ -213,23 +220,8 @@ def _hang_up(title: str, text: str, files: list[Attachment], nonce: str) -> int 
             Email(Contact(""), subject=title, body=text_to_html(text)),
             id=identity.next_email_id(tx, ports.origin),
             now=now,
-            attachments=stored,
+            attachments=files,
             public="public" in request.form,
             pinned="pinned" in request.form and person.is_admin,
             expires_at=now + timedelta(days=days) if days in DAYS and days else None,
         )
-
-
-def _files(text_bytes: int) -> tuple[list[Attachment], bool]:
-    found: list[Attachment] = []
-    left = parts().settings.max_upload_bytes - text_bytes
-    for upload in request.files.getlist("files"):
-        if not upload.filename:
-            continue
-        content = upload.stream.read(left + 1)
-        left -= len(content)
-        if left < 0 or len(found) >= _MAX_FILES:
-            return [], True
-        kind = (upload.mimetype or "").lower()
-        found.append(Attachment(safe_filename(upload.filename), content, kind or "application/octet-stream"))
-    return found, left < 0

@@ -7,7 +7,9 @@ or says where it is kept.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, jsonify, redirect, request, session, url_for
+import hashlib
+
+from flask import Blueprint, Response, abort, flash, jsonify, redirect, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.errors import NotFound, Refused, Temporary
@@ -15,7 +17,7 @@ from lokole.mail.html import html_to_text
 from lokole.mail.model import Account, Email, FolderName
 from lokole.mailbox import contacts, drafts, letter_options, lists, post, recipients, seen
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, addressing, bounds, language, limits, photos, sheet, wording
+from lokole.webmail import access, addressing, bounds, carried_files, language, limits, photos, sheet, wording
 from lokole.webmail.cost import LETTER_BYTES, price
 from lokole.webmail.forms import LetterForm
 from lokole.webmail.headers import PAGE_POLICY
@@ -28,6 +30,8 @@ from lokole.webmail.views.mailbox import tonight
 from lokole.webmail.words import gettext
 
 blueprint = Blueprint("compose", __name__)
+
+Answer = str | AnyResponse | tuple[str | Response, int]
 
 _FIELDS = ("to", "cc", "bcc")
 #: characters of a field; what may be sent is far less (``max_recipients``)
@@ -69,11 +73,14 @@ def new() -> str:
 
 
 @blueprint.post("/email/new")
-def send() -> str | AnyResponse | tuple[str, int]:
+def send() -> Answer:
     """One of the form's buttons: ``send``, ``keep``, ``attach`` (another round), ``add:ADDRESS``, ``fix:FIELD TYPED MEANT``, ``check``."""
     person = access.account()
     with parts().ports.database.read() as tx:
-        paper = sheet.from_form(tx, person)
+        writer = sheet.owner(tx)
+        paper = sheet.from_form(tx, person) if _may_send(person, writer) else None
+    if paper is None:
+        return kept_for_its_writer() or abort(400)
     pressed = request.form.get("do", "check")
     refused = _take_files(paper, person)
     if refused is not None:
@@ -97,11 +104,14 @@ def send() -> str | AnyResponse | tuple[str, int]:
 
 
 @blueprint.post("/email/draft")
-def save() -> Response | tuple[Response, int]:
+def save() -> Answer:
     """The page's script keeps what was typed: ``{"version", "at"}``, or 409 with a sentence in ``say``."""
     person, ports = access.account(), parts().ports
     with ports.database.read() as tx:
-        paper = sheet.from_form(tx, person)
+        writer = sheet.owner(tx)
+        paper = sheet.from_form(tx, person) if _may_send(person, writer) else None
+    if paper is None:
+        return kept_for_its_writer() or abort(400)
     try:
         with ports.database.write() as tx:
             now = ports.clock()
@@ -135,29 +145,42 @@ def keep_for_going_back(response: Response) -> Response:
     return response
 
 
-def unrecognised() -> tuple[str | Response, int] | None:
+def unrecognised() -> Answer | None:
     """The form once more with what was typed, for somebody who has signed in anew since it was shown; sends and keeps nothing.
 
-    Nobody is signed in, or the page's script asks: see :func:`kept_signed_out`. None when the form is none of ours.
+    Somebody else's form is kept for them instead, and so is one when nobody is signed in or the page's script asks:
+    see :func:`kept_for_its_writer`. None when the form is none of ours.
     """
     person = access.signed_in()
     if "nonce" not in request.form:
         return None
-    if person is None or request.endpoint == "compose.save":
-        return kept_signed_out()
     with parts().ports.database.read() as tx:
-        paper = sheet.from_form(tx, person)
+        writer = sheet.owner(tx)
+        if person is None or request.endpoint == "compose.save" or not _may_send(person, writer):
+            paper = None
+        else:
+            paper = sheet.from_form(tx, person)
+    if person is None or paper is None:
+        return kept_for_its_writer()
+    refused = _take_files(paper, person)
+    if refused is not None:
+        return refused
     return _again(
         paper, gettext("Lokole did not recognise this form. Your text is kept: press the button once more."), 400
     )
 
 
-def kept_signed_out() -> tuple[str | Response, int] | None:
+def _may_send(person: Account, writer: Account | None) -> bool:
+    """Whether a form of ``writer`` is ``person``'s own; one that does not say whose it is, is of whoever sends it."""
+    return writer is None or (writer.tenant, writer.no) == (person.tenant, person.no)
+
+
+def kept_for_its_writer() -> Answer | None:
     """What was typed in a form whose session has ended is kept for the person whose form it was; None when it is nobody's.
 
-    Nothing is shown of it: it is among their letters kept for later once they sign in.
+    Nothing is shown of it, whoever is signed in now: it is among their letters kept for later once they sign in.
     """
-    ports = parts().ports
+    ports, here = parts().ports, access.signed_in()
     try:
         with ports.database.read() as tx:
             person = sheet.owner(tx)
@@ -168,6 +191,14 @@ def kept_signed_out() -> tuple[str | Response, int] | None:
         _keep_or_apart(paper, person)
     except (Refused, NotFound, limits.TooOften):
         return None
+    if here is not None and not _may_send(here, person):
+        title = gettext("This letter is somebody else’s")
+        sentence = gettext(
+            "Whoever began it here has left since. It is kept for them, and not sent: they find it under “Kept for later”."
+        )
+        if request.endpoint == "compose.save":
+            return jsonify(say=sentence), 403
+        return page("failure.html", title=title, sentence=sentence, picture="bye", login=False), 403
     title = gettext("Please sign in again")
     sentence = gettext(
         "You were signed out in the meantime. What you have written is kept: sign in, then look under “Kept for later”."
@@ -187,7 +218,8 @@ def kept_signed_out() -> tuple[str | Response, int] | None:
 
 def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
     """Keep the files of this round; the page that says why not when that does not work."""
-    brought = sheet.new_files(paper)
+    text_bytes = len((paper.form.body.data or "").encode())
+    brought = carried_files.brought(paper.files, text_bytes, MAX_FILES)
     if brought.too_many:
         sentence = gettext("A letter carries up to %(n)s files. Your text is kept; take fewer files.", n=MAX_FILES)
         return _again(paper, sentence, 413)
@@ -198,7 +230,7 @@ def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
         )
         return _again(paper, sentence, 413)
     try:
-        paper.files += sheet.store_files(person, brought.found, paper.photo)
+        paper.files += carried_files.store(person, brought.found, paper.photo)
     except Temporary:
         return _again(paper, gettext("Lokole could not keep the files: its memory is full. Your text is kept."), 503)
     return None
@@ -215,7 +247,8 @@ def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
         with ports.database.write() as tx:
             now = ports.clock()
             if not seen.remember(tx, person.tenant, "form", drafts.form_key(person, paper.nonce), now):
-                return redirect(url_for("mailbox.outbox"), 303)
+                raise Refused("the form was sent before", code="sent")
+            seen.remember(tx, person.tenant, "form-text", _text_key(paper, person), now)
             no = post.send_letter(
                 tx, person, email, origin=ports.origin, now=now, attachments=paper.files, written=ports.written
             )
@@ -226,10 +259,15 @@ def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
             paper, gettext("You have written many letters in this hour. Your text is kept: wait a little."), 429
         )
     except Refused as error:
+        if error.code == "sent":
+            return _sent_before(paper, person)
         why = why_not_sent(error) or gettext("The letter is not in the bag yet: something in it was not right.")
         return _again(paper, why, 400)
     except Temporary:
-        return _again(paper, gettext("That did not work. Your text is kept. Try again in a minute."), 503)
+        sentence = gettext(
+            "Lokole is busy, or its memory is full. Your text is still in the form: try again in a minute. If it stays so, tell who looks after the box."
+        )
+        return _again(paper, sentence, 503)
     outside = any(state.value == "waiting" for state in ways)
     here = any(state.value == "local" for state in ways)
     if parts().settings.in_town:
@@ -244,7 +282,7 @@ def _keep(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
         apart = _keep_or_apart(paper, person)
     except Refused as error:
         if error.code == "sent":
-            return redirect(url_for("mailbox.outbox"), 303)
+            return _sent_before(paper, person)
         return _again(paper, _why_not_kept(error), 409)
     except Temporary:
         return _again(
@@ -252,6 +290,26 @@ def _keep(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
         )
     flash("kept-apart" if apart else "kept")
     return redirect(url_for("drafts.kept"), 303)
+
+
+def _sent_before(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
+    """The form has made a letter. Somebody who went back and changed it means another one; who only repeats it does not."""
+    with parts().ports.database.read() as tx:
+        repeated = seen.find_noted(tx, person.tenant, "form-text", _text_key(paper, person)) is not None
+    if repeated:
+        flash("sent-before")
+        return redirect(url_for("mailbox.outbox"), 303)
+    paper.nonce, paper.version = sheet.drawn(), 0
+    return _again(
+        paper,
+        gettext("That letter was sent already. What you have changed since is here as a new one: press once more."),
+        409,
+    )
+
+
+def _text_key(paper: Sheet, person: Account) -> str:
+    """Under which key ``seen`` knows what was sent with a form."""
+    return f"{drafts.form_key(person, paper.nonce)}:{hashlib.sha256(repr(paper.typed).encode()).hexdigest()}"
 
 
 def _keep_or_apart(paper: Sheet, person: Account) -> bool:
@@ -370,7 +428,7 @@ def _page(tx: Connection, paper: Sheet) -> str:
         sheet=paper,
         owner=sheet.owner_token(person, paper.nonce),
         form=paper.form,
-        files=[(sheet.file_token(file, person), file) for file in paper.files],
+        files=[(carried_files.token(file, person), file) for file in paper.files],
         used=used,
         bounds=bound,
         limit=limit,

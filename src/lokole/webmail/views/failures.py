@@ -6,7 +6,7 @@ import errno
 import logging
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -51,13 +51,13 @@ def _page_before() -> str | None:
     return own_path(before.path + (f"?{before.query}" if before.query else ""))
 
 
-def _own_forms_only() -> tuple[str | Response, int] | None:
+def _own_forms_only() -> compose.Answer | None:
     if request.method not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(request):
         return _forged(None)
     return None
 
 
-def _forged(_error: object) -> tuple[str | Response, int]:
+def _forged(_error: object) -> compose.Answer:
     if request.endpoint in _LETTERS and not from_elsewhere(request):
         again = compose.unrecognised()
         if again is not None:
@@ -103,12 +103,12 @@ def _temporary(error: Temporary) -> tuple[str, int]:
     )
 
 
-def _http(error: HTTPException) -> tuple[str | Response, int] | HTTPException:
+def _http(error: HTTPException) -> compose.Answer | HTTPException:
     code = error.code or 500
     if code < 400:
         return error
     if code == 401:
-        kept = compose.kept_signed_out() if request.endpoint in _LETTERS else None
+        kept = compose.kept_for_its_writer() if request.endpoint in _LETTERS else None
         if kept is not None:
             return kept
         return failure(

@@ -78,7 +78,7 @@ def show(no: int) -> str:
         newer, older = lists.neighbours(tx, person, entry.folder, no)
         around = conversations.letters_around(tx, person, entry.letter.conversation, no)
         some = list(enumerate(files))[first : first + FILES]
-        shown = {n for n, file in some if _is_shown_small(file)}
+        shown = {n for n, file in some if is_shown_small(file)}
         inline = _cids(email.body)
         copies = ((gettext("Copy to"), email.cc), (gettext("Hidden copy to"), email.bcc))
         return page(
@@ -229,7 +229,7 @@ def _is_sound(file: StoredAttachment) -> bool:
     return file.type.lower() in SOUNDS
 
 
-def _is_shown_small(file: StoredAttachment) -> bool:
+def is_shown_small(file: StoredAttachment) -> bool:
     """Whether the page shows it: pictures are small when they come (640 px), and a large one would be heavy for a telephone."""
     return _is_picture(file) and file.size <= _SHOWN_PICTURE
 
