@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,8 @@ from lokole.mailbox.lists import StoredEntry
 from lokole.webmail import house, setting_up
 from lokole.webmail.browsers import describe
 from lokole.webmail.parts import parts
+
+log = logging.getLogger(__name__)
 
 #: what anybody may ask for.
 PUBLIC = frozenset(
@@ -189,10 +192,20 @@ def stale() -> Response | None:
     return redirect(url_for("account.login", again="y", next=here), 303)
 
 
-def sign_out(tx: Connection) -> None:
-    """End this session, on the server too."""
-    if current_user.is_authenticated:
-        sessions.end_session(tx, current_user.token)
+def sign_out() -> None:
+    """End this session, on the server too where it has room to write that down."""
+    try:
+        with parts().ports.database.write() as tx:
+            if current_user.is_authenticated:
+                sessions.end_session(tx, current_user.token)
+    except Temporary as error:
+        # whoever leaves a shared telephone must be out of it, even when the disk is full
+        log.error("a session ended in its browser only: %s", error)
+    forget_here()
+
+
+def forget_here() -> None:
+    """The browser forgets a session that is over."""
     logout_user()
     session.clear()
 

@@ -1,6 +1,6 @@
 """Whom a letter is for: what somebody typed into To, Copy and Hidden copy, read, checked and, where it looks like a mistake, asked about.
 
-A bare name is a group of the person's address book, or somebody of this box.
+A bare name is a group of the person's address book, somebody of this box, or a full name that only one person has.
 The page asks here when the form is sent, and its script while one types.
 """
 
@@ -16,12 +16,15 @@ from lokole.mail.near import near_domain, near_names
 from lokole.mailbox import accounts, contacts
 from lokole.mailbox.database import Connection
 from lokole.mailbox.posting import BOARD_NAME
+from lokole.mailbox.words import fold
 from lokole.webmail.words import gettext
 
 _SPLIT = re.compile(r"[,;\r\n]+")
 _NAMED = re.compile(r"\s*\"?(.*?)\"?\s*<([^<>]*)>\s*")
 #: past this many mistakes in one field the first ones are enough to say
 _MOST_SAID = 5
+#: people of a box of whom a full name may be meant
+_MOST_PEOPLE = 5_000
 #: offers in one field
 _MOST_OFFERED = 6
 
@@ -45,12 +48,27 @@ class Names:
     def __init__(self, tx: Connection, person: Account) -> None:
         self._tx, self._person = tx, person
         self._names: list[str] | None = None
+        self._full: dict[str, list[Contact]] | None = None
 
     def near(self, name: str) -> list[str]:
         if self._names is None:
             everybody = accounts.list_accounts(self._tx, self._person.tenant)
             self._names = [one.name for one in everybody if not one.suspended]
         return near_names(name, self._names)
+
+    def called(self, full_name: str) -> list[Contact]:
+        """Who has this full name, of the person's address book and of people here who are in the directory."""
+        if self._full is None:
+            here, _ = accounts.some_accounts(self._tx, self._person.tenant, only_listed=True, limit=_MOST_PEOPLE)
+            found: dict[str, dict[str, Contact]] = {}
+            for name, address in (
+                *((one.display_name, str(one.address)) for one in here),
+                *((one.name, one.address) for one in contacts.list_contacts(self._tx, self._person)),
+            ):
+                if name:
+                    found.setdefault(fold(name), {}).setdefault(fold(address), Contact(address, name))
+            self._full = {name: list(people.values()) for name, people in found.items()}
+        return self._full.get(fold(" ".join(full_name.split())), [])
 
 
 def check(tx: Connection, person: Account, text: str, names: Names | None = None) -> Checked:
@@ -102,10 +120,14 @@ def _read(tx: Connection, person: Account, part: str, names: Names, into: Checke
     try:
         address = Address.parse(text if "@" in text else f"{text}@{person.domain}")
     except Refused:
+        if named is None and "@" not in text and (meant_people := names.called(text)):
+            return _who_of(meant_people, text, into)
         _say_what_is_wrong(text[:80], person, into)
         return ()
     if address.domain == person.domain:
         known = address.local.casefold() == BOARD_NAME or accounts.find_account_no(tx, person.tenant, address.local)
+        if not known and named is None and "@" not in text and (meant_people := names.called(text)):
+            return _who_of(meant_people, text, into)
         if not known:
             shown = address.local[:64]
             meant_here = names.near(address.local)
@@ -123,6 +145,15 @@ def _read(tx: Connection, person: Account, part: str, names: Names, into: Checke
             into.doubtful.append(address.key)
     shown_name = "".join(sign for sign in name if sign.isprintable())
     return (Contact(str(address), shown_name[:100]),)
+
+
+def _who_of(people: list[Contact], text: str, into: Checked) -> tuple[Contact, ...]:
+    """The only one who has this name; nobody, and all of them as offers, when there are several."""
+    if len(people) == 1:
+        return tuple(people)
+    into.near += [(text, one.address) for one in people]
+    into.errors.append(gettext("Several people are called “%(name)s”. Touch the one you mean.", name=text[:80]))
+    return ()
 
 
 def _say_what_is_wrong(text: str, person: Account, into: Checked) -> None:

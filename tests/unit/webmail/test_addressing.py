@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lokole.mail.model import Contact
-from lokole.mailbox import letters, recipients
+from lokole.mailbox import accounts, contacts, letters, recipients, standing
 from lokole.mailbox.options import set_option
 from tests.unit.webmail.browser import Browser
 from tests.unit.webmail.conftest import DOMAIN, Box
@@ -55,6 +55,30 @@ def test_an_unknown_name_here_is_refused_and_near_ones_are_offered(box: Box) -> 
     assert "Nobody here is called “jospeh”." in browser.text
     browser.press(f"joseph@{DOMAIN}?").press("send")
     assert addressed(box) == [f"jeanne@{DOMAIN}", f"joseph@{DOMAIN}"]
+
+
+def test_a_full_name_is_whoever_alone_has_it(box: Box) -> None:
+    """As it stands in the inbox, in the address book and in the directory, to whoever may see it there."""
+    for name, full, listed in (
+        ("paul", "Paul Lokwa", True),
+        ("ruth1", "Ruth Amba", True),
+        ("ruth2", "Ruth Amba", True),
+        ("eve", "Ève Secrète", False),
+    ):
+        person = box.person(name, display_name=full)
+        with box.ports.database.write() as tx:
+            standing.set_listed(tx, person, listed)
+    browser = box.signed_in("mireille")
+    with box.ports.database.write() as tx:
+        mireille = accounts.find_account(tx, box.tenant, "mireille")
+        assert mireille is not None
+        contacts.put_contact(tx, mireille, "jeanne@example.org", "Jeanne Ilunga")
+    browser.open("/email/new").press("send", to="paul  LOKWA, Jeanne Ilunga, Ruth Amba, Eve Secrete", body="My text")
+    assert "Several people are called “Ruth Amba”." in browser.text
+    assert "“Eve Secrete” is not an address" in browser.text
+    browser.press(f"ruth2@{DOMAIN}?")
+    browser.press("send", to=written(browser, "to").replace("Eve Secrete", ""))
+    assert addressed(box) == [f"paul@{DOMAIN}", "jeanne@example.org", f"ruth2@{DOMAIN}"]
 
 
 def test_each_of_several_mistakes_is_named(box: Box) -> None:

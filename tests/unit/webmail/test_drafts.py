@@ -226,9 +226,26 @@ def test_with_a_full_disk_a_sentence_and_the_text_is_still_in_the_form(make_box:
     browser.press("send")
     assert browser.status == 503
     assert form_of(browser)["body"] == "My text"
+    assert "If it stays so, tell who looks after the box." in browser.text
     database.full = False
     browser.press("send")
     assert browser.address == "/email/outbox"
+    database.close()
+
+
+def test_with_a_full_disk_letters_are_read_and_everybody_can_leave(make_box: Callable[..., Box]) -> None:
+    plain = make_box()
+    database = Full(plain.ports.database.url)
+    box = make_box(database=database)
+    plain.person("mireille")
+    no = plain.letter("mireille", "Roof")
+    browser = box.enter("mireille")
+    database.full = True
+    browser.post("/email/mark", {"csrf_token": browser.token(), "open": str(no)})
+    assert (browser.status, browser.address) == (200, f"/email/{no}")
+    browser.open("/more").press("Leave")
+    assert browser.address == "/user/login"
+    assert browser.open("/email/inbox").address.startswith("/user/login")
     database.close()
 
 

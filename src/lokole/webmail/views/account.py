@@ -100,8 +100,7 @@ def pictures() -> str | Response | tuple[str, int]:
 def logout() -> Response:
     """Leave: the session ends here and on the server, and the browser forgets what it kept of these pages."""
     chosen = locale()
-    with parts().ports.database.write() as tx:
-        access.sign_out(tx)
+    access.sign_out()
     session["language"] = chosen
     flash("signed-out")
     answer = redirect(url_for("account.login"), 303)

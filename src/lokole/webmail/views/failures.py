@@ -98,7 +98,9 @@ def _temporary(error: Temporary) -> tuple[str, int]:
     return failure(
         503,
         gettext("Lokole is busy or its memory is full"),
-        gettext("Nothing was changed. Go back: what you have typed is still there. Try again in a minute."),
+        gettext(
+            "Nothing was changed. Go back: what you have typed is still there. Try again in a minute. If it stays so, tell who looks after the box."
+        ),
         "bag",
     )
 

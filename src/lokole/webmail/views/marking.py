@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from lokole.mail.errors import NotFound
+from lokole.mail.errors import NotFound, Temporary
 from lokole.mail.model import Account, EmailNo, FolderName
 from lokole.mailbox import conversations, deleted, folders, lists
 from lokole.mailbox.database import Connection
@@ -59,12 +59,17 @@ def mark_read(no: int) -> Response:
 
 
 def _one(no: int, word: str, flag: str, value: bool) -> Response:
-    with parts().ports.database.write() as tx:
-        access.own_entry(tx, no)
-        _set(tx, no, flag, value)
-        if word == "open" and request.form.get("together"):
-            for other in conversations.letters_of(tx, access.account(), no, unread=True):
-                _set(tx, other, flag, value)
+    try:
+        with parts().ports.database.write() as tx:
+            access.own_entry(tx, no)
+            _set(tx, no, flag, value)
+            if word == "open" and request.form.get("together"):
+                for other in conversations.letters_of(tx, access.account(), no, unread=True):
+                    _set(tx, other, flag, value)
+    except Temporary:
+        if word != "open":
+            raise
+        # reading needs no room: the letter stays unread, and is shown
     if word == "open":
         return redirect(url_for("letter.show", no=no), 303)
     return redirect(_back() or url_for("letter.show", no=no), 303)

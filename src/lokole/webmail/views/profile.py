@@ -81,9 +81,10 @@ def end() -> Response:
     with parts().ports.database.write() as tx:
         if everywhere:
             sessions.end_all_sessions(tx, person)
-            access.sign_out(tx)
         else:
             sessions.end_other_sessions(tx, person, access.token())
+    if everywhere:
+        access.forget_here()
     flash("signed-out" if everywhere else "others-signed-out")
     return redirect(url_for("account.login" if everywhere else "profile.where"), 303)
 
@@ -110,7 +111,7 @@ def leave() -> Answer:
             return _leave_page(form, asked=True), 403
     with ports.database.write() as tx:
         leaving.remove_account(tx, person)
-        access.sign_out(tx)
+    access.forget_here()
     flash("gone")
     return redirect(url_for("home.home"), 303)
 
