@@ -563,7 +563,7 @@ def test_somebody_leaves_for_good_with_their_password(box: Box) -> None:
     assert "Your address is gone." in browser.text
     assert box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD).status == 403
     assert (
-        "has this name already" in box.browser().open("/user/register").press("Show free names", name="mireille").text
+        "It rests for 180 days" in box.browser().open("/user/register").press("Show free names", name="mireille").text
     )
     with box.ports.database.read() as tx:
         assert "Only hers" not in [row.subject for row in tx.execute(schema.email.select())]

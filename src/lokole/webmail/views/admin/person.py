@@ -129,10 +129,9 @@ def _page(tx: Connection, found: Account, problem: str = "", where: str = "") ->
         person=found,
         decided=decided,
         unpaid=is_unpaid(decided, now),
-        last_day=_last_day(until) if until is not None else None,
         used=standings.used_bytes(tx, found),
         names=merging.names_before(tx, found),
-        paid_until=typed.get("paid_until", _last_day(until).date().isoformat() if until is not None else ""),
+        paid_until=typed.get("paid_until", language.last_day(until).date().isoformat() if until is not None else ""),
         quota_mb=typed.get("quota_mb", f"{decided.quota_bytes / _MB:g}" if decided.quota_bytes else ""),
         problem=problem,
         where=where,
@@ -158,10 +157,6 @@ def _paid_until(text: str) -> datetime | None:
         raise Refused(
             gettext("Write the day as year, month, day, for example 2027-03-31."), field="paid_until"
         ) from error
-
-
-def _last_day(until: datetime) -> datetime:
-    return (until - timedelta(seconds=1)).astimezone(language.zone())
 
 
 def _quota(text: str) -> int | None:
