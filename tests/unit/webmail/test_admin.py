@@ -131,6 +131,10 @@ def test_hours_that_the_box_cannot_keep_are_refused(make_box: Callable[..., Box]
 def test_a_one_time_password_is_shown_once_and_works_once(box: Box) -> None:
     owner = box.signed_in("mireille")
     browser = box.signed_in("chief", is_admin=True).open("/admin/people").follow("Look after mireille")
+    before = box.fingerprint()
+    browser.follow("Make a one-time password")
+    assert "no longer lets them in" in browser.text
+    assert box.fingerprint() == before, "it asks first"
     browser.press("Make a one-time password")
     slip = re.search(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b", browser.text)
     assert slip is not None
@@ -184,6 +188,7 @@ def test_nobody_shuts_themselves_out(box: Box) -> None:
     token = browser.open("/admin").token()
     for action in ("suspend", "demote", "password"):
         assert browser.post(f"/admin/people/{person.no}/{action}", {"csrf_token": token}).status == 403
+    assert browser.open(f"/admin/people/{person.no}/password").status == 403
     assert browser.post(f"/admin/people/{person.no}/nonsense", {"csrf_token": token}).status == 404
     box.browser().open("/user/login").press("Enter", name="chief", password=PASSWORD)
 
