@@ -228,7 +228,13 @@ def test_two_addresses_of_one_person_become_one(box: Box) -> None:
     chief = box.signed_in("chief", is_admin=True).open(f"/admin/people/{number(box, 'mimi')}")
     chief.follow("Join with another address").press("Go on", into="nobody")
     assert "Nobody else here has this name." in chief.text
-    chief.press("Go on", into="mireille")
+    chief.press("Go on", into="")
+    assert "Write the name of the other one." in chief.text
+    assert "<option value=mireille@bolenge.lokole.ca>" in chief.html
+    assert "<option value=mimi@" not in chief.html, "nobody becomes one with themselves"
+    chief.press("Go on", into="mireille@elsewhere.example")
+    assert "Nobody else here has this name." in chief.text
+    chief.press("Go on", into="Mireille@bolenge.lokole.ca")
     assert "mimi@bolenge.lokole.ca becomes mireille@bolenge.lokole.ca." in chief.text
     assert "For Mimi" not in mireille.open("/email/inbox").text
     chief.press("Make them one")
