@@ -95,6 +95,7 @@ def test_every_page_of_an_administrator_fits_at_320_px(browser: Browser, served:
             "/admin/people/new",
             "/admin/people/list",
             f"/admin/people/{other.no}",
+            f"/admin/people/{other.no}/password",
             f"/admin/people/{other.no}/delete",
             f"/admin/people/{other.no}/merge?into={third.name}",
             "/admin/log",
@@ -196,6 +197,11 @@ def _first_day(made: Tab, served: Served, language: str) -> None:
     go("/admin/people/list", "list")
     send(lines="joseph, Joseph Nkema, fr\nà côté\nmireille\nruth; Ruth Amba; sw")
     made.look("list-done")
+    page.locator("summary").first.click()
+    made.look("list-shown")
+    page.emulate_media(media="print")
+    made.look("list-on-paper")
+    page.emulate_media(media="screen")
     go("/admin/people", "people")
     page.locator(".person a.b").last.click()
     made.look("person")

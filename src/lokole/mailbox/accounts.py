@@ -113,7 +113,7 @@ def create_account(
     allow_reserved: bool = False,
     display_name: str = "",
 ) -> Account:
-    """A new person; raises Refused, field ``name``, with code ``taken``, ``name`` or ``reserved``.
+    """A new person; raises Refused, field ``name``, with code ``taken``, ``resting``, ``name`` or ``reserved``.
 
     ``allow_reserved`` is for the command line, which may make ``admin``.
     """
@@ -145,10 +145,14 @@ def normal_display_name(text: str) -> str:
 
 
 def check_free(tx: Connection, tenant_no: int, name: str) -> None:
-    """Raises Refused, field ``name``, code ``taken`` when somebody has ``name``, or had it not long ago."""
+    """Raises Refused, field ``name``: code ``taken`` when somebody has ``name``, ``resting`` when they left not long ago."""
     row = row_of(tx, tenant_no, name)
-    if row is not None and (row.removed_day is None or row.removed_day > today(tx, tenant_no) - NAME_RESTS_DAYS):
+    if row is None:
+        return
+    if row.removed_day is None:
         raise Refused("somebody has this name already", code="taken", field="name")
+    if row.removed_day > today(tx, tenant_no) - NAME_RESTS_DAYS:
+        raise Refused("somebody had this name not long ago", code="resting", field="name")
 
 
 def find_account(tx: Connection, tenant_no: int, name: str) -> Account | None:

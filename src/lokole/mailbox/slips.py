@@ -64,6 +64,12 @@ def slip_hash(tx: Connection, person: Account) -> str | None:
     return found
 
 
+def is_unused(tx: Connection, person: Account) -> bool:
+    """Whether nobody has used the slip that is out for this person: nothing but it, or a new one, brings them in, however old it is."""
+    here = (way_in.c.tenant == person.tenant, way_in.c.account == person.no, way_in.c.kind == SLIP)
+    return tx.execute(select(way_in.c.kind).where(*here)).first() is not None
+
+
 def use_slip(tx: Connection, person: Account) -> bool:
     """The slip is used up; False when somebody else was faster."""
     there = slip_hash(tx, person) is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from lokole.mailbox.audit import Act
 from lokole.webmail import language, schedule
@@ -162,7 +162,7 @@ def _last_day(text: str) -> str:
     until = datetime.fromisoformat(text)
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
-    return language.date(until - timedelta(seconds=1))
+    return language.date(language.last_day(until))
 
 
 def _size(text: str) -> str:

@@ -20,6 +20,7 @@ from flask import g, request, session
 from flask_login import current_user
 
 from lokole.mail.model import Account
+from lokole.mailbox.words import fold
 from lokole.webmail.parts import parts
 from lokole.webmail.site import site
 from lokole.webmail.words import gettext, locale, mark, ngettext
@@ -76,8 +77,13 @@ def choose() -> str:
     for wish in (request.args.get("lang"), session.get("language"), mine):
         if wish in here:
             return str(wish)
-    usual = site().language or parts().settings.default_language
-    return request.accept_languages.best_match(list(here)) or (usual if usual in here else next(iter(here)))
+    return request.accept_languages.best_match(list(here)) or of_the_box()
+
+
+def of_the_box() -> str:
+    """The language of whoever has asked for none."""
+    here, usual = offered(), site().language or parts().settings.default_language
+    return usual if usual in here else next(iter(here))
 
 
 def of_the_door(person: Account) -> str | None:
@@ -96,6 +102,15 @@ def offered() -> dict[str, str]:
     """The languages that this box offers: all that are complete, or those of them that its people chose."""
     chosen = site().languages
     return {code: name for code, name in complete().items() if code in chosen} or complete()
+
+
+def named(text: str) -> str | None:
+    """The code of the offered language that somebody wrote: its code, or its name in itself or in English, however accents were typed."""
+    wanted, english = fold(text.strip()), Locale.parse(SOURCE).languages
+    for code, name in offered().items():
+        if wanted in (fold(code), fold(name), fold(english.get(code, code))):
+            return code
+    return None
 
 
 def known_zone(name: str) -> bool:
@@ -179,6 +194,11 @@ def day(moment: datetime) -> str:
 def date(moment: datetime) -> str:
     """A day with its year: ``3 November 2026``."""
     return _said(moment.astimezone(zone()), "d MMMM y")
+
+
+def last_day(until: datetime) -> datetime:
+    """The day that is over at ``until``: what is paid until the end of a day names that day, not the next one."""
+    return (until - timedelta(seconds=1)).astimezone(zone())
 
 
 def departure(moment: datetime) -> str:

@@ -158,6 +158,7 @@ def install(app: Flask) -> None:
         size=language.size,
         file_count=language.file_count,
         date=language.date,
+        last_day=language.last_day,
     )
     app.context_processor(_everywhere)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from lokole.mail.errors import Refused
+from lokole.mailbox.accounts import NAME_RESTS_DAYS
 from lokole.webmail import language
 from lokole.webmail.words import gettext
 
@@ -20,7 +21,7 @@ def why_not_sent(error: Refused) -> str | None:
         case "unpaid":
             return gettext(
                 "Your time for letters into the world ended on %(day)s. Letters to people here still go. Ask the people who look after the box.",
-                day=language.date(datetime.fromisoformat(bound)),
+                day=language.date(language.last_day(datetime.fromisoformat(bound))),
             )
         case "full":
             return gettext(
@@ -48,11 +49,17 @@ def why_not_this_name(error: Refused) -> str:
     match error.code:
         case "taken":
             return gettext("Somebody here has this name already.")
+        case "resting":
+            return gettext(
+                "This is the name of somebody who has left. It rests for %(days)s days, so that nobody else gets their letters. Choose another one.",
+                days=NAME_RESTS_DAYS,
+            )
         case "reserved":
             return gettext("This name is kept for Lokole itself.")
         case "language":
             return gettext(
-                "This language is not spoken here. Write one of: %(codes)s.", codes=", ".join(language.offered())
+                "This language is not spoken here. Write one of: %(codes)s.",
+                codes=", ".join(language.offered().values()),
             )
     return gettext(
         "Write the name with the letters a to z and the numbers 0 to 9, no accents, no spaces. A dot or a dash may stand in it, not at its beginning."

@@ -120,6 +120,7 @@ ADMIN = {
     "admin.twin",
     "admin.people",
     "admin.new_person",
+    "admin.new_slips",
     "admin.import_list",
     "admin.decide",
     "admin.delete_person",

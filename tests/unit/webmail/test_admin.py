@@ -131,6 +131,10 @@ def test_hours_that_the_box_cannot_keep_are_refused(make_box: Callable[..., Box]
 def test_a_one_time_password_is_shown_once_and_works_once(box: Box) -> None:
     owner = box.signed_in("mireille")
     browser = box.signed_in("chief", is_admin=True).open("/admin/people").follow("Look after mireille")
+    before = box.fingerprint()
+    browser.follow("Make a one-time password")
+    assert "no longer lets them in" in browser.text
+    assert box.fingerprint() == before, "it asks first"
     browser.press("Make a one-time password")
     slip = re.search(r"\b[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}\b", browser.text)
     assert slip is not None
@@ -164,7 +168,9 @@ def test_suspending_and_letting_in_again(box: Box) -> None:
 def test_looking_after_the_box_together_and_no_longer(box: Box) -> None:
     mireille = box.signed_in("mireille")
     browser = box.signed_in("chief", is_admin=True).open("/admin/people").follow("Look after mireille")
-    browser.press("mireille looks after the box, too")
+    assert "looks after the box" not in browser.text
+    browser.press("Let mireille look after the box, too")
+    assert "looks after the box" in browser.open(browser.address).text
     assert mireille.open("/admin").status == 200
     # whoever looks after the box is not shut out before that is taken back
     with box.ports.database.read() as tx:
@@ -172,7 +178,7 @@ def test_looking_after_the_box_together_and_no_longer(box: Box) -> None:
         assert person is not None
     browser.post(f"/admin/people/{person.no}/suspend", {"csrf_token": browser.token()})
     assert browser.status == 403
-    browser.open(f"/admin/people/{person.no}").press("mireille no longer looks after the box")
+    browser.open(f"/admin/people/{person.no}").press("Do not let mireille look after the box any more")
     assert mireille.open("/admin").status == 403
 
 
@@ -182,6 +188,7 @@ def test_nobody_shuts_themselves_out(box: Box) -> None:
         person = accounts.find_account(tx, box.tenant, "chief")
         assert person is not None
     token = browser.open("/admin").token()
+    assert browser.open(f"/admin/people/{person.no}/password").status == 403
     for action in ("suspend", "demote", "password"):
         assert browser.post(f"/admin/people/{person.no}/{action}", {"csrf_token": token}).status == 403
     assert browser.post(f"/admin/people/{person.no}/nonsense", {"csrf_token": token}).status == 404

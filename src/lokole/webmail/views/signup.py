@@ -20,6 +20,7 @@ from lokole.webmail.forms import SignUpForm, submitted
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 from lokole.webmail.pictures import picture_words
+from lokole.webmail.refusals import why_not_this_name
 from lokole.webmail.views.account import come_in_first_time
 from lokole.webmail.views.ways import NewPictures, NewPin, read_new_pictures, read_new_pin
 from lokole.webmail.words import gettext, locale
@@ -188,6 +189,8 @@ def _why_not(error: Refused) -> str:
         return gettext(
             "Somebody here has this name already. Choose another one, for example with a second name or a number."
         )
+    if error.code == "resting":
+        return why_not_this_name(error)
     if error.code == "reserved":
         return gettext("This name is kept for Lokole itself. Choose another one.")
     return gettext(

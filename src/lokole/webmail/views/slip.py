@@ -6,7 +6,7 @@ and not in the browser's memory. Loading the answer again makes another one, whi
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, make_response, render_template, url_for
+from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
 from flask_babel import force_locale
 from markupsafe import Markup
 
@@ -20,10 +20,13 @@ from lokole.webmail.parts import parts
 blueprint = Blueprint("slip", __name__)
 
 
-@blueprint.post("/admin/people/<int:no>/password")
-def make(no: int) -> Response:
-    """Make one; older ways in and sessions of the person end."""
+@blueprint.route("/admin/people/<int:no>/password", methods=["GET", "POST"])
+def make(no: int) -> str | Response:
+    """Asks first; then older ways in and sessions of the person end."""
     ports = parts().ports
+    if request.method == "GET":
+        with ports.database.read() as tx:
+            return page("slip_ask.html", tx, place="more", person=_other(tx, no))
     secret = slips.one_time_password(ports.entropy)
     hashed = passwords.hash_password(secret, parts().settings.bcrypt_cost)
     with ports.database.write() as tx:
@@ -41,6 +44,12 @@ def slip_page(tx: Connection, person: Account, secret: str, *, makes_another: bo
 
     ``makes_another``: whether loading the answer again makes another slip, which the page then says.
     """
+    paper = slip_paper(person, secret)
+    return page("slip.html", tx, place="more", person=person, paper=paper, makes_another=makes_another)
+
+
+def slip_paper(person: Account, secret: str) -> Markup:
+    """The slip itself, in the language of whoever gets it."""
     with force_locale(person.language):
         paper = render_template(
             "slip_paper.html",
@@ -49,8 +58,7 @@ def slip_page(tx: Connection, person: Account, secret: str, *, makes_another: bo
             days=slips.VALID_DAYS,
             address=url_for("account.login", _external=True),
         )
-    card = Markup(paper)  # noqa: S704 # a template of ours
-    return page("slip.html", tx, place="more", person=person, paper=card, makes_another=makes_another)
+    return Markup(paper)  # noqa: S704 # a template of ours
 
 
 def _other(tx: Connection, no: int) -> Account:

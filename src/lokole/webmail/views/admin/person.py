@@ -20,6 +20,8 @@ from lokole.webmail.views.admin.desk import blueprint, note, one_person
 from lokole.webmail.words import gettext
 
 _MB = 1_000_000
+#: names that complete what somebody types; whoever stands below is found by typing the name
+_MOST_OFFERED = 100
 _NOTES = {"suspend": "suspended", "unsuspend": "unsuspended", "promote": "promoted", "demote": "demoted"}
 
 
@@ -80,14 +82,14 @@ def merge(no: int) -> str | Response | tuple[str, int]:
     ports = parts().ports
     if request.method == "GET":
         with ports.database.read() as tx:
-            return _merge_page(tx, one_person(tx, no, other=True), request.args.get("into", "")[:320])
+            return _merge_page(tx, one_person(tx, no, other=True), request.args.get("into"))
     typed = request.form.get("into", "")[:320]
     with ports.database.write() as tx:
         found = one_person(tx, no, other=True)
-        into = accounts.find_account(tx, found.tenant, typed.strip().partition("@")[0])
+        into = _somebody_else(tx, found, typed)
         if found.is_admin:
             abort(403)
-        if into is None or into.no == found.no:
+        if into is None:
             return _merge_page(tx, found, typed), 400
         merging.merge_people(tx, found, into)
         note(tx, "merged", found.name, into.name)
@@ -129,22 +131,37 @@ def _page(tx: Connection, found: Account, problem: str = "", where: str = "") ->
         person=found,
         decided=decided,
         unpaid=is_unpaid(decided, now),
-        last_day=_last_day(until) if until is not None else None,
         used=standings.used_bytes(tx, found),
         names=merging.names_before(tx, found),
-        paid_until=typed.get("paid_until", _last_day(until).date().isoformat() if until is not None else ""),
+        paid_until=typed.get("paid_until", language.last_day(until).date().isoformat() if until is not None else ""),
         quota_mb=typed.get("quota_mb", f"{decided.quota_bytes / _MB:g}" if decided.quota_bytes else ""),
         problem=problem,
         where=where,
     )
 
 
-def _merge_page(tx: Connection, found: Account, typed: str) -> str:
-    into = accounts.find_account(tx, found.tenant, typed.strip().partition("@")[0]) if typed.strip() else None
-    wrong = bool(typed.strip()) and (into is None or into.no == found.no)
+def _merge_page(tx: Connection, found: Account, typed: str | None) -> str:
+    """``typed`` is the name that is to stay, None before anybody was asked for it."""
+    into = None if typed is None else _somebody_else(tx, found, typed)
+    problem = ""
+    if typed is not None and into is None:
+        problem = (
+            gettext("Nobody else here has this name.") if typed.strip() else gettext("Write the name of the other one.")
+        )
+    people = () if into is not None else accounts.some_accounts(tx, found.tenant, limit=_MOST_OFFERED)[0]
+    others = [one for one in people if one.no != found.no]
     return page(
-        "admin_merge.html", tx, place="more", person=found, into=None if wrong else into, typed=typed, wrong=wrong
+        "admin_merge.html", tx, place="more", person=found, into=into, typed=typed or "", problem=problem, others=others
     )
+
+
+def _somebody_else(tx: Connection, found: Account, typed: str) -> Account | None:
+    """Whom somebody named, by name or by the whole address, when it is another person of this box."""
+    name, _at, domain = typed[:320].strip().partition("@")
+    if domain.casefold() not in ("", found.domain):
+        return None
+    into = accounts.find_account(tx, found.tenant, name)
+    return None if into is None or into.no == found.no else into
 
 
 def _paid_until(text: str) -> datetime | None:
@@ -158,10 +175,6 @@ def _paid_until(text: str) -> datetime | None:
         raise Refused(
             gettext("Write the day as year, month, day, for example 2027-03-31."), field="paid_until"
         ) from error
-
-
-def _last_day(until: datetime) -> datetime:
-    return (until - timedelta(seconds=1)).astimezone(language.zone())
 
 
 def _quota(text: str) -> int | None:
