@@ -158,7 +158,7 @@ def test_a_group_larger_than_a_letter_may_go_to_is_counted_by_its_people(box: Bo
 def test_a_group_with_mistakes_is_not_made_and_stays_typed(box: Box) -> None:
     browser = box.signed_in("mireille").open("/contacts/groups")
     for name, members, sentence in (
-        ("", "ruth@example.com", "A group needs a name"),
+        ("", "ruth@example.com", "Please give the group a name."),
         ("a@b", "ruth@example.com", "A group needs a name"),
         ("choir", "", "between 1 and 200 people"),
         ("choir", "ruth@", "“ruth@” is not an address"),

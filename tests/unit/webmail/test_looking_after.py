@@ -37,6 +37,16 @@ def test_a_new_person_gets_a_slip_and_chooses_their_own_password(box: Box) -> No
     assert "Mireille Ilunga" in browser.open("/admin/people").text
 
 
+def test_whoever_an_administrator_made_finds_the_welcome_letter_in_their_language(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/people/new")
+    browser.press("Make this person", name="mireille", language="fr")
+    slip = SLIP.search(browser.text)
+    assert slip is not None
+    entered = box.browser("fr").open("/user/login").press("Entrer", name="mireille", password=slip[0])
+    entered.press("Mettre le nouveau mot de passe", old=slip[0], new="my own three words", again="my own three words")
+    assert "Bienvenue dans Lokole" in entered.open("/email/inbox").text
+
+
 def test_a_slip_speaks_the_language_of_whoever_gets_it(box: Box) -> None:
     browser = box.signed_in("chief", is_admin=True).open("/admin/people/new")
     browser.press("Make this person", name="mireille", language="fr")

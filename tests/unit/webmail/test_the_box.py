@@ -204,14 +204,22 @@ def test_limits_are_kept_shown_and_hold(box: Box) -> None:
 
 def test_wrong_limits_are_named_and_nothing_is_kept(box: Box) -> None:
     browser = chief(box, "/admin/limits")
-    for field, value in (("letter_mb", "31"), ("most_files", "many"), ("letters_a_day", "0"), ("night_mb", "inf"),
+    for field, value in (("letter_mb", "31"), ("most_files", "many"), ("letters_a_day", "0"),
+                         ("letters_a_day", "3.5"), ("night_mb", "inf"),
                          ("cost_per_mb", "nan")):  # fmt: skip
         browser.press("Keep this", None, **{field: value})
-        assert (browser.status, "Write a number" in browser.text) == (400, True), field
+        assert (browser.status, "Write a " in browser.text) == (400, True), field
         assert dict(browser.fields("/admin/limits").fields)[field] == value
         browser.open("/admin/limits")
     with box.ports.database.read() as tx:
         assert audit.last_acts(tx, box.tenant) == []
+
+
+def test_a_limit_may_be_written_with_its_unit(box: Box) -> None:
+    browser = chief(box, "/admin/limits").press("Keep this", letter_mb="2,5 MB", night_mb="20 Mo", cost_per_mb="330 FC")
+    assert "It is kept." in browser.text
+    fields = dict(browser.fields("/admin/limits").fields)
+    assert (fields["letter_mb"], fields["night_mb"], fields["cost_per_mb"]) == ("2.5", "20", "330")
 
 
 def test_nights_are_shown_in_bytes_and_in_money(box: Box) -> None:

@@ -132,7 +132,7 @@ def _put_group(person: Account, known: contacts.Group | None) -> Response | tupl
                 contacts.put_group(tx, person, name, addresses, known.no if known is not None else None)
         except Refused as error:
             where = "members" if error.code == "members" else "name"
-            errors[where] = _why_no_group(error.code)
+            errors[where] = _why_no_group(error.code if name.strip() else "empty")
     if errors:
         with parts().ports.database.read() as tx:
             values = {"group": known, "name": name, "members": members, "errors": errors, "near": found.near}
@@ -148,4 +148,6 @@ def _why_no_group(code: str) -> str:
         return gettext("You have a group of this name already.")
     if code == "too-many":
         return gettext("You have %(n)s groups. Take one away first.", n=contacts.MAX_GROUPS)
+    if code == "empty":
+        return gettext("Please give the group a name.")
     return gettext("A group needs a name without commas, points of addresses or brackets.")

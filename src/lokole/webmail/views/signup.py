@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from flask import Blueprint, Response, abort, flash, jsonify, redirect, request, url_for
-from flask_babel import force_locale
-from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.errors import Refused
-from lokole.mail.model import Account, Contact, Email, TenantNo
-from lokole.mailbox import accounts, identity, letters, names, passwords, ways
+from lokole.mail.model import TenantNo
+from lokole.mailbox import accounts, names, passwords, ways
 from lokole.mailbox import standing as standings
-from lokole.mailbox.database import Connection
 from lokole.webmail import house, language, limits, zones
 from lokole.webmail.forms import SignUpForm, submitted
 from lokole.webmail.pages import page
@@ -23,6 +19,7 @@ from lokole.webmail.pictures import picture_words
 from lokole.webmail.refusals import why_not_this_name
 from lokole.webmail.views.account import come_in_first_time
 from lokole.webmail.views.ways import NewPictures, NewPin, read_new_pictures, read_new_pin
+from lokole.webmail.welcome import welcome
 from lokole.webmail.words import gettext, locale
 
 blueprint = Blueprint("signup", __name__)
@@ -152,7 +149,7 @@ def _create(tenant: TenantNo, form: SignUpForm, secret: Secret) -> Answer:
                 ways.set_way(tx, person, secret.way, secret.hashed)
             if form.listed.data:
                 standings.set_listed(tx, person, True)
-            _welcome(tx, tenant, person, now)
+            welcome(tx, person, now)
             come_in_first_time(tx, person, own=bool(form.own.data), way=secret.way)
     except Refused as error:  # somebody was faster
         form.name.errors = [_why_not(error)]
@@ -196,28 +193,3 @@ def _why_not(error: Refused) -> str:
     return gettext(
         "Write the name with the letters a to z and the numbers 0 to 9, no accents, no spaces. A dot or a dash may stand in it, not at its beginning."
     )
-
-
-def _welcome(tx: Connection, tenant: TenantNo, person: Account, now: datetime) -> None:
-    """The first letter that somebody finds, in their language; the organisation's own words where it has written some."""
-    settings = parts().settings
-    own = house.welcome_text(tx, tenant, person.language)
-    with force_locale(person.language):
-        subject, body = gettext("Welcome to Lokole"), ""
-        if own is not None:
-            subject = own[0] or subject
-            paragraphs = [part.strip() for part in own[1].replace("\r", "").split("\n\n") if part.strip()]
-            body = "".join(
-                Markup("<p>{}</p>").format(part).replace("\n", "<br>") for part in paragraphs
-            )  # format escapes
-        else:
-            body = page("welcome_letter.html", address=str(person.address))
-        email = Email(
-            sender=Contact(settings.welcome_from, "Lokole"),
-            to=(person.contact,),
-            subject=subject,
-            body=body,
-            sent_at=now,
-        )
-    id_ = identity.next_email_id(tx, parts().ports.origin)
-    letters.store_email(tx, tenant, email, id=id_, received_at=now, deliver_to=[person.no])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 
 from flask import flash, redirect, request, url_for
@@ -12,7 +13,7 @@ from lokole.mail.model import Account
 from lokole.mailbox import allowances
 from lokole.mailbox.allowances import BoxLimits
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, cost
+from lokole.webmail import access, cost, language
 from lokole.webmail.cost import Price
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
@@ -20,6 +21,7 @@ from lokole.webmail.views.admin.desk import blueprint, note
 from lokole.webmail.words import gettext
 
 _MB = 1_000_000
+_UNIT = re.compile(r"\s*[^\W\d_]+$")
 #: field of the form, of the limits, how many of the one are one of the other, and the most
 _FIELDS = (
     ("letter_mb", "letter_bytes", _MB, 30),
@@ -50,11 +52,17 @@ def keep_limits(person: Account) -> dict[str, str]:
     wrong: dict[str, str] = {}
     values: dict[str, int | None] = {}
     for field, name, factor, most in _FIELDS:
+        whole = factor == 1
         try:
-            value = _number(form.get(field, ""), most)
+            value = _number(form.get(field, ""), most, whole=whole)
             values[name] = None if value is None else max(1, round(value * factor))
         except Refused:
-            wrong[field] = gettext("Write a number up to %(most)s, or nothing for no limit.", most=most)
+            shown = language.decimal(most)
+            wrong[field] = (
+                gettext("Write a whole number above 0, up to %(most)s, or nothing for no limit.", most=shown)
+                if whole
+                else gettext("Write a number above 0, up to %(most)s, or nothing for no limit.", most=shown)
+            )
     per_mb = None
     try:
         per_mb = _number(form.get("cost_per_mb", ""), 1_000_000)
@@ -94,14 +102,15 @@ def limits_page(tx: Connection, person: Account, wrong: dict[str, str] | None = 
     )
 
 
-def _number(text: str, most: int) -> float | None:
-    wanted = text.strip().replace(",", ".")
-    if not wanted:
+def _number(text: str, most: int, *, whole: bool = False) -> float | None:
+    """What was typed, also with its unit behind; None for nothing."""
+    wanted = _UNIT.sub("", text.strip()).replace(",", ".")
+    if not text.strip():
         return None
     try:
         found = float(wanted)
     except ValueError as error:
         raise Refused("not a number", code="number") from error
-    if not 0 < found <= most:
+    if not 0 < found <= most or (whole and found != int(found)):
         raise Refused("too much or too little", code="number")
     return found

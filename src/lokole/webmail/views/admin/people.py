@@ -23,6 +23,7 @@ from lokole.webmail.parts import parts
 from lokole.webmail.refusals import why_not_this_name
 from lokole.webmail.views.admin.desk import blueprint, note
 from lokole.webmail.views.slip import slip_page, slip_paper
+from lokole.webmail.welcome import welcome
 from lokole.webmail.words import gettext
 
 _MAX_LIST_BYTES = 200_000
@@ -183,6 +184,7 @@ def _make(tx: Connection, here: Account, entry: roll.Entry, hashed: str) -> Acco
         display_name=entry.display_name,
     )
     slips.issue_slip(tx, made, hashed)
+    welcome(tx, made, parts().ports.clock())
     note(tx, "made", made.name)
     return accounts.get_account(tx, here.tenant, made.no)
 
