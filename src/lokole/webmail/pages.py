@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from lokole.mailbox import lists
 from lokole.mailbox.database import Connection
+from lokole.mailbox.visits import End
 from lokole.webmail import drum, language
 from lokole.webmail.access import mark_of, own_telephone, seconds_left, signed_in
 from lokole.webmail.assets import Asset
@@ -225,13 +226,27 @@ def _undo() -> list[str]:
 
 
 def sentence(word: str) -> str:
-    """What a person reads for a stable word of ours; unknown words get a plain sentence."""
-    known = {
-        "ok": gettext("All good."),
-        "running": gettext("It is under way."),
-        "no-link": gettext("No network. Your letters stay in the bag."),
-        "refused": gettext("The server does not know this box any more. Tell the people who look after the server."),
-        "bad-package": gettext("What came could not be read. Lokole tries again at the next exchange."),
-        "busy": gettext("Another exchange was under way."),
+    """What a person reads for how an exchange ended; words that the server alone knows get a plain sentence."""
+    unknown_here = gettext("The server does not know this box any more. Tell the people who look after the server.")
+    known: dict[str, str] = {
+        End.OK: gettext("All good."),
+        End.RUNNING: gettext("It is under way."),
+        End.BROKEN: gettext(
+            "It broke off, perhaps because the power went. Lokole goes on with it at the next exchange."
+        ),
+        End.NO_CONNECTION: gettext("No network. Your letters stay in the bag."),
+        End.BAD_PACKAGE: gettext("What came could not be read. Lokole tries again at the next exchange."),
+        End.NOT_FOUND: gettext(
+            "Something that was to be carried was not there. Lokole tries again at the next exchange."
+        ),
+        End.FAILED: gettext("It ended early. Lokole tries again at the next exchange."),
+        End.FAULT: gettext("Lokole itself made a mistake. Tell whoever set up the box. No letter is lost."),
+        End.AUTHORIZATION: unknown_here,
+        End.SIGNATURE: unknown_here,
+        End.REVOKED: unknown_here,
+        End.REFUSED: unknown_here,
+        End.UNREGISTERED: gettext("This box is not registered yet."),
+        End.BUSY: gettext("Another exchange was under way."),
+        End.STORAGE: gettext("The box could not write anything down. Its disk may be full."),
     }
     return known.get(word, gettext("It did not work. Lokole tries again at the next exchange."))

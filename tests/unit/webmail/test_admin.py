@@ -28,9 +28,10 @@ def test_one_sentence_says_how_the_box_is(box: Box) -> None:
         in browser.text
     )
     assert "43 kB" in browser.text
-    visit(box, "no-link")
+    visit(box, "no-connection")
     browser.open("/admin")
-    assert "No network. Your letters stay in the bag. Last try Monday 23 November, 10:00." in browser.text
+    assert "No network. Your letters stay in the bag. Look whether the modem has power" in browser.text
+    assert "Last try Monday 23 November, 10:00." in browser.text
     visit(box, "some-new-word")
     assert "It did not work. Lokole tries again at the next exchange." in browser.open("/admin").text
 

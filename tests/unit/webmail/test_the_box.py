@@ -10,10 +10,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from lokole.mail.errors import LokoleError, Refused, Temporary
+from lokole.device import run_sync
+from lokole.mail.errors import BadPackage, LokoleError, NotFound, Permanent, Refused, Temporary
 from lokole.mailbox import audit, options, quarantine, schema, visits
 from lokole.mailbox.allowances import BoxLimits, box_limits
+from lokole.mailbox.visits import End
 from lokole.webmail import setting_up
+from lokole.webmail.pages import sentence
 from lokole.webmail.parts import Room
 from lokole.webmail.views.admin import kept_apart
 from tests.corpus import REPOSITORY
@@ -45,7 +48,7 @@ def test_nights_without_contact_are_counted_and_said_with_what_to_do(box: Box) -
     browser = chief(box)
     visit(box)
     box.later(hours=49)
-    visit(box, "no-link")
+    visit(box, "no-connection")
     assert "No network." in browser.open("/admin").text
     box.later(hours=24)
     assert "No contact for 3 nights. Look whether the modem has power" in browser.open("/admin").text
@@ -53,11 +56,61 @@ def test_nights_without_contact_are_counted_and_said_with_what_to_do(box: Box) -
     assert "All good." in browser.open("/admin").text
 
 
+def test_every_end_of_an_exchange_has_a_sentence_of_its_own(box: Box) -> None:
+    with box.app.test_request_context():
+        unsaid = [end for end in End if sentence(end) == sentence("a word of the server")]
+    assert unsaid == []
+
+
+@pytest.mark.parametrize(
+    "error", [Temporary("no line"), BadPackage(), NotFound("gone"), Permanent("no"), LokoleError("else")], ids=repr
+)
+def test_every_word_that_an_exchange_ends_with_is_one_of_these(error: LokoleError) -> None:
+    assert run_sync._word(error) in list(End)
+
+
+def test_the_first_failed_night_says_what_to_do_where_a_hand_can_help(box: Box) -> None:
+    visit(box)
+    visit(box, End.NO_CONNECTION)
+    browser = chief(box)
+    assert "No network. Your letters stay in the bag. Look whether the modem has power and the SIM card" in browser.text
+    visit(box, End.REVOKED)
+    browser.open("/admin")
+    assert "The server does not know this box any more." in browser.text
+    assert "Look whether the modem" not in browser.text
+
+
+def test_a_failed_night_is_forgotten_when_a_carrier_has_come(box: Box) -> None:
+    visit(box, End.NO_CONNECTION)
+    box.signed_in("mireille").open("/email/new").press("send", to="a@example.com", body="x")
+    box.person("chief", is_admin=True)
+    box.later(hours=60)
+    browser, writer = box.enter("chief"), box.enter("mireille")
+    assert "No contact for 2 nights." in browser.open("/admin").text
+    assert "No network." in writer.open("/email/outbox").text
+    with box.ports.database.write() as tx:
+        visits.note_carried(tx, box.tenant, box.clock[0])
+    assert "All good." in browser.open("/admin").text
+    for address in ("/email/outbox", "/email/inbox"):
+        assert "No network." not in writer.open(address).text
+    box.later(minutes=5)
+    visit(box, End.NO_CONNECTION)
+    assert "No network." in browser.open("/admin").text
+
+
+def test_the_first_exchange_is_said_while_it_is_under_way(box: Box) -> None:
+    with box.ports.database.write() as tx:
+        visits.start_visit(tx, box.tenant, box.clock[0])
+    browser = chief(box)
+    assert "No exchange yet." not in browser.text
+    assert browser.text.count("It is under way.") == 2
+
+
 def test_a_box_that_never_got_through_says_no_contact_too(box: Box) -> None:
     browser = chief(box)
-    visit(box, "no-link")
+    visit(box, "no-connection")
     box.later(hours=51)
-    visit(box, "no-link")
+    visit(box, "no-connection")
     assert "No contact for 2 nights." in browser.open("/admin").text
 
 
@@ -107,7 +160,7 @@ def test_a_box_without_a_place_at_a_server_says_so(make_box: Callable[..., Box])
 
 def test_the_worst_comes_first_and_everything_is_said(make_box: Callable[..., Box]) -> None:
     box = make_box(room=lambda _whole: Room(free=1000, total=10**10))
-    visit(box, "no-link")
+    visit(box, "no-connection")
     with box.ports.database.write() as tx:
         quarantine.quarantine(tx, tenant=box.tenant, kind="record", source="s", reason="r", raw_ref=None, key="k",
                               now=box.clock[0])  # fmt: skip
