@@ -86,7 +86,7 @@ def last_line(tx: Connection, person: Account, done: list[Visit]) -> str:
 def leaves_at(tx: Connection, tenant_no: int) -> datetime | None:
     """When the next package leaves; None when none does, whatever hours are set: nothing leaves a box that the server does not know."""
     planned = parts().ports.next_departure
-    return planned() if planned is not None and _is_registered(tx, tenant_no) else None
+    return planned() if planned is not None and is_registered(tx, tenant_no) else None
 
 
 def went_wrong(tx: Connection, tenant_no: int, last: Visit) -> bool:
@@ -102,17 +102,18 @@ def next_line(tx: Connection, tenant_no: int) -> str:
     at = leaves_at(tx, tenant_no)
     if at is not None:
         return gettext("Next %(when)s.", when=departure(at))
-    if parts().ports.next_departure is not None and not _is_registered(tx, tenant_no):
+    if parts().ports.next_departure is not None and not is_registered(tx, tenant_no):
         return gettext("The first exchange comes when the box is registered.")
     return gettext("None is planned.")
 
 
-def _is_registered(tx: Connection, tenant_no: int) -> bool:
+def is_registered(tx: Connection, tenant_no: int) -> bool:
+    """Whether the box has its place at a server."""
     return get_tenant(tx, tenant_no).state == "claimed"
 
 
 def _exchange(tx: Connection, person: Account, done: list[Visit], now: datetime, *, under_way: bool) -> list[Finding]:
-    if not _is_registered(tx, person.tenant):
+    if not is_registered(tx, person.tenant):
         return [
             Finding(
                 "unregistered",

@@ -99,6 +99,7 @@ NOTES = {
     "schedule-saved": ("good", lazy_gettext("The new hours are kept.")),
     "exchange-started": ("good", lazy_gettext("The exchange has begun. Look again in a few minutes.")),
     "exchange-busy": ("warn", lazy_gettext("An exchange is under way already.")),
+    "register-first": ("warn", lazy_gettext("Register the box first. Until then it has no server to meet.")),
     "suspended": ("good", lazy_gettext("This person can no longer sign in.")),
     "unsuspended": ("good", lazy_gettext("This person can sign in again.")),
     "promoted": ("good", lazy_gettext("This person looks after the box now, too.")),
@@ -150,6 +151,7 @@ def install(app: Flask) -> None:
         wrong_field=_wrong_field,
         notes=_notes,
         undo=_undo,
+        may_carry=_may_carry,
         short_when=language.short_when,
         long_when=language.long_when,
         clock_time=language.clock_time,
@@ -160,6 +162,12 @@ def install(app: Flask) -> None:
         date=language.date,
     )
     app.context_processor(_everywhere)
+
+
+def _may_carry() -> bool:
+    """Whether somebody who goes to town can be asked to carry the mail."""
+    carrier = parts().ports.carrier
+    return carrier is not None and carrier.is_ready()
 
 
 def _wrong_field() -> Markup:
@@ -190,7 +198,6 @@ def _everywhere() -> dict[str, Any]:
         "settings": settings,
         "domain": parts().tenants.domain,
         "here": request.path,
-        "carries": parts().ports.carrier is not None,
         "counts": None,
         "offered": language.offered(),
         "site": site(),

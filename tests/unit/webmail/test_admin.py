@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from sqlalchemy import update
+
 from lokole.device import signer
 from lokole.mail.errors import Refused
-from lokole.mailbox import accounts, options, quarantine, visits
+from lokole.mailbox import accounts, options, quarantine, schema, visits
 from lokole.mailbox.database import to_micros
 from tests.unit.webmail.conftest import PASSWORD, Box
 
@@ -78,6 +80,18 @@ def test_send_now_starts_one_exchange(box: Box) -> None:
     assert "The exchange has begun." in browser.text
     browser.press("Send now")
     assert "An exchange is under way already." in browser.text
+
+
+def test_a_box_without_a_place_at_a_server_does_not_send_now(make_box: Callable[..., Box]) -> None:
+    box = make_box(register=lambda code, server: ("d", "x.example.org"))
+    with box.ports.database.write() as tx:
+        tx.execute(update(schema.tenant).values(state="waiting"))
+    browser = box.signed_in("chief", is_admin=True).open("/admin")
+    assert "Send now" not in browser.text
+    assert browser.text.count("Register the box first.") == 1
+    browser.post("/admin/sync", {"csrf_token": browser.token()})
+    assert browser.text.count("Register the box first.") == 2
+    assert box.calls == []
 
 
 def test_without_anybody_to_meet_there_is_no_such_button(make_box: Callable[..., Box]) -> None:

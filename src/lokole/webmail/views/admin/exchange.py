@@ -9,7 +9,7 @@ from lokole.mail.errors import Refused
 from lokole.mail.model import Account
 from lokole.mailbox import options
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, acts, schedule
+from lokole.webmail import access, acts, health, schedule
 from lokole.webmail.pages import page
 from lokole.webmail.parts import DEFAULT_SCHEDULE, Schedule, parts
 from lokole.webmail.views.admin.desk import blueprint, note
@@ -21,10 +21,15 @@ SCHEDULE_OPTION = "schedule"
 
 @blueprint.post("/admin/sync")
 def sync() -> Response:
-    """Meet the server now."""
+    """Meet the server now; a box that has none yet says so."""
     sync_now = parts().ports.sync_now
     if sync_now is None:
         abort(404)
+    with parts().ports.database.read() as tx:
+        registered = health.is_registered(tx, access.account().tenant)
+    if not registered:
+        flash("register-first")
+        return redirect(url_for("admin.overview"), 303)
     with parts().ports.database.write() as tx:
         note(tx, "sync")
     flash("exchange-started" if sync_now() == "started" else "exchange-busy")

@@ -54,7 +54,7 @@ def overview() -> str | Response:
             together=options.get_option(tx, person.tenant, HELD_OPTION),
             in_bag=in_bag,
             hours=schedule.explain(planned(tx, person)),
-            may_sync=parts().ports.sync_now is not None,
+            registered=health.is_registered(tx, person.tenant),
             has_room=parts().ports.room is not None,
             has_modem=parts().ports.mobile_networks is not None,
             **tonight(tx),
