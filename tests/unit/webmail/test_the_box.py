@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from lokole.device import run_sync
 from lokole.mail.errors import BadPackage, LokoleError, NotFound, Permanent, Refused, Temporary
@@ -275,7 +275,13 @@ def test_nights_are_shown_in_bytes_and_in_money(box: Box) -> None:
     assert "330 FC 2.8 MB" in browser.open("/admin").text
     assert "dotted line" not in browser.text
     assert "Will cost about" not in browser.text
-    box.signed_in("mireille").open("/email/new").press("send", to="a@example.com", body="x" * 500_000)
+    writer = box.signed_in("mireille").open("/email/new").press("send", to="a@example.com", body="")
+    with box.ports.database.write() as tx:
+        tx.execute(update(schema.waiting).values(state="packed"))
+    assert "In the bag 1 letter Will cost less than 1 FC" in browser.open("/admin").text
+    with box.ports.database.write() as tx:
+        tx.execute(delete(schema.waiting))
+    writer.open("/email/new").press("send", to="a@example.com", body="x" * 500_000)
     browser.open("/admin/limits").press("Keep this", night_mb="3")
     browser.open("/admin")
     assert "In the bag 1 letter Will cost about 60 FC" in browser.text

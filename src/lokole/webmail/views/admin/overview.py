@@ -47,7 +47,7 @@ def overview() -> str | Response:
             bars=_bars([night.bytes_up + night.bytes_down for night in reversed(nights)], bound),
             limit_at=_height(bound, _most(nights, bound)) if bound else None,
             limit=(bound, price.said(bound)) if bound else None,
-            bag_cost=price.about(bag.bag_bytes(tx, person.tenant, "up")),
+            bag_cost=price.about(bag.bag_bytes(tx, person.tenant, "up") + in_bag * cost.LETTER_BYTES),
             version=__version__,
             people_count=accounts.count_accounts(tx, person.tenant),
             apart=quarantine.count_quarantine(tx, person.tenant),
