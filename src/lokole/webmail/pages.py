@@ -113,6 +113,7 @@ NOTES = {
     "update-started": ("good", lazy_gettext("The update has begun.")),
     "update-busy": ("warn", lazy_gettext("An update is under way already.")),
     "set-up": ("good", lazy_gettext("The box is ready.")),
+    "set-up-waits": ("good", lazy_gettext("These were the first steps. What is still to be done stands here.")),
     "posted": ("good", lazy_gettext("It hangs on the board.")),
     "taken-down": ("good", lazy_gettext("It no longer hangs on the board.")),
     "listed": ("good", lazy_gettext("You are in the list of people.")),

@@ -304,6 +304,10 @@ def test_only_chosen_languages_are_offered(box: Box) -> None:
     assert "Français" in box.browser().open("/").text
     browser.press("Keep this", languages=[])
     assert (browser.status, "At least one language, please." in browser.text) == (400, True)
+    assert re.findall(r"name=(\w+) value=\w+[^>]* aria-invalid=true autofocus", browser.html) == ["languages"]
+    browser.open("/admin/place").press("Keep this", languages=["en", "sw"], language="fr")
+    assert (browser.status, "This language is not among those that are ticked." in browser.text) == (400, True)
+    assert re.findall(r"name=(\w+) value=\w+[^>]* aria-invalid=true autofocus", browser.html) == ["language"]
     browser.open("/admin/place").press("Keep this", languages=["fr"], language="fr")
     fresh = box.browser("en").open("/")
     assert "lang=fr" in fresh.html
@@ -351,28 +355,36 @@ def test_storage_says_what_takes_the_room_and_lets_go(make_box: Callable[..., Bo
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "sentence"),
+    ("error", "status", "sentence", "field"),
     [
-        (Refused("no", code="not-found"), 400, "The server does not know this code, or another box has used it."),
-        (Refused("no", code="key"), 409, "The server knows this box under another name already."),
-        (Refused("no", code="registered"), 409, "This box is registered already."),
-        (Refused("no", code="url"), 400, "Type the address of the server, which begins with https://."),
-        (Refused("no", code="http-400"), 400, "The server did not take this code."),
-        (Temporary("the server did not answer in time"), 503, "The server could not be reached."),
+        (
+            Refused("no", code="not-found"),
+            400,
+            "The server does not know this code, or another box has used it.",
+            "code",
+        ),
+        (Refused("no", code="key"), 409, "The server knows this box under another name already.", ""),
+        (Refused("no", code="registered"), 409, "This box is registered already.", ""),
+        (Refused("no", code="url"), 400, "Type the address of the server, which begins with https://.", "server"),
+        (Refused("no", code="http-400"), 400, "The server did not take this code.", "code"),
+        (Temporary("the server did not answer in time"), 503, "The server could not be reached.", "server"),
         (
             Temporary("the server's certificate is not valid at this time; is the clock of the box wrong?"),
             503,
             "The clock of the box may be wrong: it says Monday 23 November",
+            "",
         ),
         (
             Temporary("the server's certificate is not the one of its name"),
             400,
             "Another machine answers at this address.",
+            "server",
         ),
+        (BadPackage("a page of somebody else"), 400, "There is no Lokole server at this address.", "server"),
     ],
 )
 def test_a_registration_that_fails_says_what_to_do_and_keeps_the_code(
-    make_box: Callable[..., Box], error: LokoleError, status: int, sentence: str
+    make_box: Callable[..., Box], error: LokoleError, status: int, sentence: str, field: str
 ) -> None:
     def fails(_code: str, _server: str | None) -> tuple[str, str]:
         raise error
@@ -383,8 +395,42 @@ def test_a_registration_that_fails_says_what_to_do_and_keeps_the_code(
     assert (browser.status, sentence in browser.text) == (status, True), browser.text
     fields = dict(browser.fields("/admin/registration").fields)
     assert (fields["code"], fields["server"]) == ("ab-cd", "https://x.example")
+    assert re.findall(r"<input id=(\w+)[^>]* aria-invalid=true autofocus", browser.html) == ([field] if field else [])
     browser.press("Register this box", code=" ")
     assert (browser.status, "Type the code that you were given." in browser.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("mail.example.org", "https://mail.example.org"),
+        ("http://10.0.0.1:8080", "http://10.0.0.1:8080"),
+        (" ", None),
+    ],
+)
+def test_an_address_without_https_is_completed(make_box: Callable[..., Box], typed: str, asked: str | None) -> None:
+    given: list[str | None] = []
+
+    def register(_code: str, server: str | None) -> tuple[str, str]:
+        given.append(server)
+        raise Temporary("nobody")
+
+    box = make_box(register=register)
+    state(box, "waiting")
+    browser = chief(box, "/admin/registration").press("Register this box", code="abcd", server=typed)
+    assert given == [asked]
+    assert dict(browser.fields("/admin/registration").fields)["server"] == typed
+
+
+def test_a_server_that_nobody_typed_is_no_wrong_field(make_box: Callable[..., Box]) -> None:
+    def fails(_code: str, _server: str | None) -> tuple[str, str]:
+        raise Temporary("nobody")
+
+    box = make_box(register=fails, server_url=lambda: "https://mail.example.org")
+    state(box, "waiting")
+    browser = chief(box, "/admin/registration").press("Register this box", code="abcd")
+    assert "The server could not be reached." in browser.text
+    assert "aria-invalid" not in browser.html
 
 
 def test_a_registered_box_goes_on_under_its_new_domain_at_once(make_box: Callable[..., Box]) -> None:
@@ -421,7 +467,7 @@ def test_a_registered_box_goes_on_under_its_new_domain_at_once(make_box: Callabl
 
 
 def new_box(make_box: Callable[..., Box], **ports: object) -> Box:
-    box = make_box(register=lambda code, server: ("device-1", DOMAIN), **ports)
+    box = make_box(**{"register": lambda code, server: ("device-1", DOMAIN), **ports})
     state(box, "waiting")
     with box.ports.database.write() as tx:
         options.set_option(tx, box.tenant, setting_up.OPTION, setting_up.STEPS[0])
@@ -455,16 +501,17 @@ def test_the_first_administrator_is_led_through_and_never_again(make_box: Callab
     again.press("Keep this", most_files="0")
     assert again.status == 400
     again.press("Keep this", most_files="3")
-    assert (again.address, "The box is ready." in again.text) == ("/admin", True)
+    assert (again.address, "What is still to be done stands here." in again.text) == ("/admin", True)
+    assert "The box is ready." not in again.text
     assert "This box is not registered yet." in again.text
     assert "This is the Lokole of Bolenge." in box.browser().open("/").text
     with box.ports.database.read() as tx:
         assert options.get_option(tx, box.tenant, "schedule") == {"hours": [3], "days": None}
         assert box_limits(tx, box.tenant).files == 3
-    assert again.open("/admin/first").status == 404
-    assert (
-        again.post("/admin/first", {"csrf_token": again.open("/admin/limits").token(), "step": "place"}).status == 404
-    )
+    assert again.open("/admin/first").address == "/admin"
+    again.post("/admin/first", {"csrf_token": again.open("/admin/limits").token(), "step": "place", "place": "x"})
+    assert again.address == "/admin"
+    assert "This is the Lokole of Bolenge." in box.browser().open("/").text
     assert box.enter("chief").address == "/email/inbox"
 
 
@@ -489,6 +536,64 @@ def test_the_code_is_typed_during_the_first_visit(make_box: Callable[..., Box]) 
     assert "Type the code that you were given." in browser.text
     browser.press("Register this box", code="abcd")
     assert "step 4 of 4" in browser.text
+
+
+def test_what_was_typed_before_later_is_kept(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", is_admin=True).press("Later", place="Bolenge", contact="Ruth\r\nat the school")
+    assert "step 2 of 4" in browser.text
+    browser.press("Later", hours="99")
+    assert (browser.status, "Write hours from 0 to 23" in browser.text) == (400, True)
+    browser.press("Later", hours="4").press("Later", code="abcd")
+    assert "step 4 of 4" in browser.text
+    browser.press("Later", most_files="3")
+    assert "What is still to be done stands here." in browser.text
+    with box.ports.database.read() as tx:
+        assert options.get_option(tx, box.tenant, "schedule") == {"hours": [4], "days": None}
+        assert box_limits(tx, box.tenant).files == 3
+        assert [one.act for one in audit.last_acts(tx, box.tenant)] == ["set-up", "limits", "hours", "place"]
+    assert "Whom to ask Ruth at the school" in box.browser().open("/about").text
+
+
+def test_later_with_nothing_typed_changes_nothing(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", "fr", is_admin=True)
+    for _ in range(4):
+        browser.press("Plus tard")
+    with box.ports.database.read() as tx:
+        assert [one.act for one in audit.last_acts(tx, box.tenant)] == ["set-up"]
+    assert ("language", "fr") in browser.open("/admin/place").fields("/admin/place").fields, "as it was proposed before"
+
+
+def test_one_may_go_back_to_an_earlier_step(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", is_admin=True)
+    assert "All of it can be changed later" in browser.text
+    assert "Back" not in browser.text
+    browser.press("Keep this", place="Bolenge").press("Keep these hours", hours="3")
+    assert "step 3 of 4" in browser.text
+    browser.press("Back").press("Back", hours="5")
+    assert "step 1 of 4" in browser.text
+    assert dict(browser.fields("/admin/first").fields)["place"] == "Bolenge"
+    browser.press("Keep this", place="Boende")
+    assert dict(browser.fields("/admin/first").fields)["hours"] == "5"
+    assert "Name of the place Boende" in browser.text
+
+
+def test_each_step_says_what_the_ones_before_it_have_done(make_box: Callable[..., Box]) -> None:
+    def register(code: str, server: str | None) -> tuple[str, str]:
+        state(box, "claimed")
+        return "device-2", "new.example.org"
+
+    box = new_box(make_box, register=register)
+    browser = box.signed_in("chief", is_admin=True).press("Later").press("Keep these hours", hours="3", days=["0"])
+    assert "Name of the place Later Hours of the exchange On Monday: 03:00." in browser.text
+    browser.press("Register this box", code="abcd", server="mail.example.org")
+    assert "This box is registered: its addresses end in @new.example.org." in browser.text
+    browser.press("Back")
+    assert "step 2 of 4" in browser.text, "what cannot be done twice is passed over"
+    browser.press("Later").press("Keep this")
+    assert "The box is ready." in browser.text
 
 
 def test_a_box_without_a_server_has_two_steps_to_set_up(make_box: Callable[..., Box]) -> None:
