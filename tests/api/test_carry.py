@@ -8,6 +8,7 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from email import message_from_bytes
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from lokole.device import carrying
 from lokole.device.box import Box, DevicePorts
 from lokole.device.register import register
 from lokole.mail.model import Contact, DeviceId, Email
-from lokole.mailbox import accounts, held, lists, packages, quarantine, tenants
+from lokole.mailbox import accounts, held, lists, options, packages, quarantine, tenants, visits
 from lokole.server import carry, devices, exchange
 from lokole.server.api.carry import MOST_FILES
 from lokole.server.keys import server_public, server_seed
@@ -75,6 +76,11 @@ def waiting(box: Box) -> int:
         return packages.count_waiting(tx, box.tenant, "up")
 
 
+def carried(box: Box) -> datetime | None:
+    with box.ports.database.read() as tx:
+        return visits.last_carried(tx, box.tenant)
+
+
 def from_outside(place: Place, subject: str, domain: str = DOMAIN) -> None:
     secret = place.client.get(f"/api/email/register/{domain}", auth=OPERATOR).json()["webhook"]
     place.webhook(secret, message(to=f"ann@{domain}", subject=subject), [f"ann@{domain}"])
@@ -95,13 +101,18 @@ def test_a_passer_by_brings_letters_to_town_and_the_answer_home(place: Place, bo
     assert len(place.world.sent) == 1
     assert place.pending(DOMAIN) == 1, "handing out acknowledges nothing"
 
+    assert carried(box) is None
     taken = carrying.take(box, io.BytesIO(answer.content))
     assert (taken.letters, taken.refused) == (1, [])
+    assert carried(box) == box.ports.clock()
+    with box.ports.database.write() as tx:
+        options.forget_option(tx, box.tenant, visits.CARRIED_OPTION)
     assert inbox(box) == ["From town"]
     assert waiting(box) == 0, "the answer says that the letter was held"
     again = carrying.take(box, io.BytesIO(answer.content))
     assert (again.letters, again.known) == (0, again.packages)
     carrying.take(box, io.BytesIO(first.content))  # late, and of no news
+    assert carried(box) is None
     assert inbox(box) == ["From town"]
 
     back = bundle(box)

@@ -36,7 +36,7 @@ def _fill(tx: Connection, box: Box, *, price: bool = True) -> None:
     if price:
         options.set_option(tx, box.tenant, "cost_per_mb", 123_456)
         options.set_option(tx, box.tenant, "currency", "shillings")
-    for n, result in enumerate(["ok", "no-link", "refused", "bad-package", "busy", "broken"]):
+    for n, result in enumerate(["ok", "no-connection", "refused", "bad-package", "busy", "broken"]):
         began = box.clock[0] - timedelta(days=n)
         no = visits.start_visit(tx, box.tenant, began)
         visits.end_visit(

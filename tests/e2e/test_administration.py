@@ -63,7 +63,7 @@ def test_the_first_day_of_an_administrator(tmp_path: Path, browser: Browser, scr
         chief.look("limits")
         chief.page.get_by_role("button", name="Keep this").click()
         chief.look("the-box")
-        assert "The box is ready." in chief.page.inner_text("main")
+        assert "What is still to be done stands here." in chief.page.inner_text("main")
         assert "This box is not registered yet." in chief.page.inner_text("main")
 
         chief.page.get_by_role("link", name="A new person").click()

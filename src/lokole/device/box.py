@@ -25,6 +25,7 @@ from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.tenants import TenantRow, add_tenant, get_tenant, list_tenants
 from lokole.mailbox.town_limits import note_limits
 from lokole.mailbox.unnamed import sweep_unnamed
+from lokole.mailbox.visits import End
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
 from lokole.ports.sync_peer import SyncPeer
@@ -104,7 +105,7 @@ class Box:
         if row.state != "claimed" or url is None:
             return SyncReport(
                 started,
-                result="unregistered",
+                result=End.UNREGISTERED,
                 detail="This box is not registered at a server; see `lokole device register`.",
             )
         try:
@@ -129,7 +130,7 @@ class Box:
             return SyncReport(started, result=error.code, detail=str(error))
         except Temporary as error:
             # this end's own database takes nothing, so that not even the visit could be written down
-            return SyncReport(started, result="storage", detail=str(error))
+            return SyncReport(started, result=End.STORAGE, detail=str(error))
 
     def sync_in_background(self) -> str:
         """Begin an exchange and return at once: ``started``, or ``busy`` when one is under way."""
@@ -152,7 +153,7 @@ class Box:
 
     def _leave(self) -> None:
         report = self.sync()
-        if report.result not in ("ok", "unregistered"):
+        if report.result not in (End.OK, End.UNREGISTERED):
             raise Temporary(f"{report.result}: {report.detail}")
 
     def _first_tenant(self, tx: Connection) -> TenantNo:

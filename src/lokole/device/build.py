@@ -141,14 +141,10 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
     """The pages of ``box``; ``links`` are further addresses that its start page names."""
     from lokole.device.register import register
     from lokole.device.room import room_of
-    from lokole.device.schedule import read_schedule
     from lokole.webmail.app import OneTenant, WebmailPorts, WebmailSettings, create_app
 
     settings, row = box.settings, box.row()
     has_uplink = settings.uplink != "none:"
-
-    def check(value: Any) -> None:
-        read_schedule(value)
 
     def claim(code: str, server: str | None) -> tuple[str, str]:
         register(box, code, server_url=box.settings.server_url or server)
@@ -165,7 +161,7 @@ def web_app(box: Box, *, links: tuple[tuple[str, str], ...] = ()) -> Flask:
             origin=row.device_id,
             sync_now=box.sync_in_background if has_uplink else None,
             next_departure=box.timetable.next_departure if has_uplink else None,
-            check_schedule=check,
+            check_schedule=box.timetable.check,
             carrier=Carrier(box),
             register=claim if has_uplink else None,
             server_url=box.server_url,

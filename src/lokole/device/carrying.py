@@ -21,7 +21,7 @@ from lokole.device.box import Box
 from lokole.device.taking import DOWN, take_package
 from lokole.mail.errors import BadPackage, NotFound, Refused, Temporary
 from lokole.mail.model import PackageRef, SyncReport
-from lokole.mailbox import outbound, packages
+from lokole.mailbox import outbound, packages, visits
 from lokole.mailbox.packages import PackageRow
 from lokole.ports.sync_peer import Offered
 from lokole.sync.bundle import BUNDLE_EXTENSION, Bundle, packages_in
@@ -133,6 +133,9 @@ def take(box: Box, stream: BinaryIO) -> Taken:
                     taken.refused.append(error.code)
         except BadPackage as error:  # what came before the break is taken
             taken.refused.append(error.code)
+    if taken.packages > taken.known:
+        with box.ports.database.write() as tx:
+            visits.note_carried(tx, row.no, box.ports.clock())
     return taken
 
 

@@ -51,7 +51,7 @@ def line(tx: Connection, tenant: TenantRow, now: datetime, free_bytes: int | Non
     }
     if free_bytes is not None:
         told["free"] = _in_steps(free_bytes // 2**20)
-    if last is not None and last.result != "ok":
+    if last is not None and last.result != visits.End.OK:
         told["failed"] = last.result[:30]
     if last is not None and last.started_at > now:
         told["clock"] = True

@@ -20,7 +20,7 @@ from pathlib import Path
 from lokole.device import packing, reconciling
 from lokole.device.parts import Parts
 from lokole.device.taking import DOWN, take_package
-from lokole.mail.errors import BadPackage, LokoleError, NotFound, Permanent, Refused, Temporary
+from lokole.mail.errors import BadPackage, LokoleError, NotFound, Refused, Temporary
 from lokole.mail.model import SyncReport
 from lokole.mailbox import outbound, packages, visits
 from lokole.mailbox.database import Database
@@ -28,6 +28,7 @@ from lokole.mailbox.identity import renew_epoch
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import TenantRow
+from lokole.mailbox.visits import End
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy
 from lokole.ports.sync_peer import Offered, SyncPeer
@@ -59,7 +60,7 @@ class _Meeting:
     letters_up: int = 0
     letters_down: int = 0
     quarantined: int = 0
-    result: str = "ok"
+    result: str = End.OK
     detail: str = ""
     #: packages that went or came, and those whose bytes were wrong
     moved: int = 0
@@ -71,7 +72,7 @@ class _Meeting:
     def failed(self, error: LokoleError) -> None:
         """Remember the first thing that went wrong."""
         log.warning("the exchange ended early: %s", error)
-        if self.result == "ok":
+        if self.result == End.OK:
             self.result, self.detail = _word(error), str(error)
 
 
@@ -117,7 +118,7 @@ def run_sync(
     except Exception as error:
         # A fault of ours. Its text may quote a letter, so only its type and place are told.
         log.error("the exchange broke: %s at %s", type(error).__name__, _place(error))
-        meeting.result, meeting.detail = "fault", f"{type(error).__name__} at {_place(error)}"
+        meeting.result, meeting.detail = End.FAULT, f"{type(error).__name__} at {_place(error)}"
     finally:
         peer.close()
     with database.write() as tx:
@@ -364,20 +365,18 @@ def _acknowledge(database: Database, peer: SyncPeer, tenant: TenantRow, epoch: i
 
 
 def _word(error: LokoleError) -> str:
-    """A stable word for what went wrong, for those who script."""
+    """How the meeting ends by ``error``: an :class:`End`, or the server's word for why it refused."""
     match error:
         case Refused():
             return error.code
         case Temporary():
-            return "no-connection"
+            return End.NO_CONNECTION
         case BadPackage():
-            return "bad-package"
+            return End.BAD_PACKAGE
         case NotFound():
-            return "not-found"
-        case Permanent():
-            return "refused"
+            return End.NOT_FOUND
         case _:
-            return "failed"
+            return End.FAILED
 
 
 def _place(error: BaseException) -> str:

@@ -37,6 +37,8 @@ DEPARTURES_OPTION = "departures"
 RETRY_WINDOW = timedelta(hours=4)
 FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=1)
+#: hours by which a box leaves less often than that are a mistake
+LEAVES_WITHIN = timedelta(days=366)
 #: how often the clock asks, in seconds
 TICK_SECONDS = 30
 TIDY_EVERY = timedelta(days=1)
@@ -294,6 +296,13 @@ class Timetable:
         self._tidy = tidy
         self._tidied_at: datetime | None = None
         self._scheduler: _Ticker | None = None
+
+    def check(self, value: Any) -> None:
+        """Raise Refused for a schedule that cannot be read (code ``schedule``), or by which the box leaves not once in a year (``never``)."""
+        now = self._clock()
+        slot = next_slot(read_schedule(value), now, self._zone)
+        if slot is None or slot > now + LEAVES_WITHIN:
+            raise Refused("the box would not leave once in a year", code="never")
 
     def next_departure(self) -> datetime | None:
         """The moment of the next departure as planned now, in UTC; one that is overdue is now."""

@@ -18,8 +18,9 @@ def letter_bytes(tx: Connection, tenant_no: int, no: int) -> int:
 
 
 def bag_bytes(tx: Connection, tenant_no: int, direction: str) -> int:
-    """Text and files of all letters that wait for ``direction``."""
-    here = (waiting.c.tenant == tenant_no, waiting.c.direction == direction, waiting.c.state == "waiting")
+    """Text and files of all letters that the other end of ``direction`` has not acknowledged."""
+    states = ("waiting", "packed")
+    here = (waiting.c.tenant == tenant_no, waiting.c.direction == direction, waiting.c.state.in_(states))
     letters = select(waiting.c.email).where(*here).distinct().subquery()
     texts = select(func.coalesce(func.sum(func.length(email.c.body)), 0)).join(
         letters, letters.c.email == email.c.order_no

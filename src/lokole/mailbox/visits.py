@@ -4,17 +4,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import insert, select, update
 
 from lokole.mail.errors import NotFound
 from lokole.mailbox.database import Connection, from_micros, to_micros
+from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.schema import visit
+
+#: when something new came by a carrier, in microseconds since 1970
+CARRIED_OPTION = "carried_at"
+
+
+class End(StrEnum):
+    """How a meeting ended, or why there was none: a stable word for the pages, for those who script, and for the operator.
+
+    Where the server refuses with a word of its own that is none of these, that word stands instead.
+    """
+
+    RUNNING = "running"  # not yet
+    OK = "ok"
+    BROKEN = "broken"  # by a power cut
+    NO_CONNECTION = "no-connection"
+    BAD_PACKAGE = "bad-package"
+    NOT_FOUND = "not-found"
+    FAILED = "failed"
+    FAULT = "fault"  # of our own
+    # the server does not, or no longer, know this box; the first three are its words (protocol 4.2)
+    AUTHORIZATION = "authorization"
+    SIGNATURE = "signature"
+    REVOKED = "revoked"
+    REFUSED = "refused"
+    # not even begun
+    UNREGISTERED = "unregistered"
+    BUSY = "busy"
+    STORAGE = "storage"
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One meeting; bytes are on the wire. ``result`` is ``running``, ``ok``, or a stable word for what failed."""
+    """One meeting; bytes are on the wire. ``result`` is an :class:`End`, or the server's own word for why it refused."""
 
     no: int
     started_at: datetime
@@ -37,7 +67,7 @@ def start_visit(tx: Connection, tenant_no: int, now: datetime) -> int:
         "bytes_up": 0,
         "bytes_down": 0,
         "quarantined": 0,
-        "result": "running",
+        "result": End.RUNNING.value,
     }
     return int(tx.execute(insert(visit).values(**values).returning(visit.c.no)).scalar_one())
 
@@ -61,7 +91,7 @@ def end_visit(
         .where(visit.c.tenant == tenant_no, visit.c.no == no)
         .values(
             ended_at=to_micros(now),
-            result=result,
+            result=str(result),
             letters_up=letters_up,
             letters_down=letters_down,
             bytes_up=bytes_up,
@@ -74,9 +104,9 @@ def end_visit(
 
 
 def close_broken_visits(tx: Connection, tenant_no: int, now: datetime) -> int:
-    """Meetings that a power cut ended get the result ``broken``; call it at start. Returns how many."""
+    """Meetings that a power cut ended get the result :attr:`End.BROKEN`; call it at start. Returns how many."""
     statement = update(visit).where(visit.c.tenant == tenant_no, visit.c.ended_at.is_(None))
-    return tx.execute(statement.values(ended_at=to_micros(now), result="broken")).rowcount
+    return tx.execute(statement.values(ended_at=to_micros(now), result=End.BROKEN.value)).rowcount
 
 
 def last_visits(tx: Connection, tenant_no: int, limit: int = 10) -> list[Visit]:
@@ -96,3 +126,14 @@ def last_visits(tx: Connection, tenant_no: int, limit: int = 10) -> list[Visit]:
         )
         for row in rows
     ]
+
+
+def note_carried(tx: Connection, tenant_no: int, now: datetime) -> None:
+    """Something new came by a carrier: the other end was reached without a meeting."""
+    set_option(tx, tenant_no, CARRIED_OPTION, to_micros(now))
+
+
+def last_carried(tx: Connection, tenant_no: int) -> datetime | None:
+    """When that was last; None when it never was."""
+    found = get_option(tx, tenant_no, CARRIED_OPTION, None)
+    return from_micros(found) if isinstance(found, int) else None

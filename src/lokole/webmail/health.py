@@ -14,7 +14,7 @@ from lokole.mail.model import Account
 from lokole.mailbox import options, packages, quarantine, visits
 from lokole.mailbox.database import Connection, from_micros
 from lokole.mailbox.tenants import get_tenant
-from lokole.mailbox.visits import Visit
+from lokole.mailbox.visits import End, Visit
 from lokole.webmail.language import departure, long_when, size
 from lokole.webmail.pages import sentence
 from lokole.webmail.parts import parts
@@ -52,7 +52,7 @@ def findings(tx: Connection, person: Account) -> list[Finding]:
     if past and now + _CLOCK_SLACK < past[0].started_at:
         found.append(_clock(now, past[0]))
     if ports.sync_now is not None:
-        found += _exchange(tx, person, done, now)
+        found += _exchange(tx, person, done, now, under_way=len(past) > len(done))
     if ports.room is not None:
         room = ports.room(False)
         if room.free < min(LEAST_FREE_BYTES, room.total // 2) or room.free < LEAST_FREE_PART * room.total:
@@ -67,7 +67,7 @@ def findings(tx: Connection, person: Account) -> list[Finding]:
 def last_line(tx: Connection, person: Account, done: list[Visit]) -> str:
     """How the last exchange went, and when the next one is."""
     lines = []
-    if done and done[0].result == "ok":
+    if done and done[0].result == End.OK:
         lines.append(
             gettext(
                 "Last exchange %(when)s: %(out)s out, %(come)s in, %(waiting)s waiting.",
@@ -86,7 +86,15 @@ def last_line(tx: Connection, person: Account, done: list[Visit]) -> str:
 def leaves_at(tx: Connection, tenant_no: int) -> datetime | None:
     """When the next package leaves; None when none does, whatever hours are set: nothing leaves a box that the server does not know."""
     planned = parts().ports.next_departure
-    return planned() if planned is not None and _is_registered(tx, tenant_no) else None
+    return planned() if planned is not None and is_registered(tx, tenant_no) else None
+
+
+def went_wrong(tx: Connection, tenant_no: int, last: Visit) -> bool:
+    """Whether somebody should hear how ``last`` ended: not when it went well, nor when a carrier has come since."""
+    if last.result == End.OK:
+        return False
+    carried = visits.last_carried(tx, tenant_no)
+    return carried is None or carried < last.started_at
 
 
 def next_line(tx: Connection, tenant_no: int) -> str:
@@ -94,17 +102,18 @@ def next_line(tx: Connection, tenant_no: int) -> str:
     at = leaves_at(tx, tenant_no)
     if at is not None:
         return gettext("Next %(when)s.", when=departure(at))
-    if parts().ports.next_departure is not None and not _is_registered(tx, tenant_no):
+    if parts().ports.next_departure is not None and not is_registered(tx, tenant_no):
         return gettext("The first exchange comes when the box is registered.")
     return gettext("None is planned.")
 
 
-def _is_registered(tx: Connection, tenant_no: int) -> bool:
+def is_registered(tx: Connection, tenant_no: int) -> bool:
+    """Whether the box has its place at a server."""
     return get_tenant(tx, tenant_no).state == "claimed"
 
 
-def _exchange(tx: Connection, person: Account, done: list[Visit], now: datetime) -> list[Finding]:
-    if not _is_registered(tx, person.tenant):
+def _exchange(tx: Connection, person: Account, done: list[Visit], now: datetime, *, under_way: bool) -> list[Finding]:
+    if not is_registered(tx, person.tenant):
         return [
             Finding(
                 "unregistered",
@@ -115,10 +124,13 @@ def _exchange(tx: Connection, person: Account, done: list[Visit], now: datetime)
             )
         ]
     if not done:
-        return [Finding("new", "off", gettext("No exchange yet."))]
+        return [Finding("new", "off", sentence(End.RUNNING) if under_way else gettext("No exchange yet."))]
     advice = gettext("Look whether the modem has power and the SIM card has money, then press “Send now”.")
-    good = next((one for one in done if one.result == "ok"), None)
+    good = next((one for one in done if one.result == End.OK), None)
     since = (good or done[-1]).started_at
+    carried = visits.last_carried(tx, person.tenant)
+    if carried is not None:
+        since = max(since, carried)
     if now - since > NO_CONTACT:
         nights = (now - since).days
         return [
@@ -129,8 +141,9 @@ def _exchange(tx: Connection, person: Account, done: list[Visit], now: datetime)
                 advice,
             )
         ]
-    if done[0].result != "ok":
-        return [Finding("failed", "bad", sentence(done[0].result))]
+    if went_wrong(tx, person.tenant, done[0]):
+        helps = done[0].result == End.NO_CONNECTION
+        return [Finding("failed", "bad", sentence(done[0].result), advice if helps else "")]
     return []
 
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from lokole.mailbox import lists
 from lokole.mailbox.database import Connection
+from lokole.mailbox.visits import End
 from lokole.webmail import drum, language
 from lokole.webmail.access import mark_of, own_telephone, seconds_left, signed_in
 from lokole.webmail.assets import Asset
@@ -99,6 +100,7 @@ NOTES = {
     "schedule-saved": ("good", lazy_gettext("The new hours are kept.")),
     "exchange-started": ("good", lazy_gettext("The exchange has begun. Look again in a few minutes.")),
     "exchange-busy": ("warn", lazy_gettext("An exchange is under way already.")),
+    "register-first": ("warn", lazy_gettext("Register the box first. Until then it has no server to meet.")),
     "suspended": ("good", lazy_gettext("This person can no longer sign in.")),
     "unsuspended": ("good", lazy_gettext("This person can sign in again.")),
     "promoted": ("good", lazy_gettext("This person looks after the box now, too.")),
@@ -112,6 +114,7 @@ NOTES = {
     "update-started": ("good", lazy_gettext("The update has begun.")),
     "update-busy": ("warn", lazy_gettext("An update is under way already.")),
     "set-up": ("good", lazy_gettext("The box is ready.")),
+    "set-up-waits": ("good", lazy_gettext("These were the first steps. What is still to be done stands here.")),
     "posted": ("good", lazy_gettext("It hangs on the board.")),
     "taken-down": ("good", lazy_gettext("It no longer hangs on the board.")),
     "listed": ("good", lazy_gettext("You are in the list of people.")),
@@ -150,6 +153,7 @@ def install(app: Flask) -> None:
         wrong_field=_wrong_field,
         notes=_notes,
         undo=_undo,
+        may_carry=_may_carry,
         short_when=language.short_when,
         long_when=language.long_when,
         clock_time=language.clock_time,
@@ -161,6 +165,12 @@ def install(app: Flask) -> None:
         last_day=language.last_day,
     )
     app.context_processor(_everywhere)
+
+
+def _may_carry() -> bool:
+    """Whether somebody who goes to town can be asked to carry the mail."""
+    carrier = parts().ports.carrier
+    return carrier is not None and carrier.is_ready()
 
 
 def _wrong_field() -> Markup:
@@ -191,7 +201,6 @@ def _everywhere() -> dict[str, Any]:
         "settings": settings,
         "domain": parts().tenants.domain,
         "here": request.path,
-        "carries": parts().ports.carrier is not None,
         "counts": None,
         "offered": language.offered(),
         "site": site(),
@@ -227,13 +236,27 @@ def _undo() -> list[str]:
 
 
 def sentence(word: str) -> str:
-    """What a person reads for a stable word of ours; unknown words get a plain sentence."""
-    known = {
-        "ok": gettext("All good."),
-        "running": gettext("It is under way."),
-        "no-link": gettext("No network. Your letters stay in the bag."),
-        "refused": gettext("The server does not know this box any more. Tell the people who look after the server."),
-        "bad-package": gettext("What came could not be read. Lokole tries again at the next exchange."),
-        "busy": gettext("Another exchange was under way."),
+    """What a person reads for how an exchange ended; words that the server alone knows get a plain sentence."""
+    unknown_here = gettext("The server does not know this box any more. Tell the people who look after the server.")
+    known: dict[str, str] = {
+        End.OK: gettext("All good."),
+        End.RUNNING: gettext("It is under way."),
+        End.BROKEN: gettext(
+            "It broke off, perhaps because the power went. Lokole goes on with it at the next exchange."
+        ),
+        End.NO_CONNECTION: gettext("No network. Your letters stay in the bag."),
+        End.BAD_PACKAGE: gettext("What came could not be read. Lokole tries again at the next exchange."),
+        End.NOT_FOUND: gettext(
+            "Something that was to be carried was not there. Lokole tries again at the next exchange."
+        ),
+        End.FAILED: gettext("It ended early. Lokole tries again at the next exchange."),
+        End.FAULT: gettext("Lokole itself made a mistake. Tell whoever set up the box. No letter is lost."),
+        End.AUTHORIZATION: unknown_here,
+        End.SIGNATURE: unknown_here,
+        End.REVOKED: unknown_here,
+        End.REFUSED: unknown_here,
+        End.UNREGISTERED: gettext("This box is not registered yet."),
+        End.BUSY: gettext("Another exchange was under way."),
+        End.STORAGE: gettext("The box could not write anything down. Its disk may be full."),
     }
     return known.get(word, gettext("It did not work. Lokole tries again at the next exchange."))

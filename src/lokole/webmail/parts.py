@@ -80,7 +80,7 @@ class WebmailPorts:
     ``origin`` is who makes letter ids here: the device's id, or ``server``.
     ``sync_now`` starts a meeting and returns at once with ``started`` or ``busy``; None where there is nobody to meet.
     ``next_departure`` is when the next package leaves, or None when none is planned.
-    ``check_schedule`` raises Refused for a schedule that cannot be kept; it is told before it is saved.
+    ``check_schedule`` raises Refused for a schedule that cannot be kept, with code ``never`` for one without a departure; it is told before it is saved.
     ``schedule_changed`` is called after a new schedule was saved.
     ``register`` claims the box's place at a server (code, address of the server or None) and returns device id and domain;
     it raises Refused and Temporary. ``server_url`` is the server that is known. ``room`` says how full the disk is; with True also

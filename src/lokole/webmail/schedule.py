@@ -8,7 +8,7 @@ Whether the hours can be kept, and when the next one is, the device decides; her
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from babel import Locale
 
@@ -19,7 +19,7 @@ from lokole.webmail.words import gettext, locale
 
 
 def from_form(kind: str, hours: str, days: Iterable[str], cron: str) -> Schedule:
-    """The schedule that a form describes; raises Refused with field ``hours``, ``days`` or ``cron``."""
+    """The schedule that a form describes; raises Refused with field ``hours`` (code ``minutes`` for a time such as 6:30) or ``cron``."""
     if kind == "cron":
         text = " ".join(cron.split()).lower()
         read_cron(text)
@@ -31,7 +31,35 @@ def from_form(kind: str, hours: str, days: Iterable[str], cron: str) -> Schedule
     return {"hours": found, "days": chosen if 0 < len(chosen) < 7 else None}
 
 
+def as_form(kept: Schedule) -> dict[str, list[str]]:
+    """What the form shows for the schedule that is kept, as it comes back when nobody has touched it."""
+    cron, hours, days = kept.get("cron"), kept.get("hours"), kept.get("days")
+    return {
+        "kind": ["cron" if cron else "hours"],
+        "hours": [", ".join(map(str, hours)) if isinstance(hours, list) else ""],
+        "days": [str(day) for day in (days if isinstance(days, list) else range(7))],
+        "cron": [str(cron or "")],
+    }
+
+
+def decided(kind: str, typed: Mapping[str, list[str]], shown: Mapping[str, list[str]]) -> str:
+    """Which of both ways a form means: ``hours`` or ``cron``, an empty text when both were changed and nothing was chosen.
+
+    The choice counts when somebody has made it; where it stands as it was ``shown``, the field does that was changed and not emptied.
+    """
+    if kind != shown["kind"][0]:
+        return kind
+    changed = {name: typed[name] != shown[name] for name in ("hours", "days", "cron")}
+    hours = changed["days"] or (changed["hours"] and any(typed["hours"]))
+    cron = changed["cron"] and any(typed["cron"])
+    if hours and cron:
+        return ""
+    return "hours" if hours else "cron" if cron else kind
+
+
 def _hour(text: str) -> int:
+    if re.fullmatch(r"\d{1,2}[:hH.](?!00)\d\d", text):
+        raise Refused("not a whole hour", code="minutes", field="hours")
     match = re.fullmatch(r"(\d{1,2})(?:[:hH](?:00)?)?", text)
     if match is None or int(match[1]) > 23:
         raise Refused("not an hour", code="schedule", field="hours")

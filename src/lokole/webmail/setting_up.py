@@ -1,6 +1,6 @@
 """Setting a new box up, step by step; where it stands is the option ``set_up``, so that it goes on after a power cut.
 
-Only a box that was new with this release has the option; a step may be left for later, and once done there is no way back in.
+Only a box that was new with this release has the option; a step may be left for later or gone back to, and once done there is no way back in.
 """
 
 from __future__ import annotations
@@ -24,14 +24,6 @@ def pending(tx: Connection, tenant_no: int) -> bool:
     return step(tx, tenant_no) is not None
 
 
-def after(name: str) -> str | None:
-    """The step behind ``name``; None behind the last."""
-    at = STEPS.index(name) + 1
-    return STEPS[at] if at < len(STEPS) else None
-
-
-def go_on(tx: Connection, tenant_no: int, name: str) -> str | None:
-    """The step ``name`` is done, or left for later; returns the next one."""
-    following = after(name)
-    set_option(tx, tenant_no, OPTION, following or DONE)
-    return following
+def go_to(tx: Connection, tenant_no: int, name: str | None) -> None:
+    """The step ``name`` is next; None when all were gone through."""
+    set_option(tx, tenant_no, OPTION, name or DONE)

@@ -316,7 +316,18 @@ def test_a_claim_sends_the_public_half_and_is_not_signed(script: Script) -> None
 
 @pytest.mark.parametrize(
     ("answer", "kind"),
-    [((404, {"code": "not-found"}), Refused), ((429, {}), Temporary), ((200, {"device_id": "x"}), BadPackage)],
+    [
+        ((404, {"code": "not-found"}), Refused),
+        ((400, {"title": "of the framework, for a code that cannot be one"}), Refused),
+        ((429, {}), Temporary),
+        ((503, {}), Temporary),
+        ((200, {"device_id": "x"}), BadPackage),
+        # a server with something behind its address, and other sites
+        ((404, {"title": "Not Found"}), BadPackage),
+        ((405, {"title": "Method Not Allowed"}), BadPackage),
+        ((301, {}), BadPackage),
+        ((403, {}), BadPackage),
+    ],
 )
 def test_a_claim_that_fails_says_how(
     script: Script, answer: tuple[int, dict[str, str]], kind: type[LokoleError]

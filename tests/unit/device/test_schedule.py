@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from lokole.device.box import Box
 from lokole.device.schedule import (
     FIRST_PAUSE,
     RETRY_WINDOW,
@@ -184,6 +185,19 @@ def test_a_state_from_the_future_postpones_nothing() -> None:
     state = mended(wrong, now)
     assert state == Departures(done_until=now, attempts=1, since=now, retry_at=now + FIRST_PAUSE)
     assert next_slot(Schedule(), state.done_until, KINSHASA) == at("2026-11-25T01:00")
+
+
+@pytest.mark.parametrize(
+    ("cron", "leaves"),
+    [("0 2 * * *", True), ("0 2 1 1 *", True), ("0 2 30 2 *", False), ("0 2 29 2 *", False), ("0 2 30 2 mon", True)],
+)
+def test_hours_by_which_the_box_does_not_leave_once_in_a_year_are_refused(box: Box, cron: str, leaves: bool) -> None:
+    found = []
+    try:
+        box.timetable.check({"cron": cron})
+    except Refused as error:
+        found.append(error.code)
+    assert found == ([] if leaves else ["never"])
 
 
 def test_a_state_of_the_past_stays_as_it_is() -> None:

@@ -85,7 +85,7 @@ def fill(box: Box, code: str) -> int:
         quarantine.quarantine(
             tx, tenant=box.tenant, kind="email", source="x", reason="x", raw_ref=None, key="k", now=now
         )
-        visits.end_visit(tx, box.tenant, visits.start_visit(tx, box.tenant, now), now, result="no-link")
+        visits.end_visit(tx, box.tenant, visits.start_visit(tx, box.tenant, now), now, result="no-connection")
     return no
 
 

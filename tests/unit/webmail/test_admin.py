@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from sqlalchemy import update
+
 from lokole.device import signer
 from lokole.mail.errors import Refused
-from lokole.mailbox import accounts, options, quarantine, visits
+from lokole.mailbox import accounts, options, quarantine, schema, visits
 from lokole.mailbox.database import to_micros
 from tests.unit.webmail.conftest import PASSWORD, Box
 
@@ -28,9 +30,10 @@ def test_one_sentence_says_how_the_box_is(box: Box) -> None:
         in browser.text
     )
     assert "43 kB" in browser.text
-    visit(box, "no-link")
+    visit(box, "no-connection")
     browser.open("/admin")
-    assert "No network. Your letters stay in the bag. Last try Monday 23 November, 10:00." in browser.text
+    assert "No network. Your letters stay in the bag. Look whether the modem has power" in browser.text
+    assert "Last try Monday 23 November, 10:00." in browser.text
     visit(box, "some-new-word")
     assert "It did not work. Lokole tries again at the next exchange." in browser.open("/admin").text
 
@@ -79,6 +82,18 @@ def test_send_now_starts_one_exchange(box: Box) -> None:
     assert "An exchange is under way already." in browser.text
 
 
+def test_a_box_without_a_place_at_a_server_does_not_send_now(make_box: Callable[..., Box]) -> None:
+    box = make_box(register=lambda code, server: ("d", "x.example.org"))
+    with box.ports.database.write() as tx:
+        tx.execute(update(schema.tenant).values(state="waiting"))
+    browser = box.signed_in("chief", is_admin=True).open("/admin")
+    assert "Send now" not in browser.text
+    assert browser.text.count("Register the box first.") == 1
+    browser.post("/admin/sync", {"csrf_token": browser.token()})
+    assert browser.text.count("Register the box first.") == 2
+    assert box.calls == []
+
+
 def test_without_anybody_to_meet_there_is_no_such_button(make_box: Callable[..., Box]) -> None:
     box = make_box(sync_now=None)
     browser = box.signed_in("chief", is_admin=True).open("/admin")
@@ -116,6 +131,63 @@ def test_wrong_hours_are_named_and_nothing_changes(box: Box) -> None:
         assert sentence in browser.text
     assert box.calls == []
     assert "Every day: 02:00." in browser.open("/admin").text
+
+
+def kept_hours(box: Box) -> object:
+    with box.ports.database.read() as tx:
+        return options.get_option(tx, box.tenant, "schedule")
+
+
+def test_the_field_that_was_changed_says_which_hours_are_meant(box: Box) -> None:
+    """Nobody has to touch the round button beside it."""
+    browser = box.signed_in("chief", is_admin=True).open("/admin/schedule")
+    browser.press("Keep these hours", cron="30 1 * * *")
+    assert kept_hours(box) == {"cron": "30 1 * * *"}
+    browser.press("Keep these hours", hours="4")
+    assert kept_hours(box) == {"hours": [4], "days": None}
+    browser.press("Keep these hours", days=["0"])
+    assert kept_hours(box) == {"hours": [4], "days": [0]}
+    browser.press("Keep these hours", hours="", cron="0 5 * * *")
+    assert kept_hours(box) == {"cron": "0 5 * * *"}
+    browser.press("Keep these hours", days=["1"])
+    assert (browser.status, "Write hours from 0 to 23" in browser.text) == (400, True)
+    assert kept_hours(box) == {"cron": "0 5 * * *"}
+
+
+def test_where_both_were_changed_the_page_asks(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/schedule")
+    for answer, kept in (("hours", {"hours": [4], "days": None}), ("cron", {"cron": "0 5 * * *"})):
+        browser.open("/admin/schedule").press("Keep these hours", hours="4", cron="0 5 * * *")
+        assert (browser.status, "Choose which of them counts." in browser.text) == (400, True)
+        fields = dict(browser.fields("/admin/schedule").fields)
+        assert (fields.get("kind"), fields["hours"], fields["cron"]) == (None, "4", "0 5 * * *")
+        assert browser.press("Keep these hours").status == 400, "it goes on asking"
+        browser.press("Keep these hours", kind=answer)
+        assert (browser.status, kept_hours(box)) == (200, kept)
+        with box.ports.database.write() as tx:
+            options.forget_option(tx, box.tenant, "schedule")
+    browser.open("/admin/schedule").press("Keep these hours", kind="cron", hours="4", cron="0 5 * * *")
+    assert kept_hours(box) == {"cron": "0 5 * * *"}, "who has chosen is not asked"
+
+
+def test_minutes_are_refused_with_a_way_to_have_them(box: Box) -> None:
+    browser = box.signed_in("chief", is_admin=True).open("/admin/schedule")
+    assert "No day ticked is every day." in browser.text
+    browser.press("Keep these hours", hours="6:30")
+    assert (browser.status, "Cron syntax, below, takes minutes: 30 6 * * *" in browser.text) == (400, True)
+    assert "<details open>" in browser.html
+
+
+def test_hours_without_a_departure_are_refused_at_their_field(make_box: Callable[..., Box]) -> None:
+    def never(_schedule: object) -> None:
+        raise Refused("the 30th of February", code="never")
+
+    box = make_box(check_schedule=never)
+    browser = box.signed_in("chief", is_admin=True).open("/admin/schedule")
+    browser.press("Keep these hours", cron="0 2 30 2 *")
+    assert (browser.status, "would not leave once in a year" in browser.text) == (400, True)
+    assert "id=cron-e" in browser.html
+    assert kept_hours(box) is None
 
 
 def test_hours_that_the_box_cannot_keep_are_refused(make_box: Callable[..., Box]) -> None:

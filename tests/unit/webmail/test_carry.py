@@ -145,6 +145,16 @@ def test_one_telephone_may_not_press_for_ever(make_box: Callable[..., Box]) -> N
     assert browser.open("/carry").press("Get the file").status == 200
 
 
+def test_a_box_without_a_server_does_not_ask_anybody_to_carry_its_mail(make_box: Callable[..., Box]) -> None:
+    box = make_box(next_departure=lambda: None)
+    browser = box.signed_in("mireille")
+    browser.open("/email/new").press("send", to="ruth@example.com", body="Hello")
+    for ready in (True, False):
+        box.carrier.ready = ready
+        for address in ("/", "/more", "/email/outbox"):
+            assert ("Carry the mail" in browser.open(address).text) is ready, address
+
+
 def test_pages_without_a_carrier_do_not_offer_it(make_box: Callable[..., Box]) -> None:
     box = make_box(carrier=None)
     browser = box.signed_in("mireille")

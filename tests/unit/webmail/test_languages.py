@@ -69,7 +69,7 @@ def test_translated_pages_hold_no_english(box: Box, code: str) -> None:
             tx, tenant=box.tenant, kind="x", source="x", reason="x", raw_ref=None, key="k", now=box.clock[0]
         )
         visit = visits.start_visit(tx, box.tenant, box.clock[0])
-        visits.end_visit(tx, box.tenant, visit, box.clock[0], result="no-link")
+        visits.end_visit(tx, box.tenant, visit, box.clock[0], result="no-connection")
     forbidden = english(code)
     assert len(forbidden) > 150
     outside = box.browser(code)

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
-from lokole.mail.errors import LokoleError, Refused, Temporary
+from lokole.device import run_sync
+from lokole.mail.errors import BadPackage, LokoleError, NotFound, Permanent, Refused, Temporary
 from lokole.mailbox import audit, options, quarantine, schema, visits
 from lokole.mailbox.allowances import BoxLimits, box_limits
+from lokole.mailbox.visits import End
 from lokole.webmail import setting_up
+from lokole.webmail.pages import sentence
 from lokole.webmail.parts import Room
 from lokole.webmail.views.admin import kept_apart
 from tests.corpus import REPOSITORY
@@ -45,7 +48,7 @@ def test_nights_without_contact_are_counted_and_said_with_what_to_do(box: Box) -
     browser = chief(box)
     visit(box)
     box.later(hours=49)
-    visit(box, "no-link")
+    visit(box, "no-connection")
     assert "No network." in browser.open("/admin").text
     box.later(hours=24)
     assert "No contact for 3 nights. Look whether the modem has power" in browser.open("/admin").text
@@ -53,11 +56,61 @@ def test_nights_without_contact_are_counted_and_said_with_what_to_do(box: Box) -
     assert "All good." in browser.open("/admin").text
 
 
+def test_every_end_of_an_exchange_has_a_sentence_of_its_own(box: Box) -> None:
+    with box.app.test_request_context():
+        unsaid = [end for end in End if sentence(end) == sentence("a word of the server")]
+    assert unsaid == []
+
+
+@pytest.mark.parametrize(
+    "error", [Temporary("no line"), BadPackage(), NotFound("gone"), Permanent("no"), LokoleError("else")], ids=repr
+)
+def test_every_word_that_an_exchange_ends_with_is_one_of_these(error: LokoleError) -> None:
+    assert run_sync._word(error) in list(End)
+
+
+def test_the_first_failed_night_says_what_to_do_where_a_hand_can_help(box: Box) -> None:
+    visit(box)
+    visit(box, End.NO_CONNECTION)
+    browser = chief(box)
+    assert "No network. Your letters stay in the bag. Look whether the modem has power and the SIM card" in browser.text
+    visit(box, End.REVOKED)
+    browser.open("/admin")
+    assert "The server does not know this box any more." in browser.text
+    assert "Look whether the modem" not in browser.text
+
+
+def test_a_failed_night_is_forgotten_when_a_carrier_has_come(box: Box) -> None:
+    visit(box, End.NO_CONNECTION)
+    box.signed_in("mireille").open("/email/new").press("send", to="a@example.com", body="x")
+    box.person("chief", is_admin=True)
+    box.later(hours=60)
+    browser, writer = box.enter("chief"), box.enter("mireille")
+    assert "No contact for 2 nights." in browser.open("/admin").text
+    assert "No network." in writer.open("/email/outbox").text
+    with box.ports.database.write() as tx:
+        visits.note_carried(tx, box.tenant, box.clock[0])
+    assert "All good." in browser.open("/admin").text
+    for address in ("/email/outbox", "/email/inbox"):
+        assert "No network." not in writer.open(address).text
+    box.later(minutes=5)
+    visit(box, End.NO_CONNECTION)
+    assert "No network." in browser.open("/admin").text
+
+
+def test_the_first_exchange_is_said_while_it_is_under_way(box: Box) -> None:
+    with box.ports.database.write() as tx:
+        visits.start_visit(tx, box.tenant, box.clock[0])
+    browser = chief(box)
+    assert "No exchange yet." not in browser.text
+    assert browser.text.count("It is under way.") == 2
+
+
 def test_a_box_that_never_got_through_says_no_contact_too(box: Box) -> None:
     browser = chief(box)
-    visit(box, "no-link")
+    visit(box, "no-connection")
     box.later(hours=51)
-    visit(box, "no-link")
+    visit(box, "no-connection")
     assert "No contact for 2 nights." in browser.open("/admin").text
 
 
@@ -107,7 +160,7 @@ def test_a_box_without_a_place_at_a_server_says_so(make_box: Callable[..., Box])
 
 def test_the_worst_comes_first_and_everything_is_said(make_box: Callable[..., Box]) -> None:
     box = make_box(room=lambda _whole: Room(free=1000, total=10**10))
-    visit(box, "no-link")
+    visit(box, "no-connection")
     with box.ports.database.write() as tx:
         quarantine.quarantine(tx, tenant=box.tenant, kind="record", source="s", reason="r", raw_ref=None, key="k",
                               now=box.clock[0])  # fmt: skip
@@ -230,7 +283,13 @@ def test_nights_are_shown_in_bytes_and_in_money(box: Box) -> None:
     assert "330 FC 2.8 MB" in browser.open("/admin").text
     assert "dotted line" not in browser.text
     assert "Will cost about" not in browser.text
-    box.signed_in("mireille").open("/email/new").press("send", to="a@example.com", body="x" * 500_000)
+    writer = box.signed_in("mireille").open("/email/new").press("send", to="a@example.com", body="")
+    with box.ports.database.write() as tx:
+        tx.execute(update(schema.waiting).values(state="packed"))
+    assert "In the bag 1 letter Will cost less than 1 FC" in browser.open("/admin").text
+    with box.ports.database.write() as tx:
+        tx.execute(delete(schema.waiting))
+    writer.open("/email/new").press("send", to="a@example.com", body="x" * 500_000)
     browser.open("/admin/limits").press("Keep this", night_mb="3")
     browser.open("/admin")
     assert "In the bag 1 letter Will cost about 60 FC" in browser.text
@@ -253,6 +312,10 @@ def test_only_chosen_languages_are_offered(box: Box) -> None:
     assert "Français" in box.browser().open("/").text
     browser.press("Keep this", languages=[])
     assert (browser.status, "At least one language, please." in browser.text) == (400, True)
+    assert re.findall(r"name=(\w+) value=\w+[^>]* aria-invalid=true autofocus", browser.html) == ["languages"]
+    browser.open("/admin/place").press("Keep this", languages=["en", "sw"], language="fr")
+    assert (browser.status, "This language is not among those that are ticked." in browser.text) == (400, True)
+    assert re.findall(r"name=(\w+) value=\w+[^>]* aria-invalid=true autofocus", browser.html) == ["language"]
     browser.open("/admin/place").press("Keep this", languages=["fr"], language="fr")
     fresh = box.browser("en").open("/")
     assert "lang=fr" in fresh.html
@@ -300,28 +363,36 @@ def test_storage_says_what_takes_the_room_and_lets_go(make_box: Callable[..., Bo
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "sentence"),
+    ("error", "status", "sentence", "field"),
     [
-        (Refused("no", code="not-found"), 400, "The server does not know this code, or another box has used it."),
-        (Refused("no", code="key"), 409, "The server knows this box under another name already."),
-        (Refused("no", code="registered"), 409, "This box is registered already."),
-        (Refused("no", code="url"), 400, "Type the address of the server, which begins with https://."),
-        (Refused("no", code="http-400"), 400, "The server did not take this code."),
-        (Temporary("the server did not answer in time"), 503, "The server could not be reached."),
+        (
+            Refused("no", code="not-found"),
+            400,
+            "The server does not know this code, or another box has used it.",
+            "code",
+        ),
+        (Refused("no", code="key"), 409, "The server knows this box under another name already.", ""),
+        (Refused("no", code="registered"), 409, "This box is registered already.", ""),
+        (Refused("no", code="url"), 400, "Type the address of the server, which begins with https://.", "server"),
+        (Refused("no", code="http-400"), 400, "The server did not take this code.", "code"),
+        (Temporary("the server did not answer in time"), 503, "The server could not be reached.", "server"),
         (
             Temporary("the server's certificate is not valid at this time; is the clock of the box wrong?"),
             503,
             "The clock of the box may be wrong: it says Monday 23 November",
+            "",
         ),
         (
             Temporary("the server's certificate is not the one of its name"),
             400,
             "Another machine answers at this address.",
+            "server",
         ),
+        (BadPackage("a page of somebody else"), 400, "There is no Lokole server at this address.", "server"),
     ],
 )
 def test_a_registration_that_fails_says_what_to_do_and_keeps_the_code(
-    make_box: Callable[..., Box], error: LokoleError, status: int, sentence: str
+    make_box: Callable[..., Box], error: LokoleError, status: int, sentence: str, field: str
 ) -> None:
     def fails(_code: str, _server: str | None) -> tuple[str, str]:
         raise error
@@ -332,8 +403,42 @@ def test_a_registration_that_fails_says_what_to_do_and_keeps_the_code(
     assert (browser.status, sentence in browser.text) == (status, True), browser.text
     fields = dict(browser.fields("/admin/registration").fields)
     assert (fields["code"], fields["server"]) == ("ab-cd", "https://x.example")
+    assert re.findall(r"<input id=(\w+)[^>]* aria-invalid=true autofocus", browser.html) == ([field] if field else [])
     browser.press("Register this box", code=" ")
     assert (browser.status, "Type the code that you were given." in browser.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("mail.example.org", "https://mail.example.org"),
+        ("http://10.0.0.1:8080", "http://10.0.0.1:8080"),
+        (" ", None),
+    ],
+)
+def test_an_address_without_https_is_completed(make_box: Callable[..., Box], typed: str, asked: str | None) -> None:
+    given: list[str | None] = []
+
+    def register(_code: str, server: str | None) -> tuple[str, str]:
+        given.append(server)
+        raise Temporary("nobody")
+
+    box = make_box(register=register)
+    state(box, "waiting")
+    browser = chief(box, "/admin/registration").press("Register this box", code="abcd", server=typed)
+    assert given == [asked]
+    assert dict(browser.fields("/admin/registration").fields)["server"] == typed
+
+
+def test_a_server_that_nobody_typed_is_no_wrong_field(make_box: Callable[..., Box]) -> None:
+    def fails(_code: str, _server: str | None) -> tuple[str, str]:
+        raise Temporary("nobody")
+
+    box = make_box(register=fails, server_url=lambda: "https://mail.example.org")
+    state(box, "waiting")
+    browser = chief(box, "/admin/registration").press("Register this box", code="abcd")
+    assert "The server could not be reached." in browser.text
+    assert "aria-invalid" not in browser.html
 
 
 def test_a_registered_box_goes_on_under_its_new_domain_at_once(make_box: Callable[..., Box]) -> None:
@@ -370,7 +475,7 @@ def test_a_registered_box_goes_on_under_its_new_domain_at_once(make_box: Callabl
 
 
 def new_box(make_box: Callable[..., Box], **ports: object) -> Box:
-    box = make_box(register=lambda code, server: ("device-1", DOMAIN), **ports)
+    box = make_box(**{"register": lambda code, server: ("device-1", DOMAIN), **ports})
     state(box, "waiting")
     with box.ports.database.write() as tx:
         options.set_option(tx, box.tenant, setting_up.OPTION, setting_up.STEPS[0])
@@ -404,16 +509,17 @@ def test_the_first_administrator_is_led_through_and_never_again(make_box: Callab
     again.press("Keep this", most_files="0")
     assert again.status == 400
     again.press("Keep this", most_files="3")
-    assert (again.address, "The box is ready." in again.text) == ("/admin", True)
+    assert (again.address, "What is still to be done stands here." in again.text) == ("/admin", True)
+    assert "The box is ready." not in again.text
     assert "This box is not registered yet." in again.text
     assert "This is the Lokole of Bolenge." in box.browser().open("/").text
     with box.ports.database.read() as tx:
         assert options.get_option(tx, box.tenant, "schedule") == {"hours": [3], "days": None}
         assert box_limits(tx, box.tenant).files == 3
-    assert again.open("/admin/first").status == 404
-    assert (
-        again.post("/admin/first", {"csrf_token": again.open("/admin/limits").token(), "step": "place"}).status == 404
-    )
+    assert again.open("/admin/first").address == "/admin"
+    again.post("/admin/first", {"csrf_token": again.open("/admin/limits").token(), "step": "place", "place": "x"})
+    assert again.address == "/admin"
+    assert "This is the Lokole of Bolenge." in box.browser().open("/").text
     assert box.enter("chief").address == "/email/inbox"
 
 
@@ -438,6 +544,64 @@ def test_the_code_is_typed_during_the_first_visit(make_box: Callable[..., Box]) 
     assert "Type the code that you were given." in browser.text
     browser.press("Register this box", code="abcd")
     assert "step 4 of 4" in browser.text
+
+
+def test_what_was_typed_before_later_is_kept(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", is_admin=True).press("Later", place="Bolenge", contact="Ruth\r\nat the school")
+    assert "step 2 of 4" in browser.text
+    browser.press("Later", hours="99")
+    assert (browser.status, "Write hours from 0 to 23" in browser.text) == (400, True)
+    browser.press("Later", hours="4").press("Later", code="abcd")
+    assert "step 4 of 4" in browser.text
+    browser.press("Later", most_files="3")
+    assert "What is still to be done stands here." in browser.text
+    with box.ports.database.read() as tx:
+        assert options.get_option(tx, box.tenant, "schedule") == {"hours": [4], "days": None}
+        assert box_limits(tx, box.tenant).files == 3
+        assert [one.act for one in audit.last_acts(tx, box.tenant)] == ["set-up", "limits", "hours", "place"]
+    assert "Whom to ask Ruth at the school" in box.browser().open("/about").text
+
+
+def test_later_with_nothing_typed_changes_nothing(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", "fr", is_admin=True)
+    for _ in range(4):
+        browser.press("Plus tard")
+    with box.ports.database.read() as tx:
+        assert [one.act for one in audit.last_acts(tx, box.tenant)] == ["set-up"]
+    assert ("language", "fr") in browser.open("/admin/place").fields("/admin/place").fields, "as it was proposed before"
+
+
+def test_one_may_go_back_to_an_earlier_step(make_box: Callable[..., Box]) -> None:
+    box = new_box(make_box)
+    browser = box.signed_in("chief", is_admin=True)
+    assert "All of it can be changed later" in browser.text
+    assert "Back" not in browser.text
+    browser.press("Keep this", place="Bolenge").press("Keep these hours", hours="3")
+    assert "step 3 of 4" in browser.text
+    browser.press("Back").press("Back", hours="5")
+    assert "step 1 of 4" in browser.text
+    assert dict(browser.fields("/admin/first").fields)["place"] == "Bolenge"
+    browser.press("Keep this", place="Boende")
+    assert dict(browser.fields("/admin/first").fields)["hours"] == "5"
+    assert "Name of the place Boende" in browser.text
+
+
+def test_each_step_says_what_the_ones_before_it_have_done(make_box: Callable[..., Box]) -> None:
+    def register(code: str, server: str | None) -> tuple[str, str]:
+        state(box, "claimed")
+        return "device-2", "new.example.org"
+
+    box = new_box(make_box, register=register)
+    browser = box.signed_in("chief", is_admin=True).press("Later").press("Keep these hours", hours="3", days=["0"])
+    assert "Name of the place Later Hours of the exchange On Monday: 03:00." in browser.text
+    browser.press("Register this box", code="abcd", server="mail.example.org")
+    assert "This box is registered: its addresses end in @new.example.org." in browser.text
+    browser.press("Back")
+    assert "step 2 of 4" in browser.text, "what cannot be done twice is passed over"
+    browser.press("Later").press("Keep this")
+    assert "The box is ready." in browser.text
 
 
 def test_a_box_without_a_server_has_two_steps_to_set_up(make_box: Callable[..., Box]) -> None:

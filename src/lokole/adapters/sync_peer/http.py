@@ -313,7 +313,7 @@ def claim(
 
     The key is None when the server knows no sealed packages.
 
-    Raises Refused (code wrong or used, key taken), NotFound, Temporary.
+    Raises Refused (code wrong or used, key taken), BadPackage when it is no Lokole server that answers, Temporary.
     """
     line = Line(url, idle_seconds=IDLE_SECONDS, monotonic=time.monotonic)
     key = base64.b64encode(public_key).decode("ascii")
@@ -325,6 +325,8 @@ def claim(
         response = line.ask("POST", "/api/exchange/claim", headers, body=body, size=len(body), deadline=deadline)
         answer = _object(line.read_all(response, deadline), strict=200 <= response.status < 300)
         if not 200 <= response.status < 300:
+            if _is_another_site(response.status, answer):
+                raise BadPackage("there is no Lokole server at this address")
             raise _failure(response, answer)
         try:
             said = answer.get("server_key")
@@ -334,6 +336,13 @@ def claim(
             raise BadPackage("the server's answer to the claim cannot be read") from error
     finally:
         line.close()
+
+
+def _is_another_site(status: int, problem: dict[str, Any]) -> bool:
+    """Whether this answer to a claim is not of our server, which gives its refusals a word, or not at the path where it takes claims."""
+    if status >= 500 or status == 429 or "code" in problem:
+        return False
+    return status < 400 or status in (404, 405) or not problem
 
 
 def _object(text: bytes, *, strict: bool = True) -> dict[str, Any]:

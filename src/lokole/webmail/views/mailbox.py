@@ -159,9 +159,11 @@ def tonight(tx: Connection) -> dict[str, Any]:
     """When the next bag leaves and how the last exchange went, for the pages that say so."""
     here = parts().tenants.here
     last = visits.last_visits(tx, here, limit=1) if here is not None else []
+    ended = last[0] if last and last[0].ended_at is not None else None
     return {
         "leaves_at": health.leaves_at(tx, here) if here is not None else None,
-        "last_visit": last[0] if last and last[0].ended_at is not None else None,
+        "last_visit": ended,
+        "went_wrong": here is not None and ended is not None and health.went_wrong(tx, here, ended),
         "sentence": sentence,
         "why": why,
         "their_words": their_words,

@@ -83,15 +83,16 @@ def keep_limits(person: Account) -> dict[str, str]:
     return {}
 
 
+def limits_shown(tx: Connection, person: Account) -> dict[str, str]:
+    """What the form shows, as it comes back when nobody has touched it."""
+    bounds, price = asdict(allowances.box_limits(tx, person.tenant)), cost.price(tx, person.tenant)
+    shown = {field: f"{bounds[name] / factor:g}" if bounds[name] else "" for field, name, factor, _most in _FIELDS}
+    return shown | {"cost_per_mb": f"{price.per_mb:g}" if price.per_mb else "", "currency": price.currency}
+
+
 def limits_page(tx: Connection, person: Account, wrong: dict[str, str] | None = None, **more: object) -> str:
     """The form, alone or as a step of setting up."""
-    bounds, price, typed = (
-        asdict(allowances.box_limits(tx, person.tenant)),
-        cost.price(tx, person.tenant),
-        request.form,
-    )
-    shown = {field: f"{bounds[name] / factor:g}" if bounds[name] else "" for field, name, factor, _most in _FIELDS}
-    shown |= {"cost_per_mb": f"{price.per_mb:g}" if price.per_mb else "", "currency": price.currency}
+    shown, typed = limits_shown(tx, person), request.form
     return page(
         "admin_limits.html",
         tx,
