@@ -245,6 +245,8 @@ def test_what_is_kept_says_that_files_just_chosen_are_not(browser: Browser, serv
             "Kept at 10:00. But not the files you have just chosen: “Keep for later” keeps them, too."
         )
         made.look("kept-without-files")
+        page.get_by_role("button", name="Take away").click()
+        expect(said).to_have_text("Kept at 10:00.")
         assert len(kept(box)) == 1
 
 
@@ -450,6 +452,89 @@ def test_too_many_bytes_are_said_before_anything_is_sent(
         assert letters.count_letters(tx, box.tenant) == 0
 
 
+def test_what_is_being_recorded_goes_along_when_the_letter_is_sent(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_text("A spoken message").click()
+        page.get_by_role("button", name="Record", exact=True).click()
+        page.get_by_text(re.compile("1 seconds, ")).wait_for()
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/1")
+        expect(page.locator("audio")).to_have_count(1)
+        # nothing was written: no empty frame stands above the recording
+        expect(page.locator("iframe")).to_have_count(0)
+        expect(page.locator("figcaption")).to_contain_text(re.compile(r"Voice-1 \(\d s\)\.webm"))
+    with box.ports.database.read() as tx:
+        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+    (sound,) = whole.attachments
+    assert sound.content.startswith(b"\x1aE\xdf\xa3")
+
+
+def test_each_recording_can_be_heard_and_taken_away(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_text("A spoken message").click()
+        record = page.get_by_role("button", name="Record", exact=True)
+        field = page.get_by_label("Record or choose a recording")
+        above, below = record.bounding_box(), field.bounding_box()
+        assert above is not None
+        assert below is not None
+        assert above["y"] < below["y"]
+        for n in (1, 2):
+            record.click()
+            page.get_by_text(re.compile("1 seconds, ")).wait_for()
+            page.get_by_role("button", name="Stop").click()
+            page.get_by_role("button", name=f"Take away Voice-{n}").wait_for()
+        # a file chosen now takes no recording's place
+        field.set_input_files({"name": "said.ogg", "mimeType": "audio/ogg", "buffer": b"OggS sound"})
+        expect(page.locator("audio")).to_have_count(2)
+        made.look("two-recordings")
+        page.get_by_role("button", name="Take away Voice-1").click()
+        expect(page.locator("audio")).to_have_count(1)
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/1")
+    with box.ports.database.read() as tx:
+        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+    assert [one.filename.split()[0] for one in whole.attachments] == ["Voice-2", "said.ogg"]
+
+
+def test_a_letter_that_stays_in_the_box_says_no_cost(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 90)
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        cost = page.locator(".cost")
+        expect(cost).to_be_visible()
+        page.get_by_label("Choose files").set_input_files(
+            {"name": "a.txt", "mimeType": "text/plain", "buffer": b"x" * 200_000}
+        )
+        chosen = page.locator("[data-chosen]")
+        expect(chosen).to_contain_text("200 kB, about 18 FC")
+        for to, costs in (("jeanne", False), (f"jeanne@{DOMAIN}, ruth@example.com", True), (f"jeanne@{DOMAIN}", False)):
+            page.get_by_label("To", exact=True).fill(to)
+            page.get_by_label("Subject").click()
+            expect(cost).to_be_visible(visible=costs)
+            assert ("FC" in chosen.inner_text()) is costs
+
+
+def test_numbers_are_written_as_in_the_language(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 0.5)
+    with tab(browser, url, scripts=True) as made:
+        page = made.write("/email/new?lang=fr")
+        page.locator("[name=files]").first.set_input_files(
+            {"name": "a.bin", "mimeType": "application/zip", "buffer": b"x" * 1_500_000}
+        )
+        expect(page.locator("[data-chosen]")).to_contain_text(re.compile("1,5.Mo, environ 0,8"))
+        expect(page.locator("[data-room]")).to_contain_text(re.compile("1,5.Mo .* 10,5.Mo"))
+
+
 def test_a_spoken_message_is_recorded_sent_and_played(browser: Browser, served: tuple[Box, str]) -> None:
     box, url = served
     with tab(browser, url, scripts=True) as made:
@@ -459,7 +544,7 @@ def test_a_spoken_message_is_recorded_sent_and_played(browser: Browser, served: 
         page.get_by_role("button", name="Record", exact=True).click()
         page.get_by_text(re.compile("2 seconds, ")).wait_for()
         page.get_by_role("button", name="Stop").click()
-        page.get_by_text("Voice-1.webm").wait_for()
+        page.get_by_text(re.compile(r"Voice-1 \([23] s\)\.webm")).wait_for()
         made.look("voice")
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("**/email/1")
