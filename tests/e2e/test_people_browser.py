@@ -195,6 +195,37 @@ def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: 
         context.close()
 
 
+def test_the_text_of_a_letter_that_was_seen_is_read_out_of_reach(browser: Browser, served: Served) -> None:
+    served.box.person("mireille")
+    no = served.box.letter("mireille", "The roof", "<p>The <b>roof</b> is ready.</p>", read=True)
+    with tab(browser, "letter-out-of-reach", scripts=True, width=NARROW) as made:
+        page = made.page
+        made.go(served.base + "/user/login")
+        page.get_by_label("Name in Lokole").fill("mireille")
+        page.get_by_label("Password or PIN").fill(PASSWORD)
+        page.get_by_label("This is my own telephone").check()
+        page.get_by_role("button", name="Enter", exact=True).click()
+        page.wait_for_url("**/email/inbox")
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        made.go(f"{served.base}/email/{no}")
+        page.wait_for_function(
+            f"Promise.all(['/email/{no}', '/email/{no}/body'].map(one => caches.match(one))).then(all => all.every(Boolean))"
+        )
+        served.stop()
+        made.go(f"{served.base}/email/{no}")
+        expect(page.get_by_text("The box is out of reach. You see this page as it was on")).to_be_visible()
+        expect(page.frame_locator("iframe").get_by_text("The roof is ready.")).to_be_visible()
+        made.look("read")
+        (frame,) = page.frames[1:]
+        assert frame.evaluate("self.origin") == "null"
+        # what runs in the frame of a letter in reach runs here as little: its policy came along
+        frame.evaluate(
+            "() => { const one = document.createElement('script'); one.textContent = 'document.title = \"ran\"'; document.body.append(one); }"
+        )
+        assert frame.title() != "ran"
+        made.wrong.clear()
+
+
 @pytest.mark.parametrize(("language", "scripts"), [("sw", True), ("fr", False)], ids=["sw-scripts", "fr-plain"])
 def test_a_new_person_finds_their_way_in_their_own_language(
     browser: Browser, served: Served, language: str, scripts: bool

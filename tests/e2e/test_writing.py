@@ -43,19 +43,43 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
+class Reach:
+    """The pages of a box on one port, which can be taken out of reach and brought back."""
+
+    def __init__(self, box: Box) -> None:
+        self._box, self._port = box, free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.come()
+
+    def come(self) -> None:
+        self._server = make_server("127.0.0.1", self._port, self._box.app, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def go(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
 @pytest.fixture
-def served(make_box: Callable[..., Box]) -> Iterator[tuple[Box, str]]:
-    box = make_box(shrink=shrink_image)
+def box(make_box: Callable[..., Box]) -> Box:
+    made = make_box(shrink=shrink_image)
     for name in ("mireille", "jeanne"):
-        box.person(name)
-    port = free_port()
-    server = make_server("127.0.0.1", port, box.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield box, f"http://127.0.0.1:{port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+        made.person(name)
+    return made
+
+
+@pytest.fixture
+def reach(box: Box) -> Iterator[Reach]:
+    made = Reach(box)
+    yield made
+    made.go()
+
+
+@pytest.fixture
+def served(box: Box, reach: Reach) -> tuple[Box, str]:
+    return box, reach.url
 
 
 class Tab:
@@ -79,7 +103,7 @@ class Tab:
 
 
 @contextmanager
-def tab(browser: Browser, url: str, *, scripts: bool) -> Iterator[Tab]:
+def tab(browser: Browser, url: str, *, scripts: bool, own: bool = False) -> Iterator[Tab]:
     context = browser.new_context(
         java_script_enabled=scripts,
         viewport={"width": WIDTH, "height": 740},
@@ -93,6 +117,8 @@ def tab(browser: Browser, url: str, *, scripts: bool) -> Iterator[Tab]:
         page.goto(f"{url}/user/login")
         page.get_by_label("Name in Lokole").fill("mireille")
         page.get_by_label("Password").fill(PASSWORD)
+        if own:
+            page.get_by_label("This is my own telephone").check()
         page.get_by_role("button", name="Enter").click()
         page.wait_for_url("**/email/inbox")
         yield made
@@ -153,6 +179,75 @@ def test_a_letter_is_kept_and_gone_on_with(browser: Browser, served: tuple[Box, 
         page.wait_for_url("**/email/outbox")
     assert kept(box) == []
     assert "the roof is ready" in sent_body(box)
+
+
+def test_a_letter_sent_out_of_reach_of_the_box_stays_whole_and_goes_once(
+    browser: Browser, box: Box, reach: Reach
+) -> None:
+    with tab(browser, reach.url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        page.get_by_role("textbox", name="Letter").click()
+        page.keyboard.type("Dear Ruth, the roof is ready")
+        lost = page.get_by_text("Not kept. Leave this page open")
+        assert not lost.is_visible()
+        reach.go()
+        page.get_by_role("button", name="Put it into the bag").click()
+        lost.wait_for()
+        expect(lost).to_be_in_viewport()
+        made.look("out-of-reach")
+        page.get_by_label("To", exact=True).focus()
+        page.evaluate("window.scrollTo(0, 0)")
+        expect(lost).to_be_in_viewport()
+        page.get_by_role("textbox", name="Letter").click()
+        page.keyboard.press("Control+End")
+        page.keyboard.type(", come and see")
+        reach.come()
+        made.wrong.clear()  # the browser counts each question that nobody answered
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox")
+    assert kept(box) == []
+    with box.ports.database.read() as tx:
+        assert letters.count_letters(tx, box.tenant) == 1
+    assert "the roof is ready, come and see" in sent_body(box)
+
+
+def test_without_scripts_going_back_finds_what_was_sent_out_of_reach(browser: Browser, box: Box, reach: Reach) -> None:
+    with tab(browser, reach.url, scripts=False, own=True) as made:
+        made.page.wait_for_timeout(1_100)  # cookies count in seconds
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_label("Letter", exact=True).fill("Dear Jeanne, the roof is ready")
+        reach.go()
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("chrome-error://**")
+        page.go_back()
+        assert page.get_by_label("To", exact=True).input_value() == "jeanne"
+        assert page.get_by_label("Letter", exact=True).input_value() == "Dear Jeanne, the roof is ready"
+        made.look("back-out-of-reach")
+        reach.come()
+        made.wrong.clear()
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/1")
+    assert "the roof is ready" in sent_body(box)
+
+
+def test_what_is_kept_says_that_files_just_chosen_are_not(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_role("textbox", name="Letter").click()
+        page.keyboard.type("Dear Ruth")
+        said = page.locator("[data-kept]")
+        expect(said).to_have_text("Kept at 10:00.", timeout=15_000)
+        page.get_by_label("Choose files").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"a"})
+        expect(said).to_have_text(
+            "Kept at 10:00. But not the files you have just chosen: “Keep for later” keeps them, too."
+        )
+        made.look("kept-without-files")
+        page.get_by_role("button", name="Take away").click()
+        expect(said).to_have_text("Kept at 10:00.")
+        assert len(kept(box)) == 1
 
 
 def test_a_draft_of_the_editor_is_plain_text_without_scripts(browser: Browser, served: tuple[Box, str]) -> None:
@@ -357,6 +452,89 @@ def test_too_many_bytes_are_said_before_anything_is_sent(
         assert letters.count_letters(tx, box.tenant) == 0
 
 
+def test_what_is_being_recorded_goes_along_when_the_letter_is_sent(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_text("A spoken message").click()
+        page.get_by_role("button", name="Record", exact=True).click()
+        page.get_by_text(re.compile("1 seconds, ")).wait_for()
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/1")
+        expect(page.locator("audio")).to_have_count(1)
+        # nothing was written: no empty frame stands above the recording
+        expect(page.locator("iframe")).to_have_count(0)
+        expect(page.locator("figcaption")).to_contain_text(re.compile(r"Voice-1 \(\d s\)\.webm"))
+    with box.ports.database.read() as tx:
+        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+    (sound,) = whole.attachments
+    assert sound.content.startswith(b"\x1aE\xdf\xa3")
+
+
+def test_each_recording_can_be_heard_and_taken_away(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_text("A spoken message").click()
+        record = page.get_by_role("button", name="Record", exact=True)
+        field = page.get_by_label("Record or choose a recording")
+        above, below = record.bounding_box(), field.bounding_box()
+        assert above is not None
+        assert below is not None
+        assert above["y"] < below["y"]
+        for n in (1, 2):
+            record.click()
+            page.get_by_text(re.compile("1 seconds, ")).wait_for()
+            page.get_by_role("button", name="Stop").click()
+            page.get_by_role("button", name=f"Take away Voice-{n}").wait_for()
+        # a file chosen now takes no recording's place
+        field.set_input_files({"name": "said.ogg", "mimeType": "audio/ogg", "buffer": b"OggS sound"})
+        expect(page.locator("audio")).to_have_count(2)
+        made.look("two-recordings")
+        page.get_by_role("button", name="Take away Voice-1").click()
+        expect(page.locator("audio")).to_have_count(1)
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/1")
+    with box.ports.database.read() as tx:
+        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+    assert [one.filename.split()[0] for one in whole.attachments] == ["Voice-2", "said.ogg"]
+
+
+def test_a_letter_that_stays_in_the_box_says_no_cost(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 90)
+    with tab(browser, url, scripts=True) as made:
+        page = made.write()
+        cost = page.locator(".cost")
+        expect(cost).to_be_visible()
+        page.get_by_label("Choose files").set_input_files(
+            {"name": "a.txt", "mimeType": "text/plain", "buffer": b"x" * 200_000}
+        )
+        chosen = page.locator("[data-chosen]")
+        expect(chosen).to_contain_text("200 kB, about 18 FC")
+        for to, costs in (("jeanne", False), (f"jeanne@{DOMAIN}, ruth@example.com", True), (f"jeanne@{DOMAIN}", False)):
+            page.get_by_label("To", exact=True).fill(to)
+            page.get_by_label("Subject").click()
+            expect(cost).to_be_visible(visible=costs)
+            assert ("FC" in chosen.inner_text()) is costs
+
+
+def test_numbers_are_written_as_in_the_language(browser: Browser, served: tuple[Box, str]) -> None:
+    box, url = served
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 0.5)
+    with tab(browser, url, scripts=True) as made:
+        page = made.write("/email/new?lang=fr")
+        page.locator("[name=files]").first.set_input_files(
+            {"name": "a.bin", "mimeType": "application/zip", "buffer": b"x" * 1_500_000}
+        )
+        expect(page.locator("[data-chosen]")).to_contain_text(re.compile("1,5.Mo, environ 0,8"))
+        expect(page.locator("[data-room]")).to_contain_text(re.compile("1,5.Mo .* 10,5.Mo"))
+
+
 def test_a_spoken_message_is_recorded_sent_and_played(browser: Browser, served: tuple[Box, str]) -> None:
     box, url = served
     with tab(browser, url, scripts=True) as made:
@@ -366,7 +544,7 @@ def test_a_spoken_message_is_recorded_sent_and_played(browser: Browser, served: 
         page.get_by_role("button", name="Record", exact=True).click()
         page.get_by_text(re.compile("2 seconds, ")).wait_for()
         page.get_by_role("button", name="Stop").click()
-        page.get_by_text("Voice-1.webm").wait_for()
+        page.get_by_text(re.compile(r"Voice-1 \([23] s\)\.webm")).wait_for()
         made.look("voice")
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("**/email/1")

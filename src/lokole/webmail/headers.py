@@ -21,10 +21,14 @@ _TEXTS = ("text/html", "application/json")
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """What may be kept by everybody has nothing to do with a session: else a browser fetches each file anew whenever the cookie changes."""
+    """What may be kept by everybody has nothing to do with a session: else a browser fetches each file anew whenever the cookie changes.
+
+    What this browser alone may keep, it finds again only under the cookie it asked with: such an answer does not draw a new one.
+    """
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        if not response.cache_control.public:
+        told = response.cache_control
+        if not told.public and (session.modified or told.no_store):
             super().save_session(app, session, response)
 
 

@@ -338,3 +338,13 @@ def test_a_spoken_message_is_played_on_its_page_and_stays_a_download(box: Box) -
     assert sound.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert sound.headers["X-Content-Type-Options"] == "nosniff"
     assert browser.client.get(f"/attachment/{no}/1").mimetype == "application/octet-stream"
+
+
+def test_a_letter_without_words_has_no_empty_frame(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    sound = (Attachment("Voice-1 (12 s).webm", b"\x1aE\xdf\xa3 sound", "audio/webm"),)
+    blank = box.letter("mireille", body="<div><br></div>", attachments=sound)
+    pictured = box.letter("mireille", body='<img src="cid:well">')
+    assert "<iframe" not in browser.open(f"/email/{blank}").html
+    assert "Voice-1 (12 s).webm" in browser.text
+    assert "<iframe" in browser.open(f"/email/{pictured}").html

@@ -384,6 +384,8 @@ def test_a_letter_survives_signing_in_anew_while_it_was_written(box: Box) -> Non
 def test_the_form_may_be_kept_by_the_browser_unless_the_telephone_is_shared(box: Box) -> None:
     own = box.signed_in("mireille").open("/email/new")
     assert own.response.headers["Cache-Control"] == "private, no-cache"
+    # found again only under the cookie it was asked with
+    assert "Set-Cookie" not in own.response.headers
     shared = box.browser().open("/user/login").press("Enter", name="mireille", password=PASSWORD)
     assert shared.open("/email/new").response.headers["Cache-Control"] == "private, no-store"
 
@@ -473,3 +475,37 @@ def test_each_size_of_photos_says_what_it_weighs_and_costs(box: Box) -> None:
         "Small: about 40 kB each, about 4 FC Medium: about 100 kB each, about 9 FC" in browser.open("/email/new").text
     )
     assert "Original: about 2.5 MB each, about 225 FC" in browser.text
+
+
+def test_a_form_never_goes_to_the_address_it_stands_at(box: Box) -> None:
+    """A browser shows what it says of a box out of reach in the place of a page with that address, and nothing leads back to it."""
+    browser = box.signed_in("mireille").open("/email/new")
+    seen = ["/email/new"]
+    for _ in range(3):
+        action = browser.fields("/email/new").action
+        assert action != seen[-1]
+        seen.append(action)
+        browser.press("check", to="jeanne")
+        assert browser.status == 200
+
+
+def test_a_letter_that_stays_here_says_no_cost(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    box.person("jeanne")
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, "cost_per_mb", 90)
+
+    def is_said(to: str) -> bool:
+        browser.open("/email/new").press("check", to=to)
+        return re.search(r"<dl class=cost data-cost=\d+>", browser.html) is not None
+
+    assert is_said("")
+    assert is_said("nobody.i.know")
+    assert not is_said("jeanne")
+    assert not is_said(f"jeanne@{DOMAIN}, nobody.i.know")
+    assert is_said("jeanne, ruth@example.com")
+
+
+def test_the_field_for_a_recording_says_what_it_is_for(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/email/new")
+    assert "Record or choose a recording" in browser.text

@@ -12,20 +12,25 @@
   var perMb = Number(box.getAttribute('data-per-mb')) || 0;
   var longest = Number(box.getAttribute('data-longest')), format = box.getAttribute('data-format');
   var photo = form.elements.photo, usual = [].map.call(photo.options, function (option) { return option.text; });
-  var working = null, before = {};
+  var voice = form.querySelector('[data-voice]'), heard = document.createElement('ul');
+  var working = null, before = {}, recorder = null, waits = null;
 
   function say(name, values) {
     return Object.keys(values).reduce(function (text, key) { return text.replace(key, values[key]); }, box.getAttribute('data-' + name));
   }
+  // as the language of the page writes it; not every browser knows each of them
+  function number(value) { return String(value).replace('.', box.getAttribute('data-point')); }
   function size(bytes) {
-    return bytes < 999500 ? say('kb', {'%n': Math.max(1, Math.round(bytes / 1000))}) : say('mb', {'%n': Math.round(bytes / 100000) / 10});
+    return bytes < 999500 ? say('kb', {'%n': Math.max(1, Math.round(bytes / 1000))}) : say('mb', {'%n': number(Math.round(bytes / 100000) / 10)});
   }
   function cost(bytes) {
-    if (!perMb) { return ''; }
     // nothing is said more exactly than there is money for (cost.py)
     var value = bytes * perMb / 1e6, least = perMb >= 1 ? 1 : 0.1;
-    return value && value < least ? say('less', {'%c': least}) : say('about', {'%c': Number((Math.round(value / least) * least).toFixed(1))});
+    return value && value < least ? say('less', {'%c': number(least)})
+      : say('about', {'%c': number(Number((Math.round(value / least) * least).toFixed(1)))});
   }
+  // a letter that stays in the box costs nothing
+  function paid(bytes) { return perMb && (leaves() || !named().length) ? ', ' + cost(bytes) : ''; }
   function chosen() {
     return inputs.reduce(function (all, input) { return all.concat([].slice.call(input.files || [])); }, []);
   }
@@ -33,15 +38,16 @@
     return [].reduce.call(form.querySelectorAll('input[name=file]:checked'), function (sum, tick) { return sum + Number(tick.getAttribute('data-size')); }, 0);
   }
 
-  function canShrink() {
-    // a browser that does not turn photos by itself would lay them on their side; then the box does it
-    return window.createImageBitmap && window.DataTransfer && window.CSS && CSS.supports('image-orientation', 'from-image')
-      && HTMLCanvasElement.prototype.toBlob;
-  }
+  // a browser that does not turn photos by itself would lay them on their side; then the box does it
+  var canShrink = window.createImageBitmap && window.CSS && CSS.supports('image-orientation', 'from-image')
+    && HTMLCanvasElement.prototype.toBlob;
+  var canPut = (function () {
+    try { return !!new DataTransfer().items; } catch (e) { return false; }
+  })();
   // a photo in each size that can be chosen; whatever else there is stays as it is
   function sizes(file) {
     var made = {original: file, small: file, medium: file};
-    if (!/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(made); }
+    if (!canShrink || !/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(made); }
     made.photo = true;
     return createImageBitmap(file).then(function (picture) {
       return smaller(picture, 1, file).then(function (small) {
@@ -71,7 +77,7 @@
   }
   // what is chosen now is added to what was chosen before: a browser alone forgets the first photo at the second
   function take(input) {
-    if (!canShrink()) { input.made = null; show(); return; }
+    if (!canPut) { show(); return; }
     var held = (input.made || []).map(function (one) { return mark(one.original); });
     var fresh = [].filter.call(input.files, function (file) { return held.indexOf(mark(file)) < 0; });
     var mine = working = Promise.all([Promise.all(fresh.map(sizes)), working]).then(function (done) {
@@ -97,6 +103,7 @@
     var files = new DataTransfer();
     input.made.forEach(function (one) { files.items.add(one[photo.value]); });
     input.files = files.files;
+    form.dispatchEvent(new Event('change')); // a browser says nothing of what a script puts there
   }
   // what the chosen photos weigh and cost in each size, instead of what photos usually do
   function price() {
@@ -104,7 +111,7 @@
     [].forEach.call(photo.options, function (option, n) {
       var sum = made.reduce(function (all, one) { return all + one[option.value].size; }, 0);
       option.text = !made.length ? usual[n] : photo.getAttribute('data-all').replace('%n', option.getAttribute('data-name'))
-        .replace('%a', size(sum) + (perMb ? ', ' + cost(sum) : ''));
+        .replace('%a', size(sum) + paid(sum));
     });
   }
   photo.addEventListener('change', function () {
@@ -112,18 +119,19 @@
     show();
   });
   function show() {
-    var files = chosen();
+    var files = chosen(), held = inputs.reduce(function (all, input) { return all.concat(input.made || []); }, []);
     price();
-    list.textContent = '';
+    list.textContent = heard.textContent = '';
     files.forEach(function (file) {
       var item = document.createElement('li'), was = before[file.name + file.size];
       var weight = was ? say('was', {'%b': size(was), '%a': size(file.size)}) : size(file.size);
-      item.textContent = file.name + ' ' + weight + (perMb ? ', ' + cost(file.size) : '');
-      if (inputs.some(function (input) { return (input.made || []).some(function (one) { return one[photo.value] === file; }); })) {
-        item.appendChild(away(file));
-      }
-      list.appendChild(item);
+      var mine = held.filter(function (one) { return one[photo.value] === file; })[0];
+      item.textContent = file.name + ' ' + weight + paid(file.size) + ' ';
+      if (mine) { item.appendChild(away(file)); }
+      if (mine && mine.sound) { item.appendChild(mine.sound); }
+      (mine && mine.sound ? heard : list).appendChild(item);
     });
+    toll();
     var sum = files.reduce(function (all, file) { return all + file.size; }, kept());
     var total = form.querySelector('[data-sum]');
     if (total) { total.textContent = cost(sum + Number(form.querySelector('[data-cost]').getAttribute('data-cost'))); }
@@ -135,6 +143,10 @@
     room.className = wrong ? 'say bad' : 'hint';
     room.setAttribute('role', wrong ? 'alert' : 'status');
     return wrong;
+  }
+  function toll() {
+    var costs = form.querySelector('.cost');
+    if (costs) { costs.hidden = !paid(0); }
   }
   function away(file) {
     var button = document.createElement('button');
@@ -165,7 +177,11 @@
   form.addEventListener('change', function (event) { if (/^(file|to|cc|bcc|quote)$/.test(event.target.name)) { show(); } });
   form.addEventListener('submit', function (event) {
     var button = event.submitter || document.activeElement;
-    if (working) {
+    if (recorder) { // somebody sends while they speak: what was said goes along
+      event.preventDefault();
+      waits = button;
+      recorder.stop();
+    } else if (working) {
       event.preventDefault();
       working.then(function () { button.click(); });
     } else if (button && (button.value === 'send' || (button.value === 'attach' && chosen().length)) && show()) {
@@ -174,22 +190,24 @@
     }
   }, true);
 
+  toll();
+
   // --- a spoken message
-  var voice = form.querySelector('[data-voice]');
   var media = navigator.mediaDevices;
-  if (!voice || !media || !media.getUserMedia || !window.MediaRecorder || !window.DataTransfer) { return; }
+  if (!media || !media.getUserMedia || !window.MediaRecorder || !canPut) { return; }
   var MOST_SECONDS = 120, BITS = 16000;
   var record = document.createElement('button'), told = document.createElement('p'), target = voice.querySelector('input');
-  var recorder = null, seconds = 0, clock = 0, count = 0;
+  var seconds = 0, clock = 0, count = 0;
   record.type = 'button';
   record.className = 'b';
   record.textContent = voice.getAttribute('data-record');
   told.className = 's';
   told.setAttribute('role', 'status');
-  voice.appendChild(record);
-  voice.appendChild(told);
+  heard.className = 's';
+  heard.setAttribute('aria-live', 'polite');
+  [record, told, heard].forEach(function (one) { voice.insertBefore(one, voice.querySelector('[data-plain]')); });
   function tell(bytes) {
-    told.textContent = voice.getAttribute('data-said').replace('%s', seconds).replace('%b', size(bytes)) + (perMb ? ', ' + cost(bytes) : '');
+    told.textContent = voice.getAttribute('data-said').replace('%s', seconds).replace('%b', size(bytes)) + paid(bytes);
   }
   function kind() {
     return ['audio/webm;codecs=opus', 'audio/ogg;codecs=opus', 'audio/mp4'].filter(function (type) {
@@ -218,17 +236,17 @@
   }
   function finish(said, end) {
     count += 1;
-    var file = new File([said], voice.getAttribute('data-name') + '-' + count + end, {type: said.type});
-    var put = new DataTransfer();
-    [].forEach.call(target.files, function (one) { put.items.add(one); });
-    put.items.add(file);
-    target.files = put.files;
-    target.made = null; // nothing here has several sizes
-    var heard = voice.querySelector('audio') || voice.appendChild(document.createElement('audio'));
-    heard.controls = true;
-    heard.src = URL.createObjectURL(said);
-    tell(said.size);
+    // how long it is stands in its name: what a browser records does not say so itself, and whoever gets it wants to know
+    var file = new File([said], voice.getAttribute('data-name') + '-' + count + ' (' + Math.max(1, seconds) + ' s)' + end, {type: said.type});
+    var sound = document.createElement('audio');
+    sound.controls = true;
+    sound.src = URL.createObjectURL(said);
+    target.made = (target.made || []).concat({original: file, small: file, medium: file, sound: sound});
+    put(target);
+    told.textContent = '';
     show();
+    if (waits) { waits.click(); }
+    waits = null;
   }
   record.addEventListener('click', function () {
     if (recorder) { recorder.stop(); return; }

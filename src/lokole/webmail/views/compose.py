@@ -443,8 +443,20 @@ def _page(tx: Connection, paper: Sheet) -> str:
         price=asked_price,
         weight=used - paper.file_bytes + LETTER_BYTES,
         drafts_count=drafts.count_drafts(tx, person),
+        stays=asked_price.per_mb is not None and _stays(tx, paper, person),
+        decimal_point=language.decimal(0.5)[1],
+        # a form never goes to the address it stands at: when it does not arrive, the browser's page about that would take its place,
+        # and going back would not lead to what was typed
+        turn=(request.args.get("turn", type=row_number) or 0) % 1000 + 1,
         **tonight(tx),
     )
+
+
+def _stays(tx: Connection, paper: Sheet, person: Account) -> bool:
+    """Whether all whom the letter is for, as far as typed, are served here: then it costs nothing."""
+    names, typed = addressing.Names(tx, person), [(paper.form[name].data or "")[:_MOST_LOOKED_AT] for name in _FIELDS]
+    people = [one for some in typed for one in addressing.check(tx, person, some, names).people]
+    return bool(people) and not bounds.goes_out(people, person)
 
 
 def _suggestions(tx: Connection, person: Account, typed: str) -> list[tuple[str, str]]:

@@ -109,6 +109,7 @@ def show(no: int) -> str:
             around=around,
             fold_lines={number: _lines(chars) for number, chars in around.chars.items()},
             lines=lines_of(email.body),
+            blank=_is_blank(email.body),
             move_to=targets(tx, person, entry.folder),
             **values,
             **tonight(tx),
@@ -236,6 +237,11 @@ def is_shown_small(file: StoredAttachment) -> bool:
 
 def _cids(body: str) -> set[str]:
     return set(_CID.findall(body[:SHOWN_CHARS]))
+
+
+def _is_blank(body: str) -> bool:
+    """Whether a body shows nothing at all, as that of a spoken message may."""
+    return len(body) <= _MEASURED and "<img" not in body and not html_to_text(body).strip()
 
 
 def lines_of(body: str) -> tuple[int, int]:
