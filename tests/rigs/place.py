@@ -27,6 +27,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -120,26 +121,34 @@ class Ports:
         return Ports(*found)
 
 
+#: what the commands import, at their beginning and with the first request
+_IMPORTED = (
+    "smtplib",
+    "anyio.streams.tls",
+    "httpcore2",
+    "jinja2.ext",
+    "truststore",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+    "uvloop",
+    "lokole.adapters.blobs.folder",
+    "lokole.adapters.intake.smtp",
+    "lokole.adapters.mail_out.smtp",
+    "lokole.cli",
+    "lokole.device.build",
+    "lokole.device.register",
+    "lokole.server.build",
+    "lokole.webmail.app",
+    *(f"lokole.webmail.views.{name}" for name in ("compose", "mailbox", "letter", "admin", "account", "home")),
+)
+
+
 def import_programs() -> None:
     """Everything that the commands import, once, before the first fork."""
-    import smtplib  # noqa: F401
-
-    import uvicorn.lifespan.on
-    import uvicorn.loops.auto
-    import uvicorn.protocols.http.auto  # noqa: F401
-
-    import lokole.adapters.blobs.folder
-    import lokole.adapters.intake.smtp
-    import lokole.adapters.mail_out.smtp
-    import lokole.cli
-    import lokole.device.build
-    import lokole.device.register
-    import lokole.server.build
-    import lokole.webmail.app  # noqa: F401
-
-    for name in ("compose", "mailbox", "letter", "admin", "account", "home"):
-        with contextlib.suppress(ImportError):
-            __import__(f"lokole.webmail.views.{name}")
+    for name in _IMPORTED:
+        import_module(name)
     gc.collect()
     gc.freeze()
 

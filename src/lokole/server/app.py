@@ -59,6 +59,8 @@ log = logging.getLogger(__name__)
 #: The largest body of a request that is not streamed, in bytes.
 MAX_PLAIN_BODY = 1024 * 1024
 _STREAMED = "x-streamed"
+#: the same ten times faster, where the library was built with it
+_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -141,7 +143,7 @@ def make_streamed_app(ports: ServerPorts) -> ASGIApp:
 def read_document() -> dict[str, Any]:
     """The OpenAPI document, whole."""
     text = resources.files("lokole.server").joinpath("openapi.yaml").read_text(encoding="utf-8")
-    document: dict[str, Any] = yaml.safe_load(text)
+    document: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 # a safe one
     return document
 
 
