@@ -632,10 +632,18 @@ MUTANTS = (
     ),
     Mutant(
         "a file of somebody else's form may be sent along",
-        "webmail/sheet.py",
+        "webmail/carried_files.py",
         "    if owner_no != person.no:\n",
         "    if False:\n",
         ("tests/unit/webmail/test_others_things.py",),
+        "P11",
+    ),
+    Mutant(
+        "a letter goes out in the name of whoever entered after its writer",
+        "webmail/views/compose.py",
+        "    return writer is None or (writer.tenant, writer.no) == (person.tenant, person.no)\n",
+        "    return True\n",
+        ("tests/unit/webmail/test_drafts.py",),
         "P11",
     ),
     Mutant(

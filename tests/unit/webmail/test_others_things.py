@@ -56,6 +56,7 @@ WORDS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
     "first": [],  # where a page of one's own address book begins
     "start": [],  # of the people of the box
     "files": [],  # of the letter that the address names
+    "turn": [],  # how often one's own form was shown
     "days": [],  # how long something hangs on the board
     "before": [],  # where a page of one's own list begins
     "after": [],
