@@ -80,6 +80,8 @@ test-emails: start ## more letters from the outside world to the people of the l
 	$(BIN)/python tools/test_emails.py
 
 # Every rig to its full number, half an hour each at most; the result is a row of docs/proof.md.
+# Some wait for their programs, or for a box that gives up, half of the time: two for each core.
+WAITING := $(shell expr 2 '*' $(WORKERS))
 PROOFS := proof-simulate proof-kill proof-power proof-disk proof-clock proof-cut proof-intake proof-machines proof-twins proof-many mutants
 .PHONY: proof $(PROOFS)
 proof: $(PROOFS) ## every one of them, one after the other: a few hours
@@ -89,13 +91,13 @@ proof-cut: setup ## cut the line after every byte of an exchange, both ways
 
 proof-kill: setup ## end box and server at every call of an exchange that writes
 	$(BIN)/python -m tests.rigs.kill --check
-	$(BIN)/python -m tests.rigs.kill --workers $(WORKERS) --note
+	$(BIN)/python -m tests.rigs.kill --workers $(WAITING) --note
 
 proof-power: setup ## cut the power at 500 moments
 	$(BIN)/python -m tests.rigs.power --workers $(WORKERS) --note
 
 proof-disk: setup ## full and failing disks, 500 times
-	$(BIN)/python -m tests.rigs.disk --workers $(WORKERS) --note
+	$(BIN)/python -m tests.rigs.disk --workers $(WAITING) --note
 
 proof-clock: setup ## wrong and jumping clocks
 	$(BIN)/python -m tests.rigs.clock --workers $(WORKERS) --note
