@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable, Collection
+from functools import cached_property
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -50,10 +51,16 @@ class HttpFetch:
         self._resolve = resolve
         self._deadline = deadline
         self._seconds = seconds
-        # identity: what is counted is what comes over the line, and nothing swells
-        self._client = httpx2.Client(
-            headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(idle),
+        self._idle = idle
+        self._user_agent = user_agent
+
+    @cached_property
+    def _client(self) -> httpx2.Client:
+        """Made with the first question: reading the certificates of all authorities takes time and memory that most servers never need."""
+        return httpx2.Client(
+            # identity: what is counted is what comes over the line, and nothing swells
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+            timeout=httpx2.Timeout(self._idle),
             limits=httpx2.Limits(max_connections=10, max_keepalive_connections=0),
             follow_redirects=False,
             trust_env=False,
