@@ -194,32 +194,6 @@ class TestFolder:
         for folder in ("blobs", "blobs/a"):
             assert (tmp_path / folder).stat().st_mode & 0o077 == 0
 
-    @pytest.mark.parametrize(("whole", "left"), [(8_000_000_000, 8_000_000), (50_000_000, 1_000_000)])
-    def test_a_little_of_the_disk_stays_free_for_rows(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int, left: int
-    ) -> None:
-        found = os.statvfs(tmp_path)
-        size = found.f_frsize
-        free = [left + 3 * size]
-
-        def small(_path: Path) -> os.statvfs_result:
-            values = list(found)
-            values[2], values[3], values[4] = whole // size, free[0] // size, free[0] // size
-            return os.statvfs_result(values)
-
-        blobs = FolderBlobStore(tmp_path / "blobs")
-        monkeypatch.setattr(os, "statvfs", small)
-        assert blobs.put("a/b", bytes(size))
-        with pytest.raises(Temporary):
-            blobs.put("a/large", bytes(5 * size))
-        free[0] = left - size
-        with pytest.raises(Temporary):
-            blobs.put("a/c", (bytes(1) for _ in range(2)))
-        assert [path.name for path in (tmp_path / "blobs/a").iterdir()] == ["b"]
-        assert blobs.read("a/b") == bytes(size)
-        blobs.delete("a/b")
-        assert list(blobs.list()) == []
-
     def test_a_full_disk_is_temporary_and_leaves_nothing(self, tmp_path: Path) -> None:
         """A file size limit stands in for the full disk: the write fails half-way with an error of the system."""
         code = """

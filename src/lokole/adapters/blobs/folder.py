@@ -4,7 +4,6 @@ Layout: the key is the path below the folder. A file is written beside its place
 flushed to the disk (fsync), then linked to its name, which fails when the name is taken: create only, without a gap.
 The folder is flushed too, and every folder made on the way, because a name that is not on the disk is a file that is not there.
 What a power cut leaves under ``.new-`` is swept at the next start (:meth:`FolderBlobStore.sweep`).
-Blobs leave a little of the disk free: when they fill it, rows can still be written, so that people sign in and delete.
 It does not compress, encrypt or count; a file once there is never written again.
 """
 
@@ -23,8 +22,6 @@ from lokole.adapters.blobs.keys import checked, folder_of
 from lokole.mail.errors import NotFound, Temporary
 
 _NEW = ".new-"
-#: bytes of the disk that blobs leave free; a fiftieth of a small one
-_LEFT_FREE = 8_000_000
 
 
 class FolderBlobStore:
@@ -48,7 +45,6 @@ class FolderBlobStore:
             try:
                 with beside.open("xb") as file:
                     for piece in (content,) if isinstance(content, bytes) else content:
-                        _need_room(path.parent, len(piece))
                         file.write(piece)
                     file.flush()
                     os.fsync(file.fileno())
@@ -118,13 +114,6 @@ class FolderBlobStore:
             with suppress(FileExistsError):
                 one.mkdir(mode=0o700)
             _flush_folder(one.parent)
-
-
-def _need_room(folder: Path, size: int) -> None:
-    disk = os.statvfs(folder)
-    left = min(_LEFT_FREE, disk.f_blocks * disk.f_frsize // 50)
-    if disk.f_bavail * disk.f_frsize - size < left:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _link(beside: Path, path: Path) -> bool:
