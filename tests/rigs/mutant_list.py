@@ -639,6 +639,14 @@ MUTANTS = (
         "P11",
     ),
     Mutant(
+        "a box that could not pack its news counts as heard",
+        "device/run_sync.py",
+        "    meeting.unsent = True\n",
+        "    meeting.unsent = False\n",
+        ("tests/unit/device/test_run_sync.py",),
+        "P8",
+    ),
+    Mutant(
         "a letter goes out in the name of whoever entered after its writer",
         "webmail/views/compose.py",
         "    return writer is None or (writer.tenant, writer.no) == (person.tenant, person.no)\n",

@@ -53,6 +53,10 @@ MOST_ROUNDS = 50
 MOST_COMPARED = 3
 
 
+class _NoRoom(Temporary):
+    """Here, and not on the line: what is to go up cannot be written down."""
+
+
 @dataclass
 class _Meeting:
     """What this meeting has moved so far."""
@@ -62,6 +66,8 @@ class _Meeting:
     quarantined: int = 0
     result: str = End.OK
     detail: str = ""
+    #: whether the server lacks news of here: something did not arrive, or could not even be packed
+    unsent: bool = False
     #: packages that went or came, and those whose bytes were wrong
     moved: int = 0
     compared: int = 0
@@ -180,8 +186,10 @@ def _use_up(
 def _round(meeting: _Meeting, up: Callable[[], None], down: Callable[[], bool]) -> bool:
     """Each direction once; True when the server asked for packages once more. A line that broke one way may bear the other."""
     broke: Temporary | None = None
+    meeting.unsent = True
     try:
         up()
+        meeting.unsent = False
     except Temporary as error:
         broke = error
     except LokoleError as error:
@@ -208,17 +216,20 @@ def _up(
     spoilt = 0
     while True:
         unsent = packing.unsent_package(database, tenant.no)
-        package = unsent or packing.build_package(
-            database=database,
-            blobs=blobs,
-            tenant=tenant,
-            entropy=entropy,
-            compression=compression,
-            now=clock(),
-            spool=spool,
-            enough_bytes=enough_bytes,
-            seed=seed,
-        )
+        try:
+            package = unsent or packing.build_package(
+                database=database,
+                blobs=blobs,
+                tenant=tenant,
+                entropy=entropy,
+                compression=compression,
+                now=clock(),
+                spool=spool,
+                enough_bytes=enough_bytes,
+                seed=seed,
+            )
+        except Temporary as error:
+            raise _NoRoom(str(error)) from error
         if package is None:
             return
         try:
@@ -273,7 +284,7 @@ def _down(
         wanted = sealed and meeting.compared < MOST_COMPARED
         summary = reconciling.summary(tx, tenant, clock()) if wanted else None
     # From 0, not from what is known here: an acknowledgement that was lost is repeated for what the server still offers.
-    found = peer.offers(after=0, digest=summary)
+    found = peer.offers(after=0, digest=summary, unsent=meeting.unsent)
     differs = found.digest == "differs"
     asked = False
     if differs:
@@ -283,7 +294,7 @@ def _down(
         answer = peer.compare(listed)
         with database.write() as tx:
             asked = reconciling.take_answer(tx, tenant, answer, clock())
-        found = peer.offers(after=0)
+        found = peer.offers(after=0, unsent=meeting.unsent)
     elif found.digest == "ok":
         with database.write() as tx:
             reconciling.agreed(tx, tenant, clock())
@@ -369,6 +380,8 @@ def _word(error: LokoleError) -> str:
     match error:
         case Refused():
             return error.code
+        case _NoRoom():
+            return End.STORAGE
         case Temporary():
             return End.NO_CONNECTION
         case BadPackage():

@@ -36,10 +36,10 @@ class End(StrEnum):
     SIGNATURE = "signature"
     REVOKED = "revoked"
     REFUSED = "refused"
+    STORAGE = "storage"  # this end could not write down what it had to
     # not even begun
     UNREGISTERED = "unregistered"
     BUSY = "busy"
-    STORAGE = "storage"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,11 @@ class SyncPeer(Protocol):
         With ``again`` some of it may be there from a time before: what the server has need not go again.
         """
 
-    def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
-        """The packages with a sequence number above ``after``, oldest first; ``digest`` is what is held here. Changes nothing."""
+    def offers(self, *, after: int, digest: Summary | None = None, unsent: bool = False) -> Offers:
+        """The packages with a sequence number above ``after``, oldest first; ``digest`` is what is held here. Changes nothing.
+
+        With ``unsent`` there is more to tell than has arrived, people above all: who is unknown there may live here (protocol 4.6).
+        """
 
     def compare(self, packages: Sequence[PackageDigest]) -> Compared:
         """Say package by package what is held here, when the digests differ (protocol 4.13)."""

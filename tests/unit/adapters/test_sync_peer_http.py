@@ -147,16 +147,9 @@ def test_an_upload_is_put_under_its_name_and_signed(peer: HttpSyncPeer, script: 
     assert verify(public_key(SEED), signed, method="PUT", path_and_query=request.path, body_sha256=REF, headers=headers)
 
 
-def test_after_an_upload_that_broke_the_server_is_told_that_something_is_missing(
-    peer: HttpSyncPeer, script: Script
-) -> None:
-    script.answer(503, {})
-    with pytest.raises(Temporary):
-        upload(peer)
+def test_the_server_is_told_when_something_is_missing(peer: HttpSyncPeer, script: Script) -> None:
     script.answer(200, {"packages": []})
-    peer.offers(after=0)
-    script.answer(201, HELD)
-    upload(peer)
+    peer.offers(after=0, unsent=True)
     script.answer(200, {"packages": []})
     peer.offers(after=0)
     asked = [request.path.rpartition("?")[2] for request in script.got if request.method == "GET"]

@@ -13,7 +13,7 @@ from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.device.box import Box
 from lokole.device.packing import SERVER_KEY_OPTION
 from lokole.device.run_sync import MOST_COMPARED
-from lokole.mail.errors import Refused
+from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import Address, Attachment, DeliveryState, EmailNo
 from lokole.mailbox import lists, packages, quarantine, recipients, visits
 from lokole.mailbox.options import set_option
@@ -54,8 +54,8 @@ class NeverAgrees(InProcessExchange):
         super().__init__()
         self.compared = 0
 
-    def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
-        found = super().offers(after=after)
+    def offers(self, *, after: int, digest: Summary | None = None, unsent: bool = False) -> Offers:
+        found = super().offers(after=after, unsent=unsent)
         return Offers(list(found), digest="none" if digest is None else "differs", epoch=self.epoch)
 
     def compare(self, packages: Sequence[PackageDigest]) -> Compared:
@@ -167,8 +167,10 @@ def test_mail_stays_waiting_until_the_server_has_it(tmp_path: Path) -> None:
     no = write(box, "ann", "bob@example.org")
     report = box.sync()
     assert (report.result, report.letters_up, report.waiting) == ("no-connection", 0, 1)
+    assert peer.heard_all == [False], "the server is told that something is missing"
     assert states(box, no) == [DeliveryState.WAITING]
     assert box.sync().letters_up == 1
+    assert peer.heard_all[1]
     assert states(box, no) == [DeliveryState.AT_SERVER]
     box.ports.database.close()
 
@@ -231,6 +233,26 @@ def test_a_letter_that_no_package_can_carry_comes_back_to_its_writer(box: Box, p
     assert [subjects_of(package) for package in peer.uploaded] == [["Short"]]
     assert states(box, long) == [DeliveryState.REFUSED]
     assert states(box, short) == [DeliveryState.AT_SERVER]
+
+
+def test_a_box_that_could_not_even_pack_says_that_it_has_not_told_everything(
+    box: Box, peer: InProcessExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the server would take it for here, and whoever has just signed up for nobody."""
+    person(box, "ann")
+
+    def full(*_: object) -> bool:
+        raise Temporary("the store did not take it: no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(box.ports.blobs, "put", full)
+        assert box.sync().result == "storage"
+    assert peer.uploaded == []
+    assert set(peer.heard_all) == {False}
+    peer.heard_all.clear()
+    assert box.sync().result == "ok"
+    assert len(peer.uploaded) == 1
+    assert peer.heard_all[0]
 
 
 # --- down ----------------------------------------------------------------------------------------

@@ -82,7 +82,6 @@ class HttpSyncPeer:
         line: Line | None = None,
     ) -> None:
         self._line = line or Line(url, idle_seconds=idle_seconds, monotonic=monotonic)
-        self._unsent = False
         self._device_id = device_id
         self._seed = seed
         self._counter = counter
@@ -100,13 +99,6 @@ class HttpSyncPeer:
 
     def upload(
         self, ref: PackageRef, *, epoch: int, seq: int, type: str, size: int, content: BinaryIO, again: bool = False
-    ) -> None:
-        self._unsent = True
-        self._upload(ref, epoch, seq, type, size, content, again)
-        self._unsent = False
-
-    def _upload(
-        self, ref: PackageRef, epoch: int, seq: int, type: str, size: int, content: BinaryIO, again: bool
     ) -> None:
         path = f"/api/exchange/packages/{ref}"
         whole = {"Upload-Complete": "?1", "Content-Type": type, "Lokole-Epoch": str(epoch), "Lokole-Seq": str(seq)}
@@ -133,11 +125,10 @@ class HttpSyncPeer:
                 raise Temporary("the server did not say that it holds the package")
             return
 
-    def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
+    def offers(self, *, after: int, digest: Summary | None = None, unsent: bool = False) -> Offers:
         headers = {} if digest is None else {"Lokole-Digest": write_header(digest)}
-        # the news of an upload that did not arrive are missing at the server (protocol 4.6)
-        unsent = "&unsent=1" if self._unsent else ""
-        answer = self._json("GET", f"/api/exchange/packages?after={after}{unsent}", headers)
+        more = "&unsent=1" if unsent else ""
+        answer = self._json("GET", f"/api/exchange/packages?after={after}{more}", headers)
         try:
             found = [
                 Offered(
@@ -214,9 +205,8 @@ class HttpSyncPeer:
                 return 0
             if last:
                 raise
-            self.offers(
-                after=0
-            )  # an answer to HEAD has no words: this one says what is wrong, or sets the counter right
+            # an answer to HEAD has no words: this one says what is wrong, or sets the counter right
+            self.offers(after=0, unsent=True)
             return self._offset(path, size, True)
         self._line.read_all(response, deadline)
         if response.headers.get("Upload-Complete") == "?1":

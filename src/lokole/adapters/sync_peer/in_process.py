@@ -40,6 +40,8 @@ class InProcessExchange:
         self.acknowledged: set[tuple[int, int]] = set()
         self.bytes_up = 0
         self.bytes_down = 0
+        #: of each time that somebody asked for packages, whether they had told all that they know
+        self.heard_all: list[bool] = []
         self._offered: dict[int, tuple[Offered, bytes]] = {}
 
     # --- the box's side ----------------------------------------------------------------------
@@ -58,7 +60,8 @@ class InProcessExchange:
                 raise Refused("this number belongs to another package", code="seq")
         self.uploaded.append(Uploaded(ref, epoch, seq, type, read))
 
-    def offers(self, *, after: int, digest: Summary | None = None) -> Offers:
+    def offers(self, *, after: int, digest: Summary | None = None, unsent: bool = False) -> Offers:
+        self.heard_all.append(not unsent)
         waiting = [
             offered
             for seq, (offered, _) in sorted(self._offered.items())
