@@ -95,6 +95,15 @@ class Tab:
         self.page.goto(self.url + path, wait_until="load")
         return self.page
 
+    def speak(self, seconds: int) -> Page:
+        """A spoken message to jeanne has begun ``seconds`` ago, and goes on."""
+        page = self.write()
+        page.get_by_label("To", exact=True).fill("jeanne")
+        page.get_by_text("A spoken message").click()
+        page.get_by_role("button", name="Record", exact=True).click()
+        page.get_by_text(re.compile(f"{seconds} seconds, ")).wait_for()
+        return page
+
     def look(self, what: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"writing-{what}.png", full_page=True)
@@ -455,11 +464,7 @@ def test_too_many_bytes_are_said_before_anything_is_sent(
 def test_what_is_being_recorded_goes_along_when_the_letter_is_sent(browser: Browser, served: tuple[Box, str]) -> None:
     box, url = served
     with tab(browser, url, scripts=True) as made:
-        page = made.write()
-        page.get_by_label("To", exact=True).fill("jeanne")
-        page.get_by_text("A spoken message").click()
-        page.get_by_role("button", name="Record", exact=True).click()
-        page.get_by_text(re.compile("1 seconds, ")).wait_for()
+        page = made.speak(1)
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("**/email/1")
         expect(page.locator("audio")).to_have_count(1)
@@ -538,11 +543,7 @@ def test_numbers_are_written_as_in_the_language(browser: Browser, served: tuple[
 def test_a_spoken_message_is_recorded_sent_and_played(browser: Browser, served: tuple[Box, str]) -> None:
     box, url = served
     with tab(browser, url, scripts=True) as made:
-        page = made.write()
-        page.get_by_label("To", exact=True).fill("jeanne")
-        page.get_by_text("A spoken message").click()
-        page.get_by_role("button", name="Record", exact=True).click()
-        page.get_by_text(re.compile("2 seconds, ")).wait_for()
+        page = made.speak(2)
         page.get_by_role("button", name="Stop").click()
         page.get_by_text(re.compile(r"Voice-1 \([23] s\)\.webm")).wait_for()
         made.look("voice")
