@@ -25,6 +25,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
+from lokole.mail.cron import read_cron
 from lokole.mail.errors import LokoleError, Refused
 from lokole.mail.model import TenantNo
 from lokole.mailbox.database import Connection, Database, from_micros, to_micros
@@ -92,20 +93,6 @@ def as_cron(schedule: Schedule) -> str:
     return f"0 {','.join(map(str, schedule.hours))} * * {days}"
 
 
-def check_schedule(text: str) -> dict[str, Any]:
-    """What an administrator typed, hours such as ``2, 14`` or five fields of cron, as the JSON value of the option.
-
-    Raises :class:`Refused` with code ``schedule``.
-    """
-    fields = text.split()
-    if len(fields) == 5 and not any(field.endswith(",") for field in fields):
-        return write_schedule(read_schedule({"cron": " ".join(fields)}))
-    hours = text.replace(",", " ").split()
-    if not hours or not all(hour.isdecimal() for hour in hours):
-        raise Refused("hours from 0 to 23 with commas between, or five fields of cron", code="schedule")
-    return write_schedule(read_schedule({"hours": [int(hour) for hour in hours]}))
-
-
 def next_slot(schedule: Schedule, after: datetime, zone: tzinfo) -> datetime | None:
     """The first slot later than ``after``, in UTC; None when there never is one (the 30th of February)."""
     if schedule.cron is not None:
@@ -140,47 +127,30 @@ _DAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 def _triggers(cron: str, zone: tzinfo) -> list[CronTrigger]:
-    """The moments of ``cron``; two triggers when both kinds of day are named, because cron means either of them."""
-    fields = cron.split()
-    if len(fields) != 5:
-        raise Refused("cron has five fields: minute, hour, day, month, day of the week", code="schedule")
-    minute, hour, day, month, weekday = fields
-    named = _weekdays(weekday)
-    kinds = [("*", named)] if day == "*" else [(day, "*")]
-    if day != "*" and weekday != "*":
-        kinds.append(("*", named))
-    try:
-        return [
-            CronTrigger(minute=minute, hour=hour, day=on, month=month, day_of_week=of_week, timezone=zone)
-            for on, of_week in kinds
-        ]
-    except ValueError as error:
-        raise Refused("this is not cron syntax", code="schedule") from error
+    """The moments of ``cron``; two triggers when both kinds of day are named, because cron means either of them.
+
+    APScheduler reads cron otherwise than everybody else (it counts days of the week from Monday), so it only gets lists of numbers.
+    """
+    minutes, hours, days, months, weekdays = read_cron(cron)
+    named = ",".join(_DAY_NAMES[number] for number in sorted(weekdays))
+    kinds = [(_listed(days), named)]
+    if len(days) < 31 and len(weekdays) < 7:
+        kinds = [(_listed(days), "*"), ("*", named)]
+    return [
+        CronTrigger(
+            minute=_listed(minutes),
+            hour=_listed(hours),
+            day=on,
+            month=_listed(months),
+            day_of_week=of_week,
+            timezone=zone,
+        )
+        for on, of_week in kinds
+    ]
 
 
-def _weekdays(field: str) -> str:
-    """The day-of-week field with names: cron counts from Sunday, APScheduler from Monday."""
-    if field == "*":
-        return field
-    chosen: set[int] = set()
-    for part in field.lower().split(","):
-        span, _, step_text = part.partition("/")
-        first_text, dash, last_text = span.partition("-")
-        step = int(step_text) if step_text.isdecimal() else 0 if step_text else 1
-        first = 0 if span == "*" else _weekday(first_text)
-        last = 6 if span == "*" or (step_text and not dash) else _weekday(last_text) if dash else first
-        if step < 1 or last < first:
-            raise Refused("this is no day of the week in cron syntax", code="schedule")
-        chosen.update(number % 7 for number in range(first, last + 1, step))
-    return ",".join(_DAY_NAMES[number] for number in sorted(chosen))
-
-
-def _weekday(text: str) -> int:
-    if text in _DAY_NAMES:
-        return _DAY_NAMES.index(text)
-    if text.isdecimal() and int(text) <= 7:
-        return int(text)
-    raise Refused("this is no day of the week in cron syntax", code="schedule")
+def _listed(numbers: set[int]) -> str:
+    return ",".join(map(str, sorted(numbers)))
 
 
 # --- what is due ---------------------------------------------------------------------------------
@@ -406,7 +376,6 @@ __all__ = [
     "Schedule",
     "Timetable",
     "as_cron",
-    "check_schedule",
     "due",
     "load_departures",
     "load_schedule",

@@ -28,7 +28,7 @@ _ITEM = re.compile(r"(?:(\*)|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]+))?")
 
 def read_cron(text: str) -> list[set[int]]:
     """The five fields as sets of numbers (Sunday is 0); raises Refused with field ``cron``."""
-    fields = text.split()
+    fields = text.lower().split()
     if len(fields) != len(_FIELDS):
         raise Refused("five fields are needed", code="schedule", field="cron")
     return [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lokole.device.box import Box
 from lokole.device.schedule import (
@@ -14,7 +16,6 @@ from lokole.device.schedule import (
     Departures,
     Schedule,
     Timetable,
-    check_schedule,
     due,
     mended,
     next_slot,
@@ -22,6 +23,7 @@ from lokole.device.schedule import (
     settled,
     write_schedule,
 )
+from lokole.mail.cron import falls_on, read_cron
 from lokole.mail.errors import Refused
 from lokole.mail.model import TenantNo
 from lokole.mailbox.database import Database
@@ -121,24 +123,43 @@ def test_what_cannot_be_kept_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
+    "value",
     [
-        ("2", {"hours": [2], "days": None}),
-        ("14, 2", {"hours": [2, 14], "days": None}),
-        ("2, 6, 10, 14, 18", {"hours": [2, 6, 10, 14, 18], "days": None}),
-        (" 0 2 * * * ", {"cron": "0 2 * * *"}),
-        ("*/15 * * * *", {"cron": "*/15 * * * *"}),
+        {"hours": [2], "days": None},
+        {"hours": [2, 14], "days": [0, 5]},
+        {"cron": "0 2 * * *"},
+        {"cron": "*/15 * * * *"},
     ],
 )
-def test_what_an_administrator_types_is_hours_or_cron(text: str, value: dict[str, object]) -> None:
-    assert check_schedule(text) == value
+def test_hours_are_kept_as_they_were_written(value: dict[str, object]) -> None:
     assert write_schedule(read_schedule(value)) == value
 
 
-@pytest.mark.parametrize("text", ["", "midnight", "25", "2 o'clock", "* * * *"])
-def test_what_is_neither_is_refused(text: str) -> None:
-    with pytest.raises(Refused):
-        check_schedule(text)
+_NUMBERS = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 7)}
+
+
+@st.composite
+def _fields(draw: st.DrawFn, name: str) -> str:
+    low, high = _NUMBERS[name]
+    items = []
+    for _ in range(draw(st.integers(1, 2))):
+        first = draw(st.integers(low, high))
+        span = draw(st.sampled_from(["*", str(first), f"{first}-{draw(st.integers(first, high))}"]))
+        items.append(span + draw(st.sampled_from(["", "/1", "/2", "/5"])))
+    return ",".join(items)
+
+
+@settings(deadline=None)
+@given(st.tuples(*(_fields(name) for name in _NUMBERS)).map(" ".join), st.dates(date(2026, 1, 1), date(2028, 12, 31)))
+def test_a_box_leaves_on_the_days_on_which_its_server_waits_for_it(cron: str, day: date) -> None:
+    """The page, the server and the clock of the box read cron in one way."""
+    fields = read_cron(cron)
+    before = datetime.combine(day, time(), tzinfo=UTC) - timedelta(seconds=1)
+    following = next_slot(read_schedule({"cron": cron}), before, UTC)
+    leaves = following is not None and following.date() == day
+    assert leaves == falls_on(fields, day)
+    if leaves and following is not None:
+        assert (following.hour, following.minute) == (min(fields[1]), min(fields[0]))
 
 
 def test_a_slot_is_due_once() -> None:
