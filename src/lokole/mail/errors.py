@@ -41,12 +41,16 @@ class Temporary(LokoleError):
     """Something outside failed and may work later; ``retry_after`` is in seconds when the peer named it.
 
     ``operator`` is a sentence for the operator when it will not work before they have done something; it says nothing of any letter.
+    ``reason`` is the stable word that the writer is told when it never worked until the time was up.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None, operator: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, operator: str | None = None, reason: str = "expired"
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.operator = operator
+        self.reason = reason
 
 
 class Permanent(LokoleError):

@@ -109,7 +109,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
     return _close(ports, job, asked, answer, key=key)
 
 
-def given_up(ports: ServerPorts, job: Job, told: str) -> None:
+def given_up(ports: ServerPorts, job: Job, error: Exception) -> None:
     """The service did not work for long enough: its writer is told in a plain sentence."""
     asked = _find(ports, job)
     if asked is not None:

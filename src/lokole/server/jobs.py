@@ -25,7 +25,7 @@ _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 864
 MAX_FAULTS = 5
 
 Handler = Callable[[ServerPorts, Job], bool]
-OnDead = Callable[[ServerPorts, Job, str], None]
+OnDead = Callable[[ServerPorts, Job, Exception], None]
 
 
 @dataclass(frozen=True, slots=True)

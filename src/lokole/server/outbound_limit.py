@@ -21,7 +21,9 @@ def ask(ports: ServerPorts, tx: Connection, row: TenantRow, sender: str) -> None
     most, now, key = ports.settings.recipients_a_day, ports.clock(), _key(row, sender)
     if most is not None and limits.get_count(tx, key, now) >= most:
         left = limits.get_expiry(tx, key, now) - now
-        raise Temporary("this person has written to many today", retry_after=max(60.0, left.total_seconds()))
+        raise Temporary(
+            "this person has written to many today", retry_after=max(60.0, left.total_seconds()), reason="many-a-day"
+        )
 
 
 def count(ports: ServerPorts, row: TenantRow, sender: str, recipients: int) -> None:

@@ -85,7 +85,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
     return True
 
 
-def given_up(ports: ServerPorts, job: Job, told: str) -> None:
+def given_up(ports: ServerPorts, job: Job, error: Exception) -> None:
     """The job failed for good: the letter is kept apart, its bytes stay where they are."""
     with ports.database.write() as tx:
         quarantine(
@@ -93,7 +93,7 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
             tenant=job.tenant,
             kind="mime",
             source=str(job.ids.get("source", "webhook")),
-            reason=f"given up: {told.partition(' ')[0]}",
+            reason=f"given up: {type(error).__name__}",
             raw_ref=_ref_of(tx, job),
             key=f"receive:{job.no}",
             now=ports.clock(),

@@ -122,7 +122,7 @@ class Runner:
             log.error("%s failed, attempt %d: %s", job.kind, job.attempts, told)
         try:
             if wait is None and kind.on_dead is not None:
-                kind.on_dead(self._ports, job, told)
+                kind.on_dead(self._ports, job, error)
             self._fail(job, wait, told)
         except LeaseLost:
             log.warning("%s: the lease went to another worker", job.kind)

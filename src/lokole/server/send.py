@@ -50,11 +50,9 @@ def run(ports: ServerPorts, job: Job) -> bool:
     return True
 
 
-def given_up(ports: ServerPorts, job: Job, told: str) -> None:
+def given_up(ports: ServerPorts, job: Job, error: Exception) -> None:
     """The time is up, or a fault of ours stays: the writer is told."""
-    reason = "expired" if told.startswith("Temporary") else "fault"
-    if told.startswith("Temporary at server/outbound_limit.py"):
-        reason = "many-a-day"
+    reason = error.reason if isinstance(error, Temporary) else "fault"
     if "address" not in job.ids:
         together.give_up(ports, job, reason)
         return

@@ -156,7 +156,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
     return True
 
 
-def given_up(ports: ServerPorts, job: Job, told: str) -> None:
+def given_up(ports: ServerPorts, job: Job, error: Exception) -> None:
     """The package cannot be read for a reason of ours: it is kept apart, its bytes stay where they are.
 
     Nothing waits for it any longer; when both ends compare what they hold, the box packs its letters anew.
@@ -171,7 +171,7 @@ def given_up(ports: ServerPorts, job: Job, told: str) -> None:
             tenant=job.tenant,
             kind="package",
             source="box",
-            reason=f"given up: {told.partition(' ')[0]}",
+            reason=f"given up: {type(error).__name__}",
             raw_ref=package.blob,
             key=f"package:{package.no}",
             now=ports.clock(),

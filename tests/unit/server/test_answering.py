@@ -144,7 +144,7 @@ def test_a_worker_that_dies_before_or_while_the_answer_is_stored_leaves_one_answ
     job = lease(place, answering.KIND)
     assert answering.run(place.ports, job)
     assert not answering.run(place.ports, job)  # told once more by a queue that repeats
-    answering.given_up(place.ports, job, "Temporary")
+    answering.given_up(place.ports, job, Temporary("away"))
     assert place.work() == 0
     (answer,) = box.fetch()
     row = place.row("a.lokole.test")

@@ -127,13 +127,17 @@ def test_a_long_queue_is_cut_into_packages(place: Place, box: BoxAtPlace, monkey
     assert got == [f"{n}" for n in range(len(got))]
 
 
-def test_a_file_that_no_box_can_take_is_named_instead_and_the_others_travel(place: Place, box: BoxAtPlace) -> None:
+@pytest.mark.parametrize(("language", "size"), [("fr-CD", "20000000 octets"), (None, "20000000 bytes")])
+def test_a_file_that_no_box_can_take_is_named_instead_in_the_readers_language(
+    place: Place, box: BoxAtPlace, language: str | None, size: str
+) -> None:
     from lokole.mail.mime import parse_email
     from lokole.mailbox.identity import next_email_id
     from lokole.mailbox.letters import put_attachments, store_email
     from lokole.mailbox.recipients import set_envelope
     from lokole.sync.ids import SERVER_ORIGIN
 
+    box.put([AccountRecord("ann@a.lokole.test", version=2, language=language)])
     row = place.row("a.lokole.test")
     files = [Attachment("film.mp4", b"x" * 20_000_000), Attachment("photo.jpg", b"y" * 1000)]
     stored = put_attachments(place.ports.blobs, row.domain, files)
@@ -151,7 +155,7 @@ def test_a_file_that_no_box_can_take_is_named_instead_and_the_others_travel(plac
     (letter,) = box.fetch()
     film, photo = letter.email.attachments
     assert film.filename == "film.mp4.txt"
-    assert b"20000000 bytes" in film.content
+    assert size in film.content.decode()
     assert photo == Attachment("photo.jpg", b"y" * 1000)
 
 

@@ -31,7 +31,7 @@ class Script:
     def __init__(self) -> None:
         self.outcomes: list[Exception | None] = []
         self.ran = 0
-        self.dead: list[str] = []
+        self.dead: list[Exception] = []
 
     def run(self, ports: ServerPorts, job: Job) -> bool:
         self.ran += 1
@@ -40,8 +40,8 @@ class Script:
             raise outcome
         return False
 
-    def on_dead(self, ports: ServerPorts, job: Job, told: str) -> None:
-        self.dead.append(told)
+    def on_dead(self, ports: ServerPorts, job: Job, error: Exception) -> None:
+        self.dead.append(error)
 
     @property
     def kinds(self) -> dict[str, Kind]:
