@@ -31,6 +31,7 @@ from lokole.sync.signing import body_sha256, encode_key, public_key
 from lokole.testing import CountedEntropy, make_box
 from tests.unit.device.people import incoming, person, write
 from tests.unit.server.place import OPERATOR, Place, message
+from tests.unit.server.test_strangers import asked
 
 DOMAIN = "village.lokole.test"
 CARRY = "/api/exchange/carry"
@@ -208,6 +209,44 @@ def test_a_package_whose_bytes_the_box_has_lost_breaks_no_bundle(place: Place, b
     brought = carry.take(place.ports, io.BytesIO(bundle(box)))
     place.work()
     assert (brought.packages, len(place.world.sent)) == (1, 1)
+
+
+def zoes_letter(place: Place) -> int:
+    """Somebody writes to zoe, whom the server does not know; what SMTP says to the next one."""
+    secret = place.client.get(f"/api/email/register/{DOMAIN}", auth=OPERATOR).json()["webhook"]
+    place.webhook(secret, message(to=f"zoe@{DOMAIN}", subject="For zoe"), [f"zoe@{DOMAIN}"])
+    return asked(place, f"zoe@{DOMAIN}")
+
+
+def test_an_old_file_of_a_carrier_makes_nobody_of_somebody_new(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org", "hello")
+    old = bundle(box)
+    zoe = person(box, "zoe")
+    place.clock.pass_by(days=2)
+    assert zoes_letter(place) == 450
+    place.clock.pass_by(days=1)
+    place.client.post(CARRY, content=old)
+    place.work()
+    assert asked(place, f"zoe@{DOMAIN}") == 450, "the file was made before she was asked for"
+    for _ in range(2):
+        answer = place.client.post(CARRY, content=bundle(box))
+        place.work()
+        carrying.take(box, io.BytesIO(answer.content))
+    with box.ports.database.read() as tx:
+        assert [row.subject for row in lists.list_folder(tx, zoe, "inbox").rows] == ["For zoe"]
+    assert place.quarantined() == []
+
+
+def test_a_file_that_acknowledges_what_a_carrier_brought_says_who_is_nobody(place: Place, box: Box) -> None:
+    write(box, "ann", "bob@example.org", "hello")
+    assert zoes_letter(place) == 450
+    home = place.client.post(CARRY, content=bundle(box)).content
+    place.work()
+    assert kinds(place) == [], "that file may have been made before"
+    carrying.take(box, io.BytesIO(home))
+    place.client.post(CARRY, content=bundle(box))
+    place.work()
+    assert kinds(place) == ["dead-letter"]
 
 
 # --- a number that is taken by other bytes (protocol 8.7) ----------------------------------------

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,11 @@ from lokole.mailbox import (
     schema,
     tenants,
 )
-from lokole.mailbox.identity import next_email_id
+from lokole.mailbox.identity import next_email_id, renew_epoch
 from lokole.mailbox.options import get_option
 from lokole.ports.identity import Caller
 from lokole.server import metrics, offer, receipts, send
-from lokole.testing import Village, village
+from lokole.testing import CountedEntropy, Village, village
 from tests.unit.device.people import person, write
 
 pytestmark = pytest.mark.e2e
@@ -154,6 +155,37 @@ def test_a_server_from_a_backup_that_uses_a_number_anew_and_its_box_go_on(place:
     assert inbox(place) == ["Letter 1", "Letter 2", "Letter 3", "Letter 4"]
     with place.server.ports.database.read() as tx:
         assert packages.count_waiting(tx, row.no, "down") == 0
+
+
+@pytest.mark.parametrize("told_so", [False, True])
+def test_people_who_signed_up_after_the_backup_of_a_server_are_not_nobody(tmp_path: Path, told_so: bool) -> None:
+    """They come again in the visit in which the box hears of the restore; until then nothing is concluded."""
+    database, backup = tmp_path / "server" / "lokole.db", tmp_path / "backup.db"
+    with village(tmp_path) as before:
+        person(before.box, "ann")
+        assert before.box.sync().result == "ok"
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(backup)) as kept:
+            source.backup(kept)
+        before.clock.advance(days=1)
+        person(before.box, "zoe")
+        assert before.box.sync().result == "ok"
+    for path in database.parent.glob("lokole.db*"):
+        path.unlink()
+    shutil.copy(backup, database)
+    with village(tmp_path, clock=before.clock, entropy=CountedEntropy(77)) as place:
+        if told_so:
+            with place.server.ports.database.write() as tx:
+                renew_epoch(tx, CountedEntropy(99))
+        raw = b"From: bob@example.org\r\nTo: zoe@village.lokole.test\r\nSubject: For zoe\r\n\r\nHello\r\n"
+        place.write_from_outside(raw, sender="bob@example.org", recipients=["zoe@village.lokole.test"])
+        for _ in range(2):
+            place.clock.advance(days=1)
+            assert place.box.sync().result == "ok"
+        zoe = person(place.box, "zoe")
+        with place.box.ports.database.read() as tx:
+            assert [row.subject for row in lists.list_folder(tx, zoe, "inbox").rows] == ["For zoe"]
+        with place.server.ports.database.read() as tx:
+            assert "dead-letter" not in {one.kind for one in quarantine.list_quarantine(tx, everybody=True)}
 
 
 def test_a_hole_in_the_mailbox_is_filled_from_the_bytes_that_are_there(place: Village) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lokole.mail.model import Account
-from lokole.mailbox import accounts, lists, packages, roaming, schema
+from lokole.mail.model import Account, Contact, Email
+from lokole.mailbox import accounts, days, lists, packages, quarantine, roaming, rules, schema
+from lokole.mailbox.leaving import remove_account
 from lokole.mailbox.options import get_option
+from lokole.mailbox.post import send_letter
 from lokole.server import intake
+from lokole.server.send import leave_from_here
 from lokole.testing import Village, village
 from tests.unit.device.people import person
 
@@ -85,3 +90,41 @@ def test_a_box_that_was_away_for_forty_days_fetches_nothing_twice(place: Village
     assert report.bytes_up + report.bytes_down <= 700, "the ends have nothing to compare"
     with place.box.ports.database.read() as tx:
         assert get_option(tx, place.box.tenant, "held_together")["missing"] == 0
+
+
+def test_a_letter_of_a_neighbour_in_town_is_passed_on_once(place: Village) -> None:
+    """What somebody has set for letters that come is done where they come to, which is the box."""
+    ann, ben = person(place.box, "ann"), person(place.box, "ben")
+    with place.box.ports.database.write() as tx:
+        for one in (ann, ben):
+            accounts.set_password(tx, one, "$2b$12$" + "x" * 53)
+            accounts.set_roaming(tx, one, True)
+        rules.add_rule(tx, ben, "subject", "news", "forward", "ben@example.org")
+    assert place.box.sync().result == "ok"
+    ports, writer, reader = place.server.ports, in_town(place, "ann"), in_town(place, "ben")
+    letter = Email(sender=Contact(str(ann.address)), to=(Contact(str(ben.address)),), subject="news", body="<p>x</p>")
+    with ports.database.write() as tx:
+        rules.add_rule(tx, reader, "subject", "news", "forward", "ben@example.org")
+        send_letter(tx, writer, letter, origin="server", now=ports.clock(), written=partial(leave_from_here, ports))
+    for _ in range(3):
+        assert place.box.sync().result == "ok"
+        place.clock.advance(days=1)
+    assert len(place.outside.sent) == 1
+    assert inbox(place, "ben") == ["news"]
+
+
+def test_a_letter_on_its_way_to_somebody_who_left_is_seen_and_is_not_for_who_has_the_name_next(place: Village) -> None:
+    letter_from_outside(place, f"ann@{DOMAIN}", "private")
+    ann = person(place.box, "ann")
+    with place.box.ports.database.write() as tx:
+        remove_account(tx, ann)
+    for _ in range(2):
+        place.clock.advance(days=1)
+        assert place.box.sync().result == "ok"
+    with place.box.ports.database.read() as tx:
+        found = quarantine.list_quarantine(tx, place.box.tenant)
+    assert [(one.kind, one.reason) for one in found] == [("dead-letter", "its person has left: ann")]
+    with place.box.ports.database.write() as tx:
+        for n in range(accounts.NAME_RESTS_DAYS + 1):
+            days.note_day(tx, place.box.tenant, (place.clock() + timedelta(days=n)).date())
+    assert inbox(place, "ann") == []

@@ -18,6 +18,7 @@ from lokole.device.settings import DeviceSettings
 from lokole.device.signer import RequestCounter, device_seed
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import DeviceId, SyncReport, TenantNo
+from lokole.mailbox import days
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.deleted import empty_deleted
 from lokole.mailbox.identity import ensure_identity
@@ -148,8 +149,11 @@ class Box:
     def tidy(self) -> int:
         """Empty what was deleted long ago, and let files go that no letter has named for weeks; returns how many files."""
         row = self.row()
-        empty_deleted(self.ports.database, row.no, self.ports.clock())
-        return sweep_unnamed(self.ports.database, self.ports.blobs, row.no, row.domain, self.ports.clock())
+        with self.ports.database.write() as tx:
+            days.note_day(tx, row.no, self.ports.clock().astimezone(self.zone).date())
+            now = days.as_moment(days.today(tx, row.no))
+        empty_deleted(self.ports.database, row.no, now)
+        return sweep_unnamed(self.ports.database, self.ports.blobs, row.no, row.domain, now)
 
     def _leave(self) -> None:
         report = self.sync()

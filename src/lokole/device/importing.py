@@ -199,19 +199,26 @@ class _Importer:
                 )
             people: list[AccountNo] = []
             new: list[AccountNo] = []
+            left: list[Address] = []
             envelope: dict[str, str] = {}
             news = False
             for address in _envelope(email, tenant.domain):
-                account = self._arriving.account(tx, address.local)
+                # asked for with each letter: two people may become one, or one leave, while a package is taken in
+                account = accounts.find_account_no(tx, tenant.no, address.local)
                 if address.local.casefold() == BOARD_NAME:
                     # only the server's mark counts, never what the letter says of itself; without it nobody has this name
                     proven = is_news(tx, tenant.no, email.sender.address, proven=record.proven)
                     news = proven or record.posted is not None
                     envelope[address.key] = "delivered" if news else "dead"
                     continue
-                envelope[address.key] = "unknown" if account is None else "delivered"
                 if account is not None:
+                    envelope[address.key] = "delivered"
                     people.append(account)
+                elif accounts.has_left(tx, tenant.no, address.local):
+                    envelope[address.key] = "dead"  # whoever has the name next is somebody else
+                    left.append(address)
+                else:
+                    envelope[address.key] = "unknown"
             if known is not None:
                 no, created = known, False
                 new = [account for account in people if deliver(tx, tenant.no, known, account)]
@@ -231,6 +238,17 @@ class _Importer:
                 new = people if created else []
             take_in(tx, tenant.no, no, new, origin=tenant.device_id, now=now, arriving=self._arriving, email=email)
             set_envelope(tx, tenant.no, no, envelope)
+            for address in left:
+                quarantine(
+                    tx,
+                    tenant=tenant.no,
+                    kind="dead-letter",
+                    source=f"package {self._name[:12]}",
+                    reason=f"its person has left: {address.local}",
+                    raw_ref=None,
+                    key=f"left:{record.uid[:80]}:{address.key}",
+                    now=now,
+                )
             if news:
                 # what a service has answered is for the people here, and hangs for its time
                 make_post(tx, tenant.no, no, now, account=None, public=record.posted is None, expires_at=record.posted)

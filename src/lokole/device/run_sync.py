@@ -294,7 +294,7 @@ def _down(
         answer = peer.compare(listed)
         with database.write() as tx:
             asked = reconciling.take_answer(tx, tenant, answer, clock())
-        found = peer.offers(after=0, unsent=meeting.unsent)
+        found = peer.offers(after=0, unsent=meeting.unsent or asked)
     elif found.digest == "ok":
         with database.write() as tx:
             reconciling.agreed(tx, tenant, clock())

@@ -175,6 +175,14 @@ def find_account_no(tx: Connection, tenant_no: int, name: str) -> AccountNo | No
     return None if no is None else AccountNo(no)
 
 
+def has_left(tx: Connection, tenant_no: int, name: str) -> bool:
+    """Whether somebody had this name who has left for good, and nobody has it now."""
+    left = select(account.c.no).where(
+        account.c.tenant == tenant_no, account.c.name == name.strip().casefold(), account.c.removed_day.is_not(None)
+    )
+    return tx.execute(left).first() is not None and find_account_no(tx, tenant_no, name) is None
+
+
 def get_account(tx: Connection, tenant_no: int, no: int) -> Account:
     """The person with this number at this device; raises NotFound."""
     row = tx.execute(_BY_NO, {"tenant": tenant_no, "no": no}).first()

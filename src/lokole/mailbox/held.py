@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select
 
 from lokole.mail.model import EmailNo
 from lokole.mailbox.database import Connection, to_micros
@@ -28,6 +28,16 @@ MADE = ("acknowledged",)
 TAKEN = ("unpacked", "acknowledged")
 
 _NOTE = insert_new(carried)
+_DIGESTS = (
+    select(package.c.direction, package.c.epoch, package.c.seq, package.c.sha256, carried.c.id)
+    .select_from(package)
+    .outerjoin(carried, carried.c.package == package.c.no)
+    .where(
+        package.c.tenant == bindparam("tenant"),
+        package.c.seq >= 1,
+        package.c.state.in_(bindparam("states", expanding=True)),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +79,14 @@ def digests(
     tx: Connection, tenant_no: int, states: Sequence[str], *, windows: Sequence[Window] | None = None
 ) -> list[PackageDigest]:
     """What is held of each package in one of ``states``, inside ``windows`` when they are given; packages without letters too."""
-    query = (
-        select(package.c.direction, package.c.epoch, package.c.seq, package.c.sha256, carried.c.id)
-        .select_from(package)
-        .outerjoin(carried, carried.c.package == package.c.no)
-        .where(package.c.tenant == tenant_no, package.c.seq >= 1, package.c.state.in_(list(states)))
-    )
+    query = _DIGESTS
     if windows is not None:
         if not windows:
             return []
         query = query.where(or_(*(_inside(one) for one in windows)))
     found: dict[tuple[str, int, int], list[bytes]] = {}
     names: dict[tuple[str, int, int], str] = {}
-    for row in tx.execute(query):
+    for row in tx.execute(query, {"tenant": tenant_no, "states": list(states)}):
         place = (row.direction, row.epoch, row.seq)
         names[place] = row.sha256
         ids = found.setdefault(place, [])

@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 from lokole.mailbox.database import Database
 
 #: the newest step in ``migrations/versions``
-HEAD = "0012"
+HEAD = "0013"
 _LOCK = 0x4C6F6B6F6C65  # "Lokole", any fixed number does
 
 

@@ -42,6 +42,35 @@ _WAITING = (
     )
     .order_by(waiting.c.email, waiting.c.recipient)
 )
+_HIGHEST_SEQ = select(func.max(package.c.seq)).where(
+    package.c.tenant == bindparam("tenant"),
+    package.c.epoch == bindparam("epoch"),
+    package.c.direction == bindparam("direction"),
+)
+
+
+def _packages_after(*more: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(package)
+        .where(
+            package.c.tenant == bindparam("tenant"),
+            package.c.direction == bindparam("direction"),
+            package.c.seq > bindparam("seq"),
+            *more,
+        )
+        .order_by(package.c.no)
+    )
+
+
+_OF_EPOCH = package.c.epoch == bindparam("epoch")
+_IN_STATES = package.c.state.in_(bindparam("states", expanding=True))
+#: by whether an epoch and states are asked for; put together once, as each visit asks it often
+_PACKAGES_AFTER = {
+    (False, False): _packages_after(),
+    (True, False): _packages_after(_OF_EPOCH),
+    (False, True): _packages_after(_IN_STATES),
+    (True, True): _packages_after(_OF_EPOCH, _IN_STATES),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +174,8 @@ def waiting_by_tenant(tx: Connection, direction: str, whose: Select[tuple[int]] 
 def next_seq(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:
     """The number of the next package; stays free until :func:`add_package` of the same transaction uses it."""
     lock(tx, tenant_no)  # keeps two builders apart
-    query = select(func.max(package.c.seq)).where(
-        package.c.tenant == tenant_no, package.c.epoch == epoch, package.c.direction == direction
-    )
-    return (tx.execute(query).scalar() or 0) + 1
+    place = {"tenant": tenant_no, "epoch": epoch, "direction": direction}
+    return (tx.execute(_HIGHEST_SEQ, place).scalar() or 0) + 1
 
 
 def add_package(
@@ -444,12 +471,9 @@ def packages_after(
     tx: Connection, tenant_no: int, direction: str, seq: int, *, epoch: int | None = None, states: Sequence[str] = ()
 ) -> list[PackageRow]:
     """The packages with a number above ``seq`` (of one epoch; in one of ``states``), oldest first."""
-    query = select(package).where(package.c.tenant == tenant_no, package.c.direction == direction, package.c.seq > seq)
-    if epoch is not None:
-        query = query.where(package.c.epoch == epoch)
-    if states:
-        query = query.where(package.c.state.in_(list(states)))
-    return [_package_row(row) for row in tx.execute(query.order_by(package.c.no))]
+    asked = {"tenant": tenant_no, "direction": direction, "seq": seq, "epoch": epoch, "states": list(states)}
+    query = _PACKAGES_AFTER[epoch is not None, bool(states)]
+    return [_package_row(row) for row in tx.execute(query, asked)]
 
 
 def _numbered(tenant_no: int, epoch: int, direction: str) -> ColumnElement[bool]:

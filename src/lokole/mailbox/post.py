@@ -61,21 +61,12 @@ class Arriving:
         self._tenant_no, self._ending = tenant_no, f"@{domain}"
         self._busy: set[int] = set()
         self._met: set[tuple[int, str]] = set()
-        self._people: dict[str, AccountNo] = {}
         self._count = 0
-
-    def account(self, tx: Connection, name: str) -> AccountNo | None:
-        """The person of this name; who is not there yet is looked for each time."""
-        found = self._people.get(name) or find_account_no(tx, self._tenant_no, name)
-        if found is not None:
-            self._people[name] = found
-        return found
 
     def is_plain(self, tx: Connection, account_no: AccountNo, email: Email) -> bool:
         """Whether nothing happens by itself for this person; never where a neighbour wrote, who may be the same person."""
         if self._count % _LOOK_AGAIN == 0:
             self._busy = set(tx.execute(_BUSY, {"tenant": self._tenant_no}).scalars())
-            self._people.clear()
         self._count += 1
         return account_no not in self._busy and not _key(email.sender.address).endswith(self._ending)
 
@@ -100,14 +91,16 @@ def send_letter(
     """A person sends ``letter`` (as ``letters.write_letter``, and it raises what that raises); returns its number.
 
     Those written to get into the address book, and people of the same device have it as they want it.
+    On a server, which is who has ``written``, they have it so when their box takes it in.
     """
     id_ = next_email_id(tx, origin)
     no = write_letter(tx, writer.tenant, writer, letter, id=id_, now=now, attachments=attachments)
     everybody = (*letter.to, *letter.cc, *letter.bcc)
     if not letter.automatic:
         contacts.wrote_to(tx, writer, everybody)
-    take_in(tx, writer.tenant, no, _here(tx, writer, everybody), origin=origin, now=now, written=written)
-    if written is not None:
+    if written is None:
+        take_in(tx, writer.tenant, no, _here(tx, writer, everybody), origin=origin, now=now)
+    else:  # in town: the box does what people there have set when the letter comes home, and twice would be once too often
         written(tx, writer.tenant, no)
     return no
 
@@ -120,7 +113,6 @@ def take_in(
     *,
     origin: str,
     now: datetime,
-    written: Written | None = None,
     arriving: Arriving | None = None,
     email: Email | None = None,
 ) -> None:
@@ -138,14 +130,12 @@ def take_in(
                 continue
             with tx.begin_nested():
                 letter = letter or read_email(tx, tenant_no, email_no)
-                _take_in(tx, get_account(tx, tenant_no, account_no), letter, origin, now, written)
+                _take_in(tx, get_account(tx, tenant_no, account_no), letter, origin, now)
         except (Refused, NotFound) as error:
             log.warning("a rule or an answer did not work: %s", getattr(error, "code", "") or "not found")
 
 
-def _take_in(
-    tx: Connection, person: Account, letter: StoredEmail, origin: str, now: datetime, written: Written | None
-) -> None:
+def _take_in(tx: Connection, person: Account, letter: StoredEmail, origin: str, now: datetime) -> None:
     email = letter.email
     if _key(email.sender.address) == person.address.key:
         return
@@ -164,12 +154,12 @@ def _take_in(
         elif not email.automatic:
             passed_on[one.target] = None
     for target in passed_on:
-        _by_itself(tx, person, _passed_on(letter, person, target), origin, now, letter.attachments, written)
+        _by_itself(tx, person, _passed_on(letter, person, target), origin, now, letter.attachments)
     options = letter_options.get_options(tx, person)
     if options.answers_on(_day(person, now)) and _wants_answer(email, person):
         sender = _key(email.sender.address)
         if letter_options.may_answer(tx, person, sender, now):
-            _by_itself(tx, person, _answer(email, person, options.answer_text), origin, now, (), written)
+            _by_itself(tx, person, _answer(email, person, options.answer_text), origin, now, ())
 
 
 def _is_learned(email: Email) -> bool:
@@ -183,14 +173,13 @@ def _by_itself(
     origin: str,
     now: datetime,
     attachments: Sequence[StoredAttachment],
-    written: Written | None,
 ) -> None:
     if add_count(tx, f"by-itself:{person.tenant}:{person.no}", timedelta(days=1), now) > MAX_BY_ITSELF:
         log.warning("somebody's rules write too many letters; the letter itself has arrived")
         return
     try:
         with tx.begin_nested():
-            send_letter(tx, person, email, origin=origin, now=now, attachments=attachments, written=written)
+            send_letter(tx, person, email, origin=origin, now=now, attachments=attachments)
     except Refused as error:
         log.warning("a letter could not be sent by itself: %s", error.code)
 

@@ -65,8 +65,10 @@ tenant = Table(
     Column("v1_container", String(63)),
     Column("webhook_secret", String(64), nullable=False, unique=True),
     Column("last_visit_at", BigInteger),
-    # visits at which the box had nothing more to tell, and how many of them had been read to their end; no clock counts here
+    # visits, a carrier's file that was handed out among them; up to which of them the box has told all that it knew;
+    # and up to which all of that has been read; no clock counts here
     Column("visits", BigInteger, nullable=False, server_default="0"),
+    Column("told_visits", BigInteger, nullable=False, server_default="0"),
     Column("heard_visits", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy import Table as SqlTable
 
 from lokole.mail.errors import NotFound, Refused
@@ -65,6 +65,33 @@ class WrongCounter(Refused):
 
 
 _INSERT = insert_new(tenant, [column.name for column in tenant.columns if column.name != "no"], returning="no")
+# what each request of an exchange asks is put together once
+_BY_NO, _BY_DOMAIN, _BY_DEVICE, _BY_SECRET = (
+    select(tenant).where(column == bindparam("named"))
+    for column in (tenant.c.no, tenant.c.domain, tenant.c.device_id, tenant.c.webhook_secret)
+)
+_LOCK = select(tenant.c.no).where(tenant.c.no == bindparam("tenant")).with_for_update()
+_CREDENTIAL = (
+    select(credential)
+    .join(tenant, tenant.c.no == credential.c.tenant)
+    .where(tenant.c.device_id == bindparam("device"), tenant.c.state != "removed")
+    .order_by(credential.c.revoked_at.is_(None).desc(), credential.c.no.desc())
+    .limit(1)
+)
+_USE_COUNTER = (
+    update(credential)
+    .where(credential.c.no == bindparam("credential"), credential.c.counter < bindparam("used"))
+    .values(counter=bindparam("used"))
+)
+_FORGET_CODE = (
+    update(tenant)
+    .where(
+        tenant.c.no.in_(select(credential.c.tenant).where(credential.c.no == bindparam("credential"))),
+        tenant.c.claim_code.is_not(None),
+        tenant.c.state == "claimed",
+    )
+    .values(claim_code=None)
+)
 
 
 def add_tenant(
@@ -95,6 +122,7 @@ def add_tenant(
         "webhook_secret": webhook_secret,
         "last_visit_at": None,
         "visits": 0,
+        "told_visits": 0,
         "heard_visits": 0,
         "created_at": to_micros(now),
     }
@@ -113,19 +141,20 @@ def find_tenant(
     webhook_secret: str | None = None,
 ) -> TenantRow | None:
     """The row that one of the four names, or None; a domain that is not valid is nobody's."""
+    named: int | str | None
     if no is not None:
-        condition = tenant.c.no == no
+        query, named = _BY_NO, no
     elif domain is not None:
         try:
-            condition = tenant.c.domain == normal_domain(domain)
+            query, named = _BY_DOMAIN, normal_domain(domain)
         except Refused:
             return None
     elif device_id is not None:
-        condition = tenant.c.device_id == device_id
+        query, named = _BY_DEVICE, device_id
     else:
         assert webhook_secret is not None
-        condition = tenant.c.webhook_secret == webhook_secret
-    found = tx.execute(select(tenant).where(condition)).first()
+        query, named = _BY_SECRET, webhook_secret
+    found = tx.execute(query, {"named": named}).first()
     return None if found is None else _tenant_row(found)
 
 
@@ -142,7 +171,7 @@ def lock(tx: Connection, tenant_no: int) -> None:
 
     On PostgreSQL what was looked for behind it stays as it was found; SQLite has one writer anyway.
     """
-    tx.execute(select(tenant.c.no).where(tenant.c.no == tenant_no).with_for_update())
+    tx.execute(_LOCK, {"tenant": tenant_no})
 
 
 def list_tenants(tx: Connection, whose: Select[tuple[int]] | None = None) -> list[TenantRow]:
@@ -213,14 +242,7 @@ def add_credential(tx: Connection, tenant_no: int, public_key: bytes, now: datet
 
 def find_credential(tx: Connection, device_id: str) -> CredentialRow | None:
     """The newest key of a device that is not revoked; when all are revoked the newest with ``revoked`` set; None without any."""
-    statement = (
-        select(credential)
-        .join(tenant, tenant.c.no == credential.c.tenant)
-        .where(tenant.c.device_id == device_id, tenant.c.state != "removed")
-        .order_by(credential.c.revoked_at.is_(None).desc(), credential.c.no.desc())
-        .limit(1)
-    )
-    found = tx.execute(statement).first()
+    found = tx.execute(_CREDENTIAL, {"device": device_id}).first()
     if found is None:
         return None
     return CredentialRow(
@@ -252,22 +274,9 @@ def key_at(tx: Connection, tenant_no: int, moment: datetime) -> bytes | None:
 
 def use_counter(tx: Connection, credential_no: int, counter: int) -> None:
     """Take ``counter`` of a request whose signature is right; raises :class:`WrongCounter` when it is not above the last one."""
-    statement = (
-        update(credential)
-        .where(credential.c.no == credential_no, credential.c.counter < counter)
-        .values(counter=counter)
-    )
-    if tx.execute(statement).rowcount == 1:
+    if tx.execute(_USE_COUNTER, {"credential": credential_no, "used": counter}).rowcount == 1:
         # the first signed request proves that the box has its answer: now the code is gone for good
-        tx.execute(
-            update(tenant)
-            .where(
-                tenant.c.no.in_(select(credential.c.tenant).where(credential.c.no == credential_no)),
-                tenant.c.claim_code.is_not(None),
-                tenant.c.state == "claimed",
-            )
-            .values(claim_code=None)
-        )
+        tx.execute(_FORGET_CODE, {"credential": credential_no})
         return
     last = tx.execute(select(credential.c.counter).where(credential.c.no == credential_no)).scalar()
     if last is None:
@@ -302,7 +311,20 @@ def revoke(tx: Connection, tenant_no: int, now: datetime) -> None:
 
 def count_visit(tx: Connection, tenant_no: int) -> None:
     """The device was here and had nothing more to tell than what is held now."""
-    tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(visits=tenant.c.visits + 1))
+    more = tenant.c.visits + 1
+    tx.execute(update(tenant).where(tenant.c.no == tenant_no).values(visits=more, told_visits=more))
+
+
+def begin_visit(tx: Connection, tenant_no: int) -> int:
+    """A carrier takes something to the device: the number of the visit that this is once the device has told what it knew then."""
+    counted = update(tenant).where(tenant.c.no == tenant_no).values(visits=tenant.c.visits + 1)
+    return int(tx.execute(counted.returning(tenant.c.visits)).scalar_one())
+
+
+def tell_visit(tx: Connection, tenant_no: int, visit: int) -> None:
+    """What the device knew at ``visit`` is held now; nothing changes when it had told more already."""
+    earlier = (tenant.c.no == tenant_no, tenant.c.told_visits < visit)
+    tx.execute(update(tenant).where(*earlier).values(told_visits=visit))
 
 
 def hear_visits(tx: Connection, tenant_no: int, now: datetime) -> None:
@@ -310,7 +332,7 @@ def hear_visits(tx: Connection, tenant_no: int, now: datetime) -> None:
     tx.execute(
         update(tenant)
         .where(tenant.c.no == tenant_no)
-        .values(heard_visits=tenant.c.visits, last_visit_at=to_micros(now))
+        .values(heard_visits=tenant.c.told_visits, last_visit_at=to_micros(now))
     )
 
 

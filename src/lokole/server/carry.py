@@ -17,6 +17,7 @@ from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.server import exchange, offer
 from lokole.server.keys import server_seed
 from lokole.server.ports import ServerPorts
+from lokole.server.visits import hand_out
 from lokole.sync.bundle import Bundle, packages_in
 from lokole.sync.container import CONTENT_TYPE, Header, for_exchange, open_sealed
 
@@ -95,6 +96,9 @@ def give(ports: ServerPorts, row: TenantRow, *, new: bool) -> Bundle:
         with ports.database.read() as tx:
             waiting = packages.packages_after(tx, row.no, "down", 0, states=(exchange.BUILT,))
     sealed = [one for one in waiting if one.type == CONTENT_TYPE]
+    if sealed:
+        with ports.database.write() as tx:
+            hand_out(tx, row.no, sealed[-1])
     return Bundle.fitting([(one.sha256, one.size, exchange.chunks(ports, one)) for one in sealed])
 
 

@@ -112,8 +112,6 @@ def take(
             state="held",
             now=now,
         )
-        if carried:
-            tenants.count_visit(tx, row.no)  # its box cannot come to say that this is all
         jobs.enqueue(tx, "unpack", f"{row.no}:{no}", {"package": no}, tenant=row.no, now=now, again=known is not None)
     ports.bell.ring()
     return True

@@ -19,6 +19,7 @@ from lokole.server.devices import READS_OPTION
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
 from lokole.server.reconcile import hear_acknowledgement
+from lokole.server.visits import hear_of_hand_outs
 from lokole.sync.records import TELL_WRITER, AckRecord, AnyRecord, FlagRecord, HealthRecord, RequestRecord, ToldRecord
 
 #: how the box said that it is, with the time at which it was heard
@@ -33,7 +34,8 @@ def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, r
     now = ports.clock()
     match record:
         case AckRecord():
-            hear_acknowledgement(ports, tx, row, record)
+            if hear_acknowledgement(ports, tx, row, record) is not None:
+                hear_of_hand_outs(tx, row.no, packages.get_package(tx, row.no, package_no), record)
         case FlagRecord():
             roaming.take_flag(tx, row.no, record, now)
         case HealthRecord():

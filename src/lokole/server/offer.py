@@ -13,13 +13,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import groupby, islice
 from typing import BinaryIO, cast
 
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
-from lokole.mailbox import account_records, accounts, letters, outbound, packages, tenants
+from lokole.mailbox import account_records, letters, outbound, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
@@ -201,10 +200,8 @@ def _records_of(
     except NotFound:
         log.error("a waiting letter is gone")
         return
-    people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
-    language = partial(_language_of, tx, row, people)
-    text, whole = fitting.fitting_text(stored.email.body, language)
-    files = _files(ports, row, stored, _MAX_FILES - sum(len(one.content) for one in whole), language)
+    text, whole = fitting.fitting_text(stored.email.body)
+    files = _files(ports, row, stored, _MAX_FILES - sum(len(one.content) for one in whole))
     email = replace(stored.email, body=text, attachments=(*whole, *files))
     written = written_entries(tx, row.no, no)
     if make is own_records and (written or was_written_here(tx, row.no, no)):
@@ -212,6 +209,7 @@ def _records_of(
         private = letters.read_email(tx, row.no, no, private=True).email
         yield EmailRecord(stored.id.hex(), replace(email, bcc=private.bcc), entries=written)
         return
+    people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
     # those in another package too: somebody who appeared meanwhile would get the letter twice
     apart = packages.recipients_apart(tx, row.no, no, DOWN)
     board = [person for person in people if person.local.casefold() == BOARD_NAME]
@@ -235,26 +233,18 @@ def own_records(
     return [EmailRecord(record_uid(stored.id, waiting.recipient), addressed, proven=stored.proven)]
 
 
-def _language_of(tx: Connection, row: TenantRow, people: list[Address]) -> str:
-    """The language of the first of those whom a letter is for and who is known here."""
-    found = (accounts.find_account(tx, row.no, person.local) for person in people)
-    return next((account.language for account in found if account is not None and account.language), "en")
-
-
-def _files(
-    ports: ServerPorts, row: TenantRow, stored: StoredEmail, left: int, ask_language: Callable[[], str]
-) -> tuple[Attachment, ...]:
+def _files(ports: ServerPorts, row: TenantRow, stored: StoredEmail, left: int) -> tuple[Attachment, ...]:
     """The files of a letter; one that a box could not take in, or that is gone, is replaced by a few words that name it."""
     found: dict[int, Attachment] = {}
     # the smallest first, so that one film does not push out the photos beside it
     for n, one in sorted(enumerate(stored.attachments), key=lambda pair: pair[1].size):
         if one.size > left:
-            found[n] = fitting.too_large(one.filename, one.size, ask_language())
+            found[n] = fitting.too_large(one.filename, one.size)
             continue
         try:
             (found[n],) = letters.load_attachments(ports.blobs, row.domain, [one])
         except NotFound:
             log.error("a file of a waiting letter is gone")
-            found[n] = fitting.lost(one.filename, ask_language())
+            found[n] = fitting.lost(one.filename)
         left -= one.size
     return tuple(found[n] for n in sorted(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 
 from lokole.device.box import Box
@@ -9,6 +11,7 @@ from lokole.device.importing import import_package
 from lokole.mail.model import Account, Contact, DeliveryState, Email, EmailId
 from lokole.mailbox import letter_options, lists, packages, rules
 from lokole.mailbox.letter_options import LetterOptions
+from lokole.mailbox.merging import merge_people
 from lokole.mailbox.tenants import get_tenant
 from lokole.sync.records import AnyRecord, EmailRecord, EntryState, ReceiptRecord
 from tests.unit.device.people import person
@@ -24,6 +27,10 @@ def letter_to(people: list[Account], uid: str, **values: object) -> EmailRecord:
 
 
 def take(box: Box, *records: AnyRecord) -> None:
+    take_in_turn(box, records)
+
+
+def take_in_turn(box: Box, records: Iterable[AnyRecord]) -> None:
     with box.ports.database.read() as tx:
         row = get_tenant(tx, box.tenant)
     import_package(
@@ -71,3 +78,17 @@ def test_what_became_of_a_letter_from_town_is_known_though_it_comes_before_the_l
     with box.ports.database.read() as tx:
         (row,) = lists.list_folder(tx, ann, "sent").rows
         assert row.state is state
+
+
+def test_two_people_who_become_one_while_a_package_is_taken_in_lose_no_letter(box: Box) -> None:
+    mimi, mireille = person(box, "mimi"), person(box, "mireille")
+
+    def records() -> Iterator[AnyRecord]:
+        yield letter_to([mimi], "ab" * 16, subject="before")
+        with box.ports.database.write() as tx:
+            merge_people(tx, mimi, mireille)
+        yield letter_to([mimi], "cd" * 16, subject="after")
+
+    take_in_turn(box, records())
+    with box.ports.database.read() as tx:
+        assert {row.subject for row in lists.list_folder(tx, mireille, "inbox").rows} == {"before", "after"}

@@ -12,10 +12,10 @@ from lokole.config import Url
 from lokole.device.box import Box
 from lokole.device.schedule import DEPARTURES_OPTION, SCHEDULE_OPTION, TICK_SECONDS, _Every, _Ticker
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import recipients
+from lokole.mailbox import deleted, lists, recipients
 from lokole.mailbox.options import get_option, set_option
 from lokole.testing import FrozenClock, make_box
-from tests.unit.device.people import Flaky, subjects_of, write
+from tests.unit.device.people import ZSTD, Flaky, incoming, package_of, person, subjects_of, write
 
 KINSHASA = ZoneInfo("Africa/Kinshasa")
 
@@ -157,6 +157,33 @@ def test_a_box_that_only_carriers_reach_never_leaves_and_tidies_up(tmp_path: Pat
     assert box.timetable.next_departure() is None
     assert peer.uploaded == []
     assert key not in set(box.ports.blobs.list())
+    box.ports.database.close()
+
+
+def test_a_wrong_clock_empties_nothing_that_was_deleted_a_moment_ago(tmp_path: Path) -> None:
+    clock, peer = FrozenClock(), InProcessExchange()
+    box = make_box(tmp_path, peer=peer, clock=clock)
+    ann = person(box, "ann")
+    peer.offer(package_of(incoming(1, str(ann.address), "dear")), type=ZSTD)
+    assert box.sync().result == "ok"
+    with box.ports.database.write() as tx:
+        (row,) = lists.list_folder(tx, ann, "inbox").rows
+        lists.set_flag(tx, ann, row.no, "deleted", True, "device-1")
+
+    def kept() -> int:
+        box.tidy()
+        with box.ports.database.read() as tx:
+            return deleted.list_deleted(tx, ann).total
+
+    right = clock()
+    for wrong in (datetime(1970, 1, 1, tzinfo=UTC), right, datetime(2038, 1, 1, tzinfo=UTC), right):
+        clock.now = wrong
+        assert kept() == 1
+    left = []
+    for _ in range(31):
+        clock.advance(days=1)
+        left.append(kept())
+    assert (left[20], left[-1]) == (1, 0)
     box.ports.database.close()
 
 

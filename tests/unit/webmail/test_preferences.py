@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 from lokole.mailbox import accounts, letter_options, rules
+from lokole.webmail.app import ManyTenants
 from tests.unit.webmail.browser import Browser
-from tests.unit.webmail.conftest import DOMAIN, Box
+from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box
 
 
 def options(box: Box) -> letter_options.LetterOptions:
@@ -119,3 +121,15 @@ def test_nobody_takes_away_the_rule_of_another(box: Box) -> None:
     other.post("/user/letters/rules/1/remove", {"csrf_token": other.token()})
     assert other.status == 404
     assert box.fingerprint() == before
+
+
+def test_what_happens_by_itself_is_set_at_the_box_and_not_in_town(make_box: Callable[..., Box]) -> None:
+    place = make_box(tenants=ManyTenants(), prefix="/web", origin="server", in_town=True)
+    place.person("mireille")
+    browser = place.browser().open("/web/user/login")
+    browser.press("Enter", name=f"mireille@{DOMAIN}", password=PASSWORD, own="y").open("/web/user/letters")
+    assert "are set at your box" in browser.text
+    assert "Answer letters by itself" not in browser.text
+    browser.press("Keep the signature", signature="Mireille")
+    for path in ("answer", "rules"):
+        assert browser.post(f"/web/user/letters/{path}", {"csrf_token": browser.token()}).status == 404

@@ -63,8 +63,10 @@ async def _list(ports: ServerPorts, builders: CapacityLimiter, request: Request)
     after = number(request.query_params.get("after", "0"), "after")
     theirs = None if said is None else digest.read_header(said)
     word = "none" if theirs is None else await run_in_threadpool(reconcile.hear_summary, ports, row, theirs)
+    # where the two differ the box may be about to send again what a restored server has forgotten (8.6)
+    news = "unsent" not in request.query_params and word != "differs"
     await to_thread.run_sync(offer.build_pending, ports, row, limiter=builders)
-    found = await run_in_threadpool(exchange.offered, ports, row, after, news="unsent" not in request.query_params)
+    found = await run_in_threadpool(exchange.offered, ports, row, after, news=news)
     answer: dict[str, Any] = {
         "packages": [
             {"sha256": one.sha256, "epoch": one.epoch, "seq": one.seq, "size": one.size, "type": one.type}

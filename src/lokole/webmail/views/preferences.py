@@ -38,7 +38,8 @@ def signature() -> Response:
 
 @blueprint.post("/user/letters/answer")
 def answer() -> Response | tuple[str, int]:
-    """Turn the answer while away on or off."""
+    """Turn the answer while away on or off; on the box only, where letters are sorted."""
+    _not_in_town()
     person, errors = access.account(), {}
     days: dict[str, date | None] = {}
     for name in ("answer_from", "answer_until"):
@@ -66,7 +67,8 @@ def answer() -> Response | tuple[str, int]:
 
 @blueprint.post("/user/letters/rules")
 def add_rule() -> Response | tuple[str, int]:
-    """A new rule."""
+    """A new rule; on the box only."""
+    _not_in_town()
     person = access.account()
     typed = {name: request.form.get(name, "")[:400].strip() for name in ("field", "words", "action", "to")}
     action, _, folder = typed["action"].partition(":")
@@ -90,6 +92,11 @@ def remove_rule(no: int) -> Response:
             abort(404)
     flash("removed")
     return redirect(url_for("preferences.letters"), 303)
+
+
+def _not_in_town() -> None:
+    if parts().settings.in_town:
+        abort(404)
 
 
 def _page(**typed: Any) -> str:
