@@ -24,7 +24,7 @@ from lokole.server.incoming import HEALTH_OPTION
 from lokole.server.nights import nights_missed
 from lokole.server.ports import ServerPorts
 from lokole.server.records import check_records
-from lokole.server.settings import ServerSettings
+from lokole.server.settings import ServerSettings, split_listen
 
 State = Literal["good", "warning", "bad"]
 
@@ -119,6 +119,13 @@ def _smtp_certificate(ports: ServerPorts) -> Iterator[Finding]:
     certificate, key = ports.settings.smtp_tls_certificate, ports.settings.smtp_tls_key
     if certificate is not None and key is not None:
         yield _certificate("smtp-tls", ports.clock(), lambda: certificates.end_of_file(certificate, key))
+    elif _is_open_to_the_world(ports.settings.smtp_listen):
+        advice = "set LOKOLE_SMTP_TLS_CERTIFICATE and LOKOLE_SMTP_TLS_KEY"
+        yield Finding("smtp-tls", "warning", "letters come in at port 25 without encryption", advice)
+
+
+def _is_open_to_the_world(listen: str) -> bool:
+    return listen != "off" and split_listen("LOKOLE_SMTP_LISTEN", listen)[1] == 25
 
 
 def _web_certificate(ports: ServerPorts) -> Iterator[Finding]:

@@ -148,6 +148,16 @@ def test_a_certificate_that_is_not_the_keys_or_cannot_be_read_is_found(tmp_path:
             assert findings(place)["smtp-tls"].state == "bad"
 
 
+def test_port_25_without_a_certificate_is_found(place: Place) -> None:
+    for listen, named in (("0.0.0.0:25", True), ("[::]:25", True), ("127.0.0.1:2525", False), ("off", False)):
+        object.__setattr__(place.ports.settings, "smtp_listen", listen)
+        found = findings(place)
+        assert ("smtp-tls" in found) == named
+        if named:
+            assert found["smtp-tls"].state == "warning"
+            assert "LOKOLE_SMTP_TLS_CERTIFICATE" in found["smtp-tls"].advice
+
+
 def test_a_web_server_that_does_not_answer_is_found(tmp_path: Path) -> None:
     with place_in(tmp_path, address=Url(f"https://127.0.0.1:{free_port()}")) as place:
         assert "cannot be reached" in findings(place)["web-tls"].sentence
