@@ -206,6 +206,10 @@ def test_the_command_ends_with_what_it_found(tmp_path: Path) -> None:
     code, said = run(tmp_path)
     assert code == 0, said
     assert "ok      database:" in said
+    with Database(f"sqlite:///{tmp_path / 'lokole.db'}").write() as tx:
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    code, said = run(tmp_path)
+    assert (code, "warning database: a newer release has been here: it is at step 9999" in said) == (0, True)
     code, said = run(tmp_path, "--json")
     assert json.loads(said)["good"] is True
     assert {one["name"] for one in json.loads(said)["checks"]} >= {"database", "blobs", "queue", "disk", "boxes"}
