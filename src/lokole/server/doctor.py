@@ -21,7 +21,7 @@ from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING, TenantRow
 from lokole.ports.checkable import Checkable
 from lokole.server import certificates
 from lokole.server.incoming import HEALTH_OPTION
-from lokole.server.nights import nights_missed
+from lokole.server.nights import nights_missed, weak_signal
 from lokole.server.ports import ServerPorts
 from lokole.server.records import check_records
 from lokole.server.settings import ServerSettings, split_listen
@@ -177,11 +177,14 @@ def _boxes(ports: ServerPorts) -> Iterator[Finding]:
         health = options.by_tenant(tx, HEALTH_OPTION)
         stuck = {row.no for row in rows if row.state == PREPARING and jobs.is_dead(tx, "prepare", row.device_id)}
     for row in rows:
-        name, nights = f"box {row.domain}", nights_missed(row, (health.get(row.no) or {}).get("said"), now)
+        name, said = f"box {row.domain}", (health.get(row.no) or {}).get("said")
+        nights = nights_missed(row, said, now)
         if row.no in stuck:
             yield Finding(name, "bad", "it could not be made ready", "delete it and register it anew")
         elif nights:
-            yield Finding(name, "warning", f"it has missed {nights} nights", "call whoever looks after it")
+            yield Finding(
+                name, "warning", f"it has missed {nights} nights{weak_signal(said)}", "call whoever looks after it"
+            )
     claimed = sum(row.state == CLAIMED for row in rows)
     yield Finding("boxes", "good", f"{len(rows)} domains, {claimed} with a box")
 
