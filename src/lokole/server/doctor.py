@@ -20,6 +20,7 @@ from lokole.mailbox.schema import job
 from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING, TenantRow
 from lokole.ports.checkable import Checkable
 from lokole.server import certificates
+from lokole.server.drivers import open_broker
 from lokole.server.incoming import HEALTH_OPTION
 from lokole.server.nights import nights_missed, weak_signal
 from lokole.server.ports import ServerPorts
@@ -170,6 +171,24 @@ def _providers(ports: ServerPorts) -> Iterator[Finding]:
             yield Finding(name, "bad", str(error), "mend the key or its permissions at the provider")
 
 
+def _broker(ports: ServerPorts) -> Iterator[Finding]:
+    if not ports.settings.has_broker:
+        return
+    broker = open_broker(ports.settings)
+    try:
+        count = broker.waiting()
+    except Temporary as error:
+        advice = (
+            "is it running, and LOKOLE_JOBS right? Until it is back work waits in the database, and no letter leaves"
+        )
+        yield Finding("broker", "bad", str(error), advice)
+    else:
+        said = "not asked: its own tools say how it is" if count is None else f"it answers, {count} messages wait"
+        yield Finding("broker", "good", said)
+    finally:
+        broker.close()
+
+
 def _boxes(ports: ServerPorts) -> Iterator[Finding]:
     now = ports.clock()
     with ports.database.read() as tx:
@@ -228,6 +247,7 @@ _LOOKS: tuple[tuple[str, Callable[[ServerPorts], Iterator[Finding]]], ...] = (
     ("smtp-tls", _smtp_certificate),
     ("web-tls", _web_certificate),
     ("providers", _providers),
+    ("broker", _broker),
     ("dns", _records),
 )
 

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
+from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.cli import main
 from lokole.config import Url
 from lokole.mail.errors import Temporary
@@ -21,6 +22,8 @@ from lokole.mailbox.database import Database
 from lokole.server.doctor import Finding, examine
 from tests.fakes.cloudflare import TOKEN, FakeCloudflare
 from tests.fakes.sendgrid_parse import KEY, FakeSendGridParse
+from tests.sendgrid import KEY as OUT_KEY
+from tests.sendgrid import sendgrid as out
 from tests.servers_dns import name_server
 from tests.servers_mail import cannot_start, free_port
 from tests.unit.server.place import Place, message, place_in
@@ -164,20 +167,47 @@ def test_a_web_server_that_does_not_answer_is_found(tmp_path: Path) -> None:
 
 
 def test_keys_that_may_not_what_they_need_are_found(tmp_path: Path) -> None:
-    with FakeCloudflare("lokole.test") as cloudflare, FakeSendGridParse("lokole.test") as sendgrid:
+    with FakeCloudflare("lokole.test") as cloudflare, FakeSendGridParse("lokole.test") as sendgrid, out() as way_out:
         settings: dict[str, Any] = {
             "dns": Url("cloudflare:"), "cloudflare_url": Url(cloudflare.url), "cloudflare_token": TOKEN,
             "intake": Url("sendgrid:"), "sendgrid_url": Url(sendgrid.url), "sendgrid_key": KEY,
             "address": Url("http://127.0.0.1"),
         }  # fmt: skip
-        with place_in(tmp_path, **settings) as place:
+        names = ("dns-provider", "mail-in", "mail-out")
+        leaving = SendGridMailOut(OUT_KEY, base_url=way_out.url)
+        with place_in(tmp_path, mail_out_port=leaving, **settings) as place:
             found = findings(place)
-            assert (found["dns-provider"].state, found["mail-in"].state) == ("good", "good")
+            assert [found[name].state for name in names] == ["good", "good", "good"]
+            assert found["mail-out"].sentence == "the key has the permission Mail Send"
             sendgrid.scopes.pop()
             cloudflare.token_status = "expired"
+            way_out.scopes.remove("mail.send")
             found = findings(place)
-            assert (found["dns-provider"].state, found["mail-in"].state) == ("bad", "bad")
+            assert [found[name].state for name in names] == ["bad", "bad", "bad"]
+            assert found["mail-out"].sentence == "the key has not the permission Mail Send"
             assert TOKEN not in "".join(one.line for one in found.values())
+
+
+def test_a_key_that_sendgrid_does_not_know_and_one_that_is_away_are_told_apart(tmp_path: Path) -> None:
+    with out() as way_out:
+        found = {}
+        for name, key, url in (
+            ("unknown", "SG.another", way_out.url),
+            ("away", OUT_KEY, f"http://127.0.0.1:{free_port()}"),
+        ):
+            with place_in(tmp_path / name, mail_out_port=SendGridMailOut(key, base_url=url)) as place:
+                found[name] = findings(place)["mail-out"]
+    assert "make a new one" in found["unknown"].sentence
+    assert "out of reach" in found["away"].sentence
+    assert [one.state for one in found.values()] == ["bad", "bad"]
+
+
+def test_a_broker_that_is_away_is_found(place: Place) -> None:
+    assert "broker" not in findings(place)
+    away = replace(place.ports.settings, jobs=Url(f"amqp://guest@127.0.0.1:{free_port()}/"), jobs_password="guest")
+    (found,) = (one for one in examine(replace(place.ports, settings=away)) if one.name == "broker")
+    assert (found.state, found.sentence.startswith("the broker was not reached")) == ("bad", True)
+    assert "LOKOLE_JOBS" in found.advice
 
 
 # --- the command ---------------------------------------------------------------------------------
