@@ -55,6 +55,8 @@ class SendGrid:
         }
     )
     may_lift: bool = True
+    #: what its key may
+    scopes: list[str] = field(default_factory=lambda: ["mail.send", "suppression.read"])
 
     def recipients(self) -> list[str]:
         """Everybody who was sent something, in order."""
@@ -197,6 +199,14 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._take(mail)
             self._answer(202, None)
+
+    def do_GET(self) -> None:
+        if self.headers["Authorization"] != f"Bearer {KEY}":
+            self._answer(401, {"errors": [{"message": "authorization required", "field": None}]})
+        elif self.path == "/v3/scopes":
+            self._answer(200, {"scopes": self.world.scopes})
+        else:
+            self._answer(404, {"errors": [{"message": "not found"}]})
 
     def do_DELETE(self) -> None:
         world = self.world

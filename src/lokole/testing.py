@@ -194,6 +194,7 @@ def village(
             registration_username="operator",
             registration_password="a password of nobody",  # noqa: S106  # guards nothing: loopback, in a test
             mail_out=Url("recorder:"),
+            recipients_a_day=0,
             data=folder / "server",
             smtp_listen="off",
             jobs=Url("inline:"),

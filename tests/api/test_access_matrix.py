@@ -68,6 +68,7 @@ SECRET_IN_PATH: Cells = dict.fromkeys(CALLERS, (403,))
 #: One row for each operation: who is refused with what. A caller who is not named has a right to it, and changes their own only.
 ROWS: dict[tuple[str, str], Cells] = {
     ("GET", "/healthcheck/ping"): NEEDS_NOTHING,
+    ("GET", "/healthcheck/ready"): NEEDS_NOTHING,
     ("GET", "/metrics"): dict.fromkeys(CALLERS, (401,)),
     ("GET", "/api/email/register/"): PEOPLE,  # another owner sees the domains of their own
     ("POST", "/api/email/register/"): PEOPLE | {"other owner": (409, 400)},

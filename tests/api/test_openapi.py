@@ -121,8 +121,9 @@ def test_the_start_page_says_what_this_is_and_ping_may_be_asked_from_elsewhere(p
     assert page.headers["content-type"].startswith("text/html")
     for link in ("/ui/", "/openapi.json", "/healthcheck/ping"):
         assert f'href="{link}"' in page.text
-    ping = place.client.get("/healthcheck/ping")
-    assert (ping.status_code, ping.headers["access-control-allow-origin"]) == (200, "*")
+    for name, said in (("ping", "pong"), ("ready", "ready")):
+        answer = place.client.get(f"/healthcheck/{name}")
+        assert (answer.status_code, answer.json(), answer.headers["access-control-allow-origin"]) == (200, said, "*")
     for path in ("/", "/openapi.json", "/api/email/metrics/users/x.test"):
         assert (
             "access-control-allow-origin" not in place.client.get(path, headers={"Origin": "https://evil.test"}).headers

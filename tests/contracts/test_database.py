@@ -24,7 +24,7 @@ from lokole.mail.model import EmailId
 from lokole.mailbox import entries, identity, jobs, letters, lists, packages, search
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import next_lamport
-from lokole.mailbox.migrate import HEAD, is_current, migrate
+from lokole.mailbox.migrate import HEAD, is_ahead, is_current, migrate
 from lokole.mailbox.schema import metadata, seen
 from tests.mailbox_world import START, World, email_from, make_world
 
@@ -99,6 +99,30 @@ def test_a_migration_may_be_repeated_and_keeps_what_is_there(world: World) -> No
     migrate(world.database.url)
     with world.database.read() as tx:
         assert [row.no for row in search.search(tx, world.ann, "kept").rows] == [no]
+
+
+def test_a_database_ahead_of_this_release_is_good_enough_for_it(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """While servers are upgraded one after the other, and when the update of a box was cut off."""
+    ahead = f"{int(HEAD) + 1:04}"
+    with world.database.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = :ahead"), {"ahead": ahead})
+        tx.execute(text("ALTER TABLE tenant ADD COLUMN added_later VARCHAR(10) DEFAULT 'x' NOT NULL"))
+    assert is_current(world.database.url)
+    assert [(one.levelname, ahead in one.getMessage()) for one in caplog.records] == [("WARNING", True)]
+    migrate(world.database.url)
+    with world.database.write() as tx:
+        world.incoming(tx, [world.ann], body="<p>goes on</p>")
+        assert tx.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == ahead
+
+
+@pytest.mark.parametrize("step", ["0001", "other", "99", "", None])
+def test_only_a_number_after_ours_is_ahead(step: str | None, world: World) -> None:
+    assert not is_ahead(step)
+    with world.database.write() as tx:
+        tx.execute(text("DELETE FROM alembic_version"))
+        if step is not None:
+            tx.execute(text("INSERT INTO alembic_version (version_num) VALUES (:step)"), {"step": step})
+    assert not is_current(world.database.url)
 
 
 def test_two_migrations_at_once_are_one(empty_url: str) -> None:

@@ -180,6 +180,7 @@ def server_settings(folder: Path, *, mail_out: str = "recorder:") -> dict[str, s
         "LOKOLE_SMTP_LISTEN": f"127.0.0.1:{free_port()}",
         "LOKOLE_HOST_NAME": "lokole.test",
         "LOKOLE_MAIL_OUT": mail_out,
+        "LOKOLE_RECIPIENTS_A_DAY": "0",
         "LOKOLE_REGISTRATION_USERNAME": REGISTRATION[0],
         "LOKOLE_REGISTRATION_PASSWORD": REGISTRATION[1],
     }

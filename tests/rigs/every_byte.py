@@ -211,6 +211,7 @@ class World:
             registration_username="operator",
             registration_password="nobody's",
             mail_out=Url("recorder:"),
+            recipients_a_day=0,
             data=folder / "server",
             smtp_listen="off",
             jobs=Url("inline:"),

@@ -313,6 +313,7 @@ def running(servers: int = 2, workers: int = 2) -> Iterator[Many]:
             "LOKOLE_JOBS": broker.new_queue(),
             "LOKOLE_JOBS_PASSWORD": "guest",
             "LOKOLE_MAIL_OUT": f"smtp://127.0.0.1:{smtp}",
+            "LOKOLE_RECIPIENTS_A_DAY": "0",
             "LOKOLE_SMTP_LISTEN": "off",
             "LOKOLE_REGISTRATION_USERNAME": REGISTRATION[0],
             "LOKOLE_REGISTRATION_PASSWORD": REGISTRATION[1],

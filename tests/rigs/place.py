@@ -192,6 +192,7 @@ class Place:
             "LOKOLE_SMTP_LISTEN": f"127.0.0.1:{self.ports.smtp}",
             "LOKOLE_HOST_NAME": "lokole.test",
             "LOKOLE_MAIL_OUT": f"smtp://127.0.0.1:{self.ports.world}",
+            "LOKOLE_RECIPIENTS_A_DAY": "0",
             "LOKOLE_REGISTRATION_USERNAME": REGISTRATION[0],
             "LOKOLE_REGISTRATION_PASSWORD": REGISTRATION[1],
             "LOKOLE_LEASE": "2s",

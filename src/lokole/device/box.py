@@ -29,6 +29,7 @@ from lokole.mailbox.unnamed import sweep_unnamed
 from lokole.mailbox.visits import End
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
+from lokole.ports.machine import LookAtMachine, MachineState
 from lokole.ports.sync_peer import SyncPeer
 from lokole.ports.uplink import Uplink
 from lokole.sync.compression import Compression
@@ -47,7 +48,7 @@ class DevicePorts:
     """What a box asks of the outside. ``spool`` is a folder for what is being packed, and for what came in part.
 
     Without it the former lies where the system has it, and nothing of the latter is kept. ``pause`` waits for so many seconds.
-    ``free_bytes`` is the room that is left for letters, None where nobody knows.
+    ``free_bytes`` is the room that is left for letters, None where nobody knows; ``machine`` is asked what is wrong with it before each visit.
     """
 
     database: Database
@@ -61,6 +62,7 @@ class DevicePorts:
     spool: Path | None = None
     pause: Callable[[float], None] | None = None
     free_bytes: Callable[[], int | None] = lambda: None
+    machine: LookAtMachine = MachineState
 
 
 class Box:
@@ -142,9 +144,11 @@ class Box:
 
     def note_health(self) -> None:
         """Let how this box is, and what it bounds, travel with its next package, when it is not as the server knows it."""
+        machine = self.ports.machine()  # a modem may take seconds to answer, and a writer holds up the others
         with self.ports.database.write() as tx:
             note_limits(tx, self.tenant)
-            note_health(tx, get_tenant(tx, self.tenant), self.ports.clock(), self.ports.free_bytes(), self.zone)
+            row, now, free_bytes = get_tenant(tx, self.tenant), self.ports.clock(), self.ports.free_bytes()
+            note_health(tx, row, now, free_bytes, self.zone, machine)
 
     def tidy(self) -> int:
         """Empty what was deleted long ago, and let files go that no letter has named for weeks; returns how many files."""

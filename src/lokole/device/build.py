@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 from lokole import __version__
 from lokole.adapters.blobs.open import open_blobs
+from lokole.adapters.machine.linux import LinuxMachine
 from lokole.adapters.mobile_networks.serviceproviders import ServiceProviders
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.adapters.sync_peer import http
@@ -54,6 +55,8 @@ log = logging.getLogger(__name__)
 
 SESSION_SECRET = "session-key"  # noqa: S105  # the name of the row, not the key
 COST_OPTION = "bcrypt_cost"
+#: of LOKOLE_DATA; whoever copies the box touches it (docs/operate-device.md)
+COPIED = "copied"
 #: what checking one password may take on this machine, in seconds
 PATIENCE_PER_PASSWORD = 0.25
 COOKIE = "lokole_box"
@@ -95,6 +98,7 @@ def device_ports(settings: DeviceSettings, database: Database, shrink: Shrink) -
         spool=spool,
         pause=time.sleep,
         free_bytes=lambda: shutil.disk_usage(settings.data).free,
+        machine=LinuxMachine(settings.data / COPIED),
     )
 
 

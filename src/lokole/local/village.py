@@ -244,6 +244,7 @@ def _server_settings(data: Path, port: int, smtp_port: int, status_port: int) ->
         registration_username=secrets.token_urlsafe(12),
         registration_password=secrets.token_urlsafe(12),
         mail_out=Url("recorder:"),  # the world stands in for it
+        recipients_a_day=0,  # and takes whatever comes
         data=data / "server",
         listen=f"{HOST}:{port}",
         smtp_listen=f"{HOST}:{smtp_port}",

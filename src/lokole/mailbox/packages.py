@@ -159,6 +159,21 @@ def count_waiting(
     return int(tx.execute(query).scalar_one())
 
 
+def oldest_waiting(tx: Connection, tenant_no: int, direction: str) -> datetime | None:
+    """When the first of the letters that the other end has not acknowledged yet came; None without any."""
+    query = (
+        select(func.min(email.c.received_at))
+        .select_from(waiting.join(email, email.c.order_no == waiting.c.email))
+        .where(
+            waiting.c.tenant == tenant_no,
+            waiting.c.direction == direction,
+            waiting.c.state.in_(("waiting", "packed")),
+        )
+    )
+    first = tx.execute(query).scalar()
+    return None if first is None else from_micros(first)
+
+
 def waiting_by_tenant(tx: Connection, direction: str, whose: Select[tuple[int]] | None = None) -> dict[int, int]:
     """How many letters the other end has not acknowledged yet, by the number of the device's row, of all devices or of ``whose``."""
     query = (

@@ -28,11 +28,13 @@ from lokole.mailbox.schema import alarm, job
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.mailbox.upsert import insert_new
 from lokole.server.incoming import HEALTH_OPTION
-from lokole.server.nights import Plan, read_plan
+from lokole.server.nights import Plan, read_plan, weak_signal
 from lokole.server.ports import ServerPorts
 
 #: a box with less room, in megabytes, will soon take no letter in
 LITTLE_ROOM = 256
+#: a letter that waits for so many days did not leave at several visits
+LONG_DAYS = 8
 KIND = "alarm"
 #: of troubles that one message names; the rest is counted
 MOST_NAMED = 100
@@ -42,16 +44,22 @@ _TOLD = insert_new(alarm)
 
 #: kind of trouble to a sentence about a box (or, without one, the server); ``number`` and ``word`` come with the trouble
 _SENTENCES = {
-    "nights": "has missed {number} nights",
+    "nights": "has missed {number} nights{word}",
     "room": "has {number} MB of room left",
     "clock": "has a clock that went back",
     "visit": "could not finish its last visit ({word})",
     "waiting": "has {number} letters that wait for more than two days",
+    "oldest": "has a letter that waits for {number} days",
+    "card": "has met {number} errors on its card",
+    "power": "gets too little power",
+    "copied": "was last copied {number} days ago",
     "missing": "and the server miss {number} letters at one end",
     "apart": "has set {number} letters or packages apart that it cannot read",
     "twin": "seems to exist twice: its key came with a wrong counter",
     "given-up": "has given up {number} pieces of work",
 }
+#: of these a box says a number only when something is wrong (protocol 7.8)
+_COUNTS = ("waiting", "missing", "apart", "card", "copied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ def _of_boxes(ports: ServerPorts, tx: Connection, rows: list[TenantRow], now: da
         said = (health.get(row.no) or {}).get("said")
         missed = _count_nights(tx, row, nights.get(row.no), read_plan(said), now)
         if missed >= ports.settings.alarm_nights:
-            found.append(Trouble("nights", row.domain, missed))
+            found.append(Trouble("nights", row.domain, missed, weak_signal(said)))
         if row.domain in twins:
             found.append(Trouble("twin", row.domain))
         found += _of_health(row.domain, said if isinstance(said, dict) else {})
@@ -145,7 +153,11 @@ def _of_health(domain: str, said: dict[str, Any]) -> list[Trouble]:
         value = said.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53 else 0
 
-    found = [Trouble(name, domain, number(name)) for name in ("waiting", "missing", "apart") if number(name)]
+    found = [Trouble(name, domain, number(name)) for name in _COUNTS if number(name)]
+    if number("oldest") >= LONG_DAYS:
+        found.append(Trouble("oldest", domain, number("oldest")))
+    if said.get("power") == "low":
+        found.append(Trouble("power", domain))
     free = said.get("free")
     if isinstance(free, int) and not isinstance(free, bool) and 0 <= free < LITTLE_ROOM:
         found.append(Trouble("room", domain, free))

@@ -11,7 +11,7 @@ from sqlalchemy import Select
 from lokole.mailbox import accounts, options, packages, tenants
 from lokole.mailbox.database import Connection, from_micros
 from lokole.server.incoming import HEALTH_OPTION
-from lokole.server.nights import nights_missed
+from lokole.server.nights import nights_missed, weak_signal
 from lokole.server.reconcile import HELD_OPTION
 
 
@@ -37,7 +37,7 @@ class BoxState:
         said = [] if self.missing is None else [f"{self.missing:,} missing of {self.letters:,} in 30 days"]
         if self.nights_missed:
             nights = "1 night" if self.nights_missed == 1 else f"{self.nights_missed:,} nights"
-            said.insert(0, f"missed {nights}")
+            said.insert(0, f"missed {nights}{weak_signal(self.health)}")
         return "; ".join(said)
 
     def fields(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
-from lokole.adapters.intake.smtp import SmtpIntake, tls_context
+from lokole.adapters.intake.smtp import KeptCertificate, SmtpIntake
 from lokole.adapters.shrink.subprocess import SubprocessShrink
 from lokole.adapters.sign_in.github import GitHubSignIn
 from lokole.adapters.tell.webhook import WebhookTell
@@ -274,7 +274,7 @@ def _smtp_intake(ports: ServerPorts) -> SmtpIntake:
     host, port = split_listen("LOKOLE_SMTP_LISTEN", settings.smtp_listen)
     tls = None
     if settings.smtp_tls_certificate is not None and settings.smtp_tls_key is not None:
-        tls = tls_context(str(settings.smtp_tls_certificate), str(settings.smtp_tls_key))
+        tls = KeptCertificate(settings.smtp_tls_certificate, settings.smtp_tls_key)
 
     edge = Edge(ports)
     return SmtpIntake(

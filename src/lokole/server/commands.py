@@ -10,7 +10,7 @@ from lokole.mail.errors import NotFound
 from lokole.mail.model import normal_domain
 from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Database
-from lokole.mailbox.migrate import is_current
+from lokole.mailbox.migrate import HEAD, is_ahead, read_step
 from lokole.ports.blobs import BlobStore
 from lokole.server.build import build_ports, open_database
 from lokole.server.doctor import Finding, data_finding, examine
@@ -64,14 +64,18 @@ def examine_server(settings: ServerSettings) -> Iterator[Finding]:
         yield missing
         return
     try:
-        current = is_current(database_url(settings))
+        step = read_step(database_url(settings))
     except Exception as error:
         yield Finding("database", "bad", f"it cannot be opened ({type(error).__name__})", "look at LOKOLE_DATABASE")
         return
-    if not current:
+    if is_ahead(step):
+        sentence = f"a newer release has been here: it is at step {step}, this version at {HEAD}"
+        yield Finding("database", "warning", sentence, "upgrade this one too; nothing is harmed until then")
+    elif step != HEAD:
         yield Finding("database", "bad", "it is not at the step of this version", "lokole migrate server")
         return
-    yield Finding("database", "good", "it is at the step of this version")
+    else:
+        yield Finding("database", "good", "it is at the step of this version")
     ports = build_ports(settings)
     try:
         yield from examine(ports)

@@ -20,11 +20,12 @@ from lokole.mailbox.schema import job
 from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING, TenantRow
 from lokole.ports.checkable import Checkable
 from lokole.server import certificates
+from lokole.server.drivers import open_broker
 from lokole.server.incoming import HEALTH_OPTION
-from lokole.server.nights import nights_missed
+from lokole.server.nights import nights_missed, weak_signal
 from lokole.server.ports import ServerPorts
 from lokole.server.records import check_records
-from lokole.server.settings import ServerSettings
+from lokole.server.settings import ServerSettings, split_listen
 
 State = Literal["good", "warning", "bad"]
 
@@ -119,6 +120,13 @@ def _smtp_certificate(ports: ServerPorts) -> Iterator[Finding]:
     certificate, key = ports.settings.smtp_tls_certificate, ports.settings.smtp_tls_key
     if certificate is not None and key is not None:
         yield _certificate("smtp-tls", ports.clock(), lambda: certificates.end_of_file(certificate, key))
+    elif _is_open_to_the_world(ports.settings.smtp_listen):
+        advice = "set LOKOLE_SMTP_TLS_CERTIFICATE and LOKOLE_SMTP_TLS_KEY"
+        yield Finding("smtp-tls", "warning", "letters come in at port 25 without encryption", advice)
+
+
+def _is_open_to_the_world(listen: str) -> bool:
+    return listen != "off" and split_listen("LOKOLE_SMTP_LISTEN", listen)[1] == 25
 
 
 def _web_certificate(ports: ServerPorts) -> Iterator[Finding]:
@@ -163,6 +171,24 @@ def _providers(ports: ServerPorts) -> Iterator[Finding]:
             yield Finding(name, "bad", str(error), "mend the key or its permissions at the provider")
 
 
+def _broker(ports: ServerPorts) -> Iterator[Finding]:
+    if not ports.settings.has_broker:
+        return
+    broker = open_broker(ports.settings)
+    try:
+        count = broker.waiting()
+    except Temporary as error:
+        advice = (
+            "is it running, and LOKOLE_JOBS right? Until it is back work waits in the database, and no letter leaves"
+        )
+        yield Finding("broker", "bad", str(error), advice)
+    else:
+        said = "not asked: its own tools say how it is" if count is None else f"it answers, {count} messages wait"
+        yield Finding("broker", "good", said)
+    finally:
+        broker.close()
+
+
 def _boxes(ports: ServerPorts) -> Iterator[Finding]:
     now = ports.clock()
     with ports.database.read() as tx:
@@ -170,11 +196,14 @@ def _boxes(ports: ServerPorts) -> Iterator[Finding]:
         health = options.by_tenant(tx, HEALTH_OPTION)
         stuck = {row.no for row in rows if row.state == PREPARING and jobs.is_dead(tx, "prepare", row.device_id)}
     for row in rows:
-        name, nights = f"box {row.domain}", nights_missed(row, (health.get(row.no) or {}).get("said"), now)
+        name, said = f"box {row.domain}", (health.get(row.no) or {}).get("said")
+        nights = nights_missed(row, said, now)
         if row.no in stuck:
             yield Finding(name, "bad", "it could not be made ready", "delete it and register it anew")
         elif nights:
-            yield Finding(name, "warning", f"it has missed {nights} nights", "call whoever looks after it")
+            yield Finding(
+                name, "warning", f"it has missed {nights} nights{weak_signal(said)}", "call whoever looks after it"
+            )
     claimed = sum(row.state == CLAIMED for row in rows)
     yield Finding("boxes", "good", f"{len(rows)} domains, {claimed} with a box")
 
@@ -218,6 +247,7 @@ _LOOKS: tuple[tuple[str, Callable[[ServerPorts], Iterator[Finding]]], ...] = (
     ("smtp-tls", _smtp_certificate),
     ("web-tls", _web_certificate),
     ("providers", _providers),
+    ("broker", _broker),
     ("dns", _records),
 )
 

@@ -89,6 +89,7 @@ def open_mail_out(settings: ServerSettings, database: Database, clock: Clock) ->
                 host_name=settings.host_name,
                 pace=settings.mx_pace.total_seconds(),
                 allow_private=settings.mx_private,
+                tried=settings.alarm_to[0].rpartition("@")[2] if settings.alarm_to else None,
             )
         case _:
             way = SmtpMailOut.from_url(

@@ -22,6 +22,8 @@ GRACE = timedelta(hours=12)
 EARLY = timedelta(hours=6)
 #: a box that told nothing and has not been here for so long has missed a night
 _A_NIGHT = timedelta(hours=24) + GRACE
+#: percent of a modem's signal, below which it may be why a box stays away
+WEAK_SIGNAL = 30
 #: further back is not counted
 MOST_DAYS = 400
 
@@ -49,6 +51,13 @@ class Plan:
             and datetime.combine(day, first) > begin
             and datetime.combine(day, last) <= end
         )
+
+
+def weak_signal(said: Any) -> str:
+    """What stands behind the nights of a box whose modem heard little when it was last here (``signal`` of its health); else nothing."""
+    signal = said.get("signal") if isinstance(said, Mapping) else None
+    is_weak = isinstance(signal, int) and not isinstance(signal, bool) and 0 <= signal < WEAK_SIGNAL
+    return ", last signal weak" if is_weak else ""
 
 
 def read_plan(said: Any) -> Plan | None:

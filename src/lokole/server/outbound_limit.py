@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 def ask(ports: ServerPorts, tx: Connection, row: TenantRow, sender: str) -> None:
     """Raise Temporary when ``sender`` has written to as many as a day has."""
     most, now, key = ports.settings.recipients_a_day, ports.clock(), _key(row, sender)
-    if most is not None and limits.get_count(tx, key, now) >= most:
+    if most and limits.get_count(tx, key, now) >= most:
         left = limits.get_expiry(tx, key, now) - now
         raise Temporary(
             "this person has written to many today", retry_after=max(60.0, left.total_seconds()), reason="many-a-day"
@@ -28,7 +28,7 @@ def ask(ports: ServerPorts, tx: Connection, row: TenantRow, sender: str) -> None
 
 def count(ports: ServerPorts, row: TenantRow, sender: str, recipients: int) -> None:
     """So many more have been written to."""
-    if ports.settings.recipients_a_day is not None:
+    if ports.settings.recipients_a_day:
         with ports.database.write() as tx:
             limits.add_count(tx, _key(row, sender), _DAY, ports.clock(), recipients)
 

@@ -83,10 +83,11 @@ class ServerSettings:
         default=None,
         secret=True,
     )
-    recipients_a_day: int | None = setting(
+    recipients_a_day: int = setting(
         "LOKOLE_RECIPIENTS_A_DAY",
-        "To how many recipients outside one person may write in a day; letters over it wait. Without it there is no limit.",
-        default=None,
+        "To how many recipients outside one person may write in a day; letters over it wait. 0 sets no limit: then one account\n"
+        "whose password somebody guessed can get everybody's letters refused.",
+        default=200,
     )
     mx_pace: timedelta = setting(
         "LOKOLE_MX_PACE",
@@ -522,6 +523,7 @@ class ServerSettings:
             ("LOKOLE_SMTP_MAX_RECIPIENTS", self.smtp_max_recipients, 1, 10_000),
             ("LOKOLE_SMTP_CONNECTIONS_A_MINUTE", self.smtp_connections_a_minute, 1, 100_000),
             ("LOKOLE_SMTP_RECIPIENTS_A_MINUTE", self.smtp_recipients_a_minute, 1, 1_000_000),
+            ("LOKOLE_RECIPIENTS_A_DAY", self.recipients_a_day, 0, 1_000_000),
             ("LOKOLE_WORKERS", self.workers, 0, 64),
             ("LOKOLE_ALARM_NIGHTS", self.alarm_nights, 1, 1000),
             ("LOKOLE_BOTS_PER_DAY", self.bots_per_day, 1, 10_000),

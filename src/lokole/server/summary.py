@@ -48,6 +48,17 @@ def summary(told: dict[str, Any], now: datetime) -> str:
     return f"{page}</tbody></table>\n{more}{_end()}"
 
 
+def away() -> str:
+    """The page while the database does not answer; it asks again by itself."""
+    return (
+        _HEAD.replace("<title>", '<meta http-equiv="refresh" content="60"><title>')
+        + "<p><strong>The server runs, but its database does not answer.</strong></p>\n"
+        "<p>No letter is lost by that: boxes and other mail servers keep what they have and come again.</p>\n"
+        "<p>Look at the database's machine, its disk and <code>lokole doctor</code>. This page asks again every minute.</p>\n"
+        f"{_end()}"
+    )
+
+
 def _end() -> str:
     return f'<p><a href="./">The whole status page</a> needs a browser that runs scripts.</p>{_END}'
 

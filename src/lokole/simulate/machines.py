@@ -191,6 +191,7 @@ class ServerMachine(Machine):
             registration_username="operator",
             registration_password="nobody's",  # noqa: S106  # guards nothing: there is no network
             mail_out=Url("recorder:"),
+            recipients_a_day=0,
             data=world.folder,
             smtp_listen="off",
             jobs=Url("rows:"),

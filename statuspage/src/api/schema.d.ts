@@ -11,8 +11,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the server is there. */
+        /** Whether the server is there; its database may be away. */
         get: operations["ping"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthcheck/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the server can do its work now, that is, whether its database answers. */
+        get: operations["ready"];
         put?: never;
         post?: never;
         delete?: never;
@@ -722,6 +739,27 @@ export interface operations {
                     "application/json": "pong";
                 };
             };
+        };
+    };
+    ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It can. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": "ready";
+                };
+            };
+            503: components["responses"]["Problem"];
         };
     };
     scrape: {

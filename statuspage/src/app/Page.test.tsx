@@ -85,6 +85,13 @@ describe('the boxes', () => {
     within(rows[2]!).getByText('2.0 kB');
   });
 
+  test('what the machine of a box says of itself stands there in words', async () => {
+    server.boxes = [box('aa.test', { health: { card: 4, power: 'low', signal: 20, oldest: 8, copied: 64 } })];
+    signedIn();
+    const table = within(await screen.findByRole('table', { name: 'Boxes' }));
+    for (const words of [/4 errors on its card/, /too little power/, /a letter waits for 8 days/, /weak signal/, /last copied 64 days ago/]) table.getByText(words);
+  });
+
   test('they are sorted by a column, both ways, and found by name', async () => {
     server.boxes = [box('aa.test', { waiting: 5, waiting_bytes: 7000 }), box('bb.test', { waiting: 9 }), box('cc.test', { waiting: 1 })];
     signedIn();
@@ -228,11 +235,19 @@ describe('when it does not go well', () => {
 });
 
 describe('pings', () => {
-  test('both are shown with milliseconds, and red when they do not answer', async () => {
+  test('a server whose database is away is no well one', async () => {
+    server.instead.set('GET /healthcheck/ready', { status: 503, body: { title: 'x', status: 503 } });
+    render(<Page config={{}} />);
+    const pings = await screen.findByRole('list', { name: 'Pings' });
+    const said = () => within(pings).getAllByRole('listitem').map((one) => one.textContent!.replace(/in \d+ ms/, 'in time'));
+    await waitFor(() => expect(said()).toEqual(['Server ✓ answers in time', 'Database ✗ does not answer', 'Webmail ✓ answers in time']));
+  });
+
+  test('all are shown with milliseconds, and red when they do not answer', async () => {
     server.instead.set('GET /web/healthcheck/ping', { status: 502 });
     render(<Page config={{}} />);
     const pings = await screen.findByRole('list', { name: 'Pings' });
-    await within(pings).findByText(/✓ answers in \d+ ms/);
+    await waitFor(() => expect(within(pings).getAllByText(/✓ answers in \d+ ms/)).toHaveLength(2));
     await within(pings).findByText('✗ does not answer');
   });
 });

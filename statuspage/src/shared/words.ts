@@ -54,7 +54,12 @@ export function troublesOf(box: Box): string[] {
     typeof said.free === 'number' && said.free < 128 ? `only ${said.free} MB free` : '',
     number('missing') ? `${count(number('missing'), 'letter')} missing` : '',
     number('apart') ? `${number('apart')} set apart` : '',
+    number('card') ? `${count(number('card'), 'error')} on its card` : '',
+    said.power === 'low' ? 'too little power' : '',
+    number('oldest') >= 8 ? `a letter waits for ${number('oldest')} days` : '',
     number('waiting') ? `${count(number('waiting'), 'letter')} unsent for two days` : '',
+    typeof said.signal === 'number' && said.signal < 30 ? 'weak signal' : '',
+    number('copied') ? `last copied ${number('copied')} days ago` : '',
   ].filter(Boolean);
 }
 

@@ -48,6 +48,7 @@ export class FakeServer {
 
   private answer({ method, path, authorization, body }: Asked): Answer {
     if (path.endsWith('/healthcheck/ping')) return { body: 'pong' };
+    if (path === '/healthcheck/ready') return { body: 'ready' };
     if (authorization !== `Bearer ${RIGHT}` && authorization !== `Basic ${btoa('operator:secret')}`) {
       return { status: 401, body: { title: 'Unauthorized', status: 401 } };
     }

@@ -24,6 +24,7 @@ from lokole.adapters.mail_out.mx_lookup import DnsNames, Hop, find_hops, is_publ
 from lokole.config import Url
 from lokole.mail.errors import Permanent, Temporary
 from lokole.mailbox.tenants import add_tenant
+from lokole.ports.checkable import Checkable
 from lokole.server import dkim_keys
 from lokole.server.build import build_ports
 from tests.dkim_verifier import verify
@@ -214,6 +215,29 @@ def test_what_the_server_says_counts_and_no_server_is_temporary() -> None:
         send(out(1, Names(down=True)))
     with pytest.raises(Permanent):
         send(out(1), "no address")
+
+
+def test_whether_letters_can_leave_is_tried_at_a_known_domain_without_a_letter() -> None:
+    server = Server()
+    with running(server) as port:
+        assert out(port, tried="example.org").check() == f"the mail server of example.org is reached at port {port}"
+        assert "not tried" in out(port).check()
+    assert server.letters == []
+    closed = free_port()
+    with pytest.raises(Temporary, match=f"no mail server of example.org is reached at port {closed}"):
+        out(closed, tried="example.org").check()
+    with pytest.raises(Permanent):
+        out(closed, tried="example.com").check()
+
+
+def test_the_domain_of_who_hears_alarms_is_the_one_that_is_tried(tmp_path: Path) -> None:
+    zone = {("example.org", "MX"): ["10 mx.example.net."], ("mx.example.net", "A"): [HERE]}
+    with running(Server()) as smtp, dns_server(zone) as port:
+        way = Url(f"mx://{HERE}:{port}?smtp={smtp}")
+        ports = build_ports(settings_for(tmp_path, mail_out=way, mx_private=True, alarm_to=("ops@example.org",)))
+        assert isinstance(ports.mail_out, Checkable)  # what signs asks the way behind it
+        assert ports.mail_out.check() == f"the mail server of example.org is reached at port {smtp}"
+        ports.database.close()
 
 
 def test_tls_is_used_when_it_is_offered_whoever_signed_it(certificate: tuple[str, str]) -> None:

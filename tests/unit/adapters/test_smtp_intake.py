@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from lokole.adapters.intake.smtp import MAX_RECIPIENTS, OK, Peer, Reply, SmtpIntake, tls_context
+from lokole.adapters.intake.smtp import MAX_RECIPIENTS, OK, KeptCertificate, Peer, Reply, SmtpIntake
 from lokole.mail.errors import Temporary
 from lokole.testing import shared_dir
 
@@ -195,25 +195,38 @@ def test_after_stopping_nobody_answers(intake: SmtpIntake) -> None:
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> tuple[str, str]:
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    chain, private = tmp_path / "chain.pem", tmp_path / "key.pem"
+    write_certificate(chain, private)
+    return chain, private
+
+
+def write_certificate(chain: Path, private: Path) -> bytes:
+    """Make a new one; what it is in bytes (DER)."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lokole.test")])
     begin = datetime(2020, 1, 1, tzinfo=UTC)
     built = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, begin.replace(year=2100))
     signed = built.sign(key, hashes.SHA256())
-    chain, private = tmp_path / "chain.pem", tmp_path / "key.pem"
     chain.write_bytes(signed.public_bytes(Encoding.PEM))
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return str(chain), str(private)
+    return signed.public_bytes(Encoding.DER)
 
 
-def test_a_letter_may_come_encrypted_and_nothing_said_before_counts(taken: Taken, certificate: tuple[str, str]) -> None:
+def trusting_anybody() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def test_a_letter_may_come_encrypted_and_nothing_said_before_counts(
+    taken: Taken, certificate: tuple[Path, Path]
+) -> None:
     door = Door()
-    intake = listener(taken, tls=tls_context(*certificate), door=door)
+    intake = listener(taken, tls=KeptCertificate(*certificate), door=door)
     intake.start()
     try:
-        trusting = ssl.create_default_context()
-        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        trusting = trusting_anybody()
         with smtplib.SMTP("127.0.0.1", intake.port, timeout=10) as connection:
             connection.ehlo("mail.example.org")
             assert "starttls" in connection.esmtp_features
@@ -229,6 +242,41 @@ def test_a_letter_may_come_encrypted_and_nothing_said_before_counts(taken: Taken
     assert [peer.encrypted for peer in taken.peers] == [True, False]
     assert taken.peers[0] == Peer("127.0.0.1", "mail.example.org", True)
     assert door.entered == 2  # becoming encrypted is no second connection
+
+
+def test_a_certificate_that_was_renewed_is_served_within_a_minute_and_never_by_halves(
+    taken: Taken, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seconds = [0.0]
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    first = write_certificate(chain, key)
+    intake = listener(taken, tls=KeptCertificate(chain, key, seconds=lambda: seconds[0]))
+    intake.start()
+
+    def served() -> bytes:
+        with smtplib.SMTP("127.0.0.1", intake.port, timeout=10) as connection:
+            connection.starttls(context=trusting_anybody())
+            connection.sendmail("bob@example.org", [KNOWN], HEAD)
+            assert isinstance(connection.sock, ssl.SSLSocket)
+            return connection.sock.getpeercert(binary_form=True) or b""
+
+    try:
+        assert served() == first
+        second = write_certificate(tmp_path / "new.pem", tmp_path / "new-key.pem")
+        (tmp_path / "new.pem").replace(chain)
+        seconds[0] = 61
+        assert served() == first, "its key is not there yet"
+        assert "cannot be read again" in caplog.text
+        (tmp_path / "new-key.pem").replace(key)
+        seconds[0] = 100
+        assert served() == first, "it is looked at once a minute"
+        seconds[0] = 122
+        assert served() == second
+        chain.unlink()
+        seconds[0] = 200
+        assert served() == second
+    finally:
+        intake.stop()
 
 
 class Door:

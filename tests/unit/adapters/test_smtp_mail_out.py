@@ -184,6 +184,36 @@ def test_a_relay_that_does_not_speak_tls_gets_nothing(relay: Relay) -> None:
     assert relay.letters == []
 
 
+def check(relay: Relay, **more: str) -> str:
+    return SmtpMailOut("127.0.0.1", relay.port, host_name="lokole.test", timeout=0.5, **more).check()
+
+
+def test_the_relay_is_entered_and_left_without_a_letter(relay: Relay) -> None:
+    assert check(relay) == "the relay answers"
+    relay.features = ["AUTH PLAIN"]
+    relay.answers["AUTH"] = "235 2.7.0 welcome"
+    assert check(relay, user="us", password="secret") == "the relay takes letters from this user"
+    assert [one.split()[0].lower() for one in relay.heard] == [b"ehlo", b"quit", b"ehlo", b"auth", b"quit"]
+
+
+def test_what_is_wrong_with_the_relay_is_told_apart(relay: Relay) -> None:
+    with pytest.raises(Permanent, match="no way to sign in"):
+        check(relay, user="us", password="secret")
+    with pytest.raises(Permanent, match="offers no encryption"):
+        check(relay, security="starttls")
+    relay.features = ["AUTH PLAIN"]
+    relay.answers["AUTH"] = "535 5.7.8 no"
+    with pytest.raises(Permanent, match=r"does not let this user in \(535\)") as refused:
+        check(relay, user="us", password="secret")
+    assert "secret" not in str(refused.value)
+    relay.answers["AUTH"] = "454 4.7.0 later"
+    with pytest.raises(Temporary, match="454"):
+        check(relay, user="us", password="secret")
+    relay.answers["connect"] = "drop"
+    with pytest.raises(Temporary, match="no connection to the relay"):
+        check(relay)
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +15,7 @@ from lokole.device.box import Box
 from lokole.device.schedule import SCHEDULE_OPTION
 from lokole.mailbox import outbound, quarantine, schema, visits
 from lokole.mailbox.options import set_option
+from lokole.ports.machine import MachineState
 from lokole.sync import jsontext
 from lokole.sync.records import MAX_HEALTH_BYTES, HealthRecord
 from lokole.testing import FrozenClock
@@ -50,6 +53,7 @@ def test_what_is_wrong_stands_in_the_line(box: Box, clock: FrozenClock, peer: In
     found = line(box, 2**50)
     assert found == QUIET | {
         "waiting": 1,
+        "oldest": 2,
         "apart": 1,
         "missing": 3,
         "free": 2**30,
@@ -57,6 +61,46 @@ def test_what_is_wrong_stands_in_the_line(box: Box, clock: FrozenClock, peer: In
         "clock": True,
     }
     assert len(jsontext.write(found)) <= MAX_HEALTH_BYTES
+
+
+def test_a_machine_says_only_what_is_wrong_with_it_and_in_steps(box: Box, clock: FrozenClock) -> None:
+    def said(**state: object) -> dict[str, object]:
+        with box.ports.database.read() as tx:
+            found = health.line(tx, box.row(), clock(), None, box.zone, MachineState(**state))  # type: ignore[arg-type]
+        return {name: value for name, value in found.items() if name not in QUIET}
+
+    for well in ({"signal": 30}, {"signal": 100}, {"copied_at": clock() - timedelta(days=31)}):
+        assert said(**well) == {}
+    assert said(copied_at=clock() + timedelta(days=900)) == {}, "a clock that was set is no old copy"
+    assert [said(card_errors=number)["card"] for number in (1, 3, 1000)] == [1, 2, 512]
+    assert said(power_is_low=True) == {"power": "low"}
+    assert [said(signal=percent)["signal"] for percent in (0, 9, 12, 29)] == [0, 0, 10, 20]
+    assert [said(copied_at=clock() - timedelta(days=days))["copied"] for days in (32, 63, 100)] == [32, 32, 64]
+
+
+def test_everything_at_its_worst_has_room_in_the_line(box: Box, clock: FrozenClock) -> None:
+    write(box, "ann", "bob@example.org")
+    with box.ports.database.write() as tx:
+        no = visits.start_visit(tx, box.tenant, clock())
+        visits.end_visit(tx, box.tenant, no, clock(), result="no-connection" * 9)
+        set_option(tx, box.tenant, "held_together", {"missing": 99_999, "letters": 99_999, "at": 0})
+        tx.execute(schema.email.update().values(received_at=0))  # 1970: a clock without a battery
+    clock.advance(hours=-1)
+    worst = MachineState(10**9, power_is_low=True, signal=0, copied_at=clock() - timedelta(days=9999))
+    with box.ports.database.read() as tx:
+        found = health.line(tx, box.row(), clock(), 2**50, ZoneInfo("Africa/Kinshasa"), worst)
+    assert found.keys() >= {"failed", "clock", "oldest", "card", "power", "signal", "copied", "leaves", "zone"}
+    assert len(jsontext.write(found)) < MAX_HEALTH_BYTES
+
+
+def test_the_machine_is_asked_before_each_visit(box: Box) -> None:
+    states = [MachineState(power_is_low=True), MachineState()]
+    box.ports = replace(box.ports, machine=lambda: states.pop())
+    for told in (None, "low"):
+        box.note_health()
+        with box.ports.database.read() as tx:
+            rows = [row.record for row in outbound.waiting_records(tx, box.tenant, "up")]
+        assert [one.body.get("power") for one in rows if isinstance(one, HealthRecord)] == [told]
 
 
 def test_a_line_is_sent_when_it_is_another_one_than_the_server_knows(box: Box) -> None:

@@ -85,6 +85,32 @@ def test_nights_that_are_missed_are_told_once_and_once_when_it_is_over(place: Pl
     assert len(told(place)) == 3
 
 
+def test_a_box_whose_modem_heard_little_is_missed_with_the_reason(place: Place) -> None:
+    place.box(DOMAIN, ["ann"])
+    says(place, signal=20)
+    days(place, 5)
+    assert told(place) == [f"The box of {DOMAIN} has missed 2 nights, last signal weak."]
+    (found,) = place.client.get("/api/email/metrics/trouble", auth=OPERATOR).json()["boxes"]
+    assert " nights, last signal weak" in found["sentence"]
+
+
+def test_what_a_machine_says_of_itself_is_told(place: Place) -> None:
+    place.box(DOMAIN, ["ann"])
+    for well in ({}, {"signal": 0}, {"oldest": 4}, {"power": "fine", "card": -1, "copied": True, "newer": 7}):
+        says(place, **well)
+    assert told(place) == []
+    says(place, card=4, power="low", oldest=8, copied=64)
+    (sentences,) = told(place)
+    assert sorted(one.rstrip(".") for one in sentences.split(". ")) == [
+        f"The box of {DOMAIN} gets too little power",
+        f"The box of {DOMAIN} has a letter that waits for 8 days",
+        f"The box of {DOMAIN} has met 4 errors on its card",
+        f"The box of {DOMAIN} was last copied 64 days ago",
+    ]
+    says(place)
+    assert told(place)[1].count("Over: ") == 4
+
+
 def test_a_box_that_comes_on_mondays_is_missed_on_mondays(place: Place) -> None:
     place.box(DOMAIN, ["ann"])
     says(place, leaves="0 2 * * 1", zone="Africa/Kinshasa")

@@ -217,7 +217,12 @@ def test_a_minute_without_a_disk_or_a_database_puts_everybody_off_and_loses_noth
     box.put([letter], seq=1000, expect=503)
     summary = edge.client.get("/status/summary", auth=OPERATOR)
     assert summary.status_code == (200 if what == "disk" else 503)
-    assert edge.client.get("/healthcheck/ping").status_code in (200, 503)
+    assert summary.headers["content-type"].startswith("text/html")
+    assert ("its database does not answer" in summary.text) == (what == "database")
+    ping, ready = edge.client.get("/healthcheck/ping"), edge.client.get("/healthcheck/ready")
+    assert (ping.status_code, ping.json()) == (200, "pong"), "the process lives, whatever else does not"
+    assert ready.status_code == (200 if what == "disk" else 503)
+    assert ready.headers["access-control-allow-origin"] == "*"
     object.__setattr__(edge.ports, name, there)
     gone.close()
     # everybody comes again, as they do

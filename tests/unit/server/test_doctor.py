@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
+from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.cli import main
 from lokole.config import Url
 from lokole.mail.errors import Temporary
@@ -21,6 +22,8 @@ from lokole.mailbox.database import Database
 from lokole.server.doctor import Finding, examine
 from tests.fakes.cloudflare import TOKEN, FakeCloudflare
 from tests.fakes.sendgrid_parse import KEY, FakeSendGridParse
+from tests.sendgrid import KEY as OUT_KEY
+from tests.sendgrid import sendgrid as out
 from tests.servers_dns import name_server
 from tests.servers_mail import cannot_start, free_port
 from tests.unit.server.place import Place, message, place_in
@@ -148,26 +151,63 @@ def test_a_certificate_that_is_not_the_keys_or_cannot_be_read_is_found(tmp_path:
             assert findings(place)["smtp-tls"].state == "bad"
 
 
+def test_port_25_without_a_certificate_is_found(place: Place) -> None:
+    for listen, named in (("0.0.0.0:25", True), ("[::]:25", True), ("127.0.0.1:2525", False), ("off", False)):
+        object.__setattr__(place.ports.settings, "smtp_listen", listen)
+        found = findings(place)
+        assert ("smtp-tls" in found) == named
+        if named:
+            assert found["smtp-tls"].state == "warning"
+            assert "LOKOLE_SMTP_TLS_CERTIFICATE" in found["smtp-tls"].advice
+
+
 def test_a_web_server_that_does_not_answer_is_found(tmp_path: Path) -> None:
     with place_in(tmp_path, address=Url(f"https://127.0.0.1:{free_port()}")) as place:
         assert "cannot be reached" in findings(place)["web-tls"].sentence
 
 
 def test_keys_that_may_not_what_they_need_are_found(tmp_path: Path) -> None:
-    with FakeCloudflare("lokole.test") as cloudflare, FakeSendGridParse("lokole.test") as sendgrid:
+    with FakeCloudflare("lokole.test") as cloudflare, FakeSendGridParse("lokole.test") as sendgrid, out() as way_out:
         settings: dict[str, Any] = {
             "dns": Url("cloudflare:"), "cloudflare_url": Url(cloudflare.url), "cloudflare_token": TOKEN,
             "intake": Url("sendgrid:"), "sendgrid_url": Url(sendgrid.url), "sendgrid_key": KEY,
             "address": Url("http://127.0.0.1"),
         }  # fmt: skip
-        with place_in(tmp_path, **settings) as place:
+        names = ("dns-provider", "mail-in", "mail-out")
+        leaving = SendGridMailOut(OUT_KEY, base_url=way_out.url)
+        with place_in(tmp_path, mail_out_port=leaving, **settings) as place:
             found = findings(place)
-            assert (found["dns-provider"].state, found["mail-in"].state) == ("good", "good")
+            assert [found[name].state for name in names] == ["good", "good", "good"]
+            assert found["mail-out"].sentence == "the key has the permission Mail Send"
             sendgrid.scopes.pop()
             cloudflare.token_status = "expired"
+            way_out.scopes.remove("mail.send")
             found = findings(place)
-            assert (found["dns-provider"].state, found["mail-in"].state) == ("bad", "bad")
+            assert [found[name].state for name in names] == ["bad", "bad", "bad"]
+            assert found["mail-out"].sentence == "the key has not the permission Mail Send"
             assert TOKEN not in "".join(one.line for one in found.values())
+
+
+def test_a_key_that_sendgrid_does_not_know_and_one_that_is_away_are_told_apart(tmp_path: Path) -> None:
+    with out() as way_out:
+        found = {}
+        for name, key, url in (
+            ("unknown", "SG.another", way_out.url),
+            ("away", OUT_KEY, f"http://127.0.0.1:{free_port()}"),
+        ):
+            with place_in(tmp_path / name, mail_out_port=SendGridMailOut(key, base_url=url)) as place:
+                found[name] = findings(place)["mail-out"]
+    assert "make a new one" in found["unknown"].sentence
+    assert "out of reach" in found["away"].sentence
+    assert [one.state for one in found.values()] == ["bad", "bad"]
+
+
+def test_a_broker_that_is_away_is_found(place: Place) -> None:
+    assert "broker" not in findings(place)
+    away = replace(place.ports.settings, jobs=Url(f"amqp://guest@127.0.0.1:{free_port()}/"), jobs_password="guest")
+    (found,) = (one for one in examine(replace(place.ports, settings=away)) if one.name == "broker")
+    assert (found.state, found.sentence.startswith("the broker was not reached")) == ("bad", True)
+    assert "LOKOLE_JOBS" in found.advice
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -196,6 +236,10 @@ def test_the_command_ends_with_what_it_found(tmp_path: Path) -> None:
     code, said = run(tmp_path)
     assert code == 0, said
     assert "ok      database:" in said
+    with Database(f"sqlite:///{tmp_path / 'lokole.db'}").write() as tx:
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    code, said = run(tmp_path)
+    assert (code, "warning database: a newer release has been here: it is at step 9999" in said) == (0, True)
     code, said = run(tmp_path, "--json")
     assert json.loads(said)["good"] is True
     assert {one["name"] for one in json.loads(said)["checks"]} >= {"database", "blobs", "queue", "disk", "boxes"}

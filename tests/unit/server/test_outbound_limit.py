@@ -38,6 +38,18 @@ def test_letters_over_the_limit_wait_for_the_next_day_and_others_do_not(tmp_path
         assert states(place, "u2")["p3@example.org"][0] is DeliveryState.ACCEPTED
 
 
+@pytest.mark.parametrize(("most", "left"), [(200, 200), (0, 203)])
+def test_the_limit_of_the_settings_is_one_for_each_person_and_none_is_none(
+    tmp_path: Path, most: int, left: int
+) -> None:
+    with place_in(tmp_path, recipients_a_day=most) as place:
+        box = place.box("a.lokole.test", ["ann"])
+        for n in range(4):
+            box.put([letter(f"u{n}", tuple(f"p{n}-{m}@example.org" for m in range(50)))])
+        box.put([letter("over", ("p4@example.org", "p5@example.org", "p6@example.org"))])
+        assert len(place.world.sent) == left
+
+
 @pytest.mark.parametrize("together", [False, True])
 def test_what_has_waited_for_five_days_over_the_limit_comes_back_and_says_why(tmp_path: Path, together: bool) -> None:
     with (

@@ -65,6 +65,7 @@ def test_each_of_them_is_missed_by_name(name: str) -> None:
         ("LOKOLE_ALARM_TO", "ops@example.org,nobody"),
         ("LOKOLE_ALARM_WEBHOOK", "file:///etc/passwd"),
         ("LOKOLE_ALARM_NIGHTS", "0"),
+        ("LOKOLE_RECIPIENTS_A_DAY", "-1"),
         ("LOKOLE_SPF", "include:sendgrid.net"),
         ("LOKOLE_DMARC", "p=none"),
         ("LOKOLE_RESOLVER", "9.9.9.9"),
@@ -76,6 +77,11 @@ def test_what_cannot_be_stops_the_start_with_its_name_and_no_secret(name: str, v
     assert name in str(caught.value)
     if "PASSWORD" in name or ("KEY" in name and "TLS" not in name):
         assert value not in str(caught.value).replace("too short", "")
+
+
+def test_a_person_writes_to_two_hundred_a_day_unless_the_operator_says_otherwise() -> None:
+    assert load(ServerSettings, NEEDED).recipients_a_day == 200
+    assert load(ServerSettings, {**NEEDED, "LOKOLE_RECIPIENTS_A_DAY": "0"}).recipients_a_day == 0
 
 
 def test_names_of_the_first_lokole_are_kept() -> None:

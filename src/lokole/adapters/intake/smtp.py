@@ -16,9 +16,11 @@ import logging
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from aiosmtpd.smtp import SMTP, syntax
@@ -33,6 +35,8 @@ MAX_RECIPIENTS = 100
 MAX_LINE_BYTES = 2**20
 #: Seconds without a word from the other side, or without :data:`_PROGRESS_BYTES` of a letter.
 IDLE_SECONDS = 300
+#: How often at most it is looked whether a certificate was renewed.
+RENEWED_SECONDS = 60.0
 _PROGRESS_BYTES = 64 * 1024
 
 # What one server may take for the end of a letter and another not (SMTP smuggling):
@@ -95,7 +99,7 @@ class SmtpIntake:
         max_bytes: int,
         decide: Decide,
         accept: Accept,
-        tls: ssl.SSLContext | None = None,
+        tls: KeptCertificate | None = None,
         threads: int = 8,
         max_recipients: int = MAX_RECIPIENTS,
         door: Door | None = None,
@@ -212,7 +216,7 @@ def _address(session: Any) -> str:
 def _protocol(
     host_name: str,
     max_bytes: int,
-    tls: ssl.SSLContext | None,
+    tls: KeptCertificate | None,
     door: Door | None,
     handler: _Handler,
     loop: asyncio.AbstractEventLoop,
@@ -225,7 +229,7 @@ def _protocol(
         enable_SMTPUTF8=True,
         hostname=host_name,
         ident="Lokole",
-        tls_context=tls,
+        tls_context=None if tls is None else tls.context(),
         timeout=IDLE_SECONDS,
         auth_exclude_mechanism=["LOGIN", "PLAIN"],
         loop=loop,
@@ -294,11 +298,40 @@ def _sender(envelope: Any) -> str:
     return "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
 
 
-def tls_context(certificate: str, key: str) -> ssl.SSLContext:
-    """What STARTTLS is offered with; both are paths of PEM files."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    return context
+class KeptCertificate:
+    """What STARTTLS is offered with: a chain and its key (PEM), read again when one of the files has become another one.
+
+    Whoever renews a certificate, mostly a timer at night, then needs to tell nobody. Raises OSError when they cannot be read at first.
+    """
+
+    def __init__(self, chain: Path, key: Path, *, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._chain, self._key, self._seconds = chain, key, seconds
+        self._looked = seconds()
+        self._stamp = self._look()
+        self._context = self._load()
+
+    def context(self) -> ssl.SSLContext:
+        """For the next connection; called in the thread that listens, so the files are looked at once a minute at most."""
+        if self._seconds() - self._looked >= RENEWED_SECONDS:
+            self._looked = self._seconds()
+            try:
+                stamp = self._look()
+                if stamp != self._stamp:
+                    # a context of its own: chain and key are written one after the other, and halves must not be served
+                    self._context, self._stamp = self._load(), stamp
+                    log.info("smtp intake: the certificate was read again")
+            except (OSError, ValueError) as error:  # SSLError is one
+                log.warning("smtp intake: the certificate cannot be read again: %s", type(error).__name__)
+        return self._context
+
+    def _look(self) -> tuple[tuple[int, int, int], ...]:
+        # a link that leads elsewhere now, as certbot's, is another file
+        return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in (self._chain.stat(), self._key.stat()))
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self._chain, self._key)
+        return context
 
 
-__all__ = ["OK", "Accept", "Decide", "Door", "Peer", "Reply", "SmtpIntake", "tls_context"]
+__all__ = ["OK", "RENEWED_SECONDS", "Accept", "Decide", "Door", "KeptCertificate", "Peer", "Reply", "SmtpIntake"]

@@ -16,6 +16,7 @@ from datetime import datetime
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
+from lokole.ports.checkable import Checkable
 from lokole.ports.mail_out import MailOut
 
 #: what is signed when it is there; the first are signed also when they are not
@@ -95,6 +96,10 @@ class SignedMailOut:
         keys = self.keys_of(domain) if domain else ()
         signed = sign(message, domain, keys, self.clock()) if keys else message
         self.way.send(sender=sender, recipient=recipient, message=signed)
+
+    def check(self) -> str:
+        """What the way says of itself, as ``Checkable`` has it."""
+        return self.way.check() if isinstance(self.way, Checkable) else "letters are signed"
 
 
 def _load(key: DkimKey) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey:

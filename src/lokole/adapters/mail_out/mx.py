@@ -22,6 +22,8 @@ from lokole.mail.errors import Permanent, Refused, Temporary
 from lokole.mail.model import Address
 
 _PORT = 25
+#: when it is only looked whether letters can leave: mail servers, and seconds for each step; a closed port answers nothing
+_MOST_TRIED, _TRIED_SECONDS = 2, 10.0
 #: seconds that a letter waits for the one before it to the same domain, before it lets others of the queue go first
 _PATIENCE = 5.0
 
@@ -39,7 +41,10 @@ class _To(smtplib.SMTP):
 
 
 class MxMailOut:
-    """``pace`` is the seconds between two letters to one domain, ``timeout`` in seconds counts for every step of the dialogue."""
+    """``pace`` is the seconds between two letters to one domain, ``timeout`` in seconds counts for every step of the dialogue.
+
+    ``tried`` is a domain whose mail server may be asked whether it can be reached, without a letter.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class MxMailOut:
         pace: float = 0.0,
         allow_private: bool = False,
         timeout: float = 60.0,
+        tried: str | None = None,
         seconds: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -59,6 +65,7 @@ class MxMailOut:
         self._pace = pace
         self._allow_private = allow_private
         self._timeout = timeout
+        self._tried = tried
         self._seconds = seconds
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -66,7 +73,9 @@ class MxMailOut:
         self._next: dict[str, float] = {}
 
     @classmethod
-    def from_url(cls, url: str, *, host_name: str, pace: float, allow_private: bool) -> MxMailOut:
+    def from_url(
+        cls, url: str, *, host_name: str, pace: float, allow_private: bool, tried: str | None = None
+    ) -> MxMailOut:
         """Read ``mx:``, or ``mx://NAMESERVER:PORT`` (an address) with ``?smtp=PORT`` for tests; raises ValueError."""
         parts = urlsplit(url)
         if parts.scheme != "mx":
@@ -75,7 +84,7 @@ class MxMailOut:
         port = parse_qs(parts.query).get("smtp", [str(_PORT)])[0]
         if not port.isdigit():
             raise ValueError("smtp= in LOKOLE_MAIL_OUT must be a port")
-        return cls(names, host_name=host_name, port=int(port), pace=pace, allow_private=allow_private)
+        return cls(names, host_name=host_name, port=int(port), pace=pace, allow_private=allow_private, tried=tried)
 
     def send(self, *, sender: str, recipient: str, message: bytes) -> None:
         """Hand over to the first mail server that can be reached, see ``ports.mail_out``."""
@@ -90,6 +99,22 @@ class MxMailOut:
                 hand_over(connection, sender, recipient, message)
             finally:
                 leave(connection)
+
+    def check(self) -> str:
+        """As ``Checkable`` says: whether port 25 of others can be reached from here, which many providers forbid; no letter is begun."""
+        if self._tried is None:
+            return "letters go directly; not tried, for LOKOLE_ALARM_TO names nobody whose mail server may be asked"
+        hops = find_hops(self._names, self._tried, own_name=self._host_name, allow_private=self._allow_private)
+        trouble: Exception | None = None
+        for hop in hops[:_MOST_TRIED]:
+            try:
+                leave(self._greet(hop, min(self._timeout, _TRIED_SECONDS)))
+            except (OSError, smtplib.SMTPException) as error:
+                trouble = error
+            else:
+                return f"the mail server of {self._tried} is reached at port {self._port}"
+        said = f"no mail server of {self._tried} is reached at port {self._port} ({type(trouble).__name__})"
+        raise Temporary(f"{said}; many providers close it until they are asked") from trouble
 
     @contextmanager
     def _turn_at(self, domain: str) -> Iterator[None]:
@@ -134,8 +159,8 @@ class MxMailOut:
             return self._greet(hop)
         return connection
 
-    def _greet(self, hop: Hop) -> smtplib.SMTP:
-        connection = _To(hop, self._port, self._host_name, self._timeout)
+    def _greet(self, hop: Hop, timeout: float | None = None) -> smtplib.SMTP:
+        connection = _To(hop, self._port, self._host_name, timeout or self._timeout)
         try:
             connection.ehlo_or_helo_if_needed()
         except BaseException:

@@ -92,6 +92,18 @@ class SendGridMailOut:
         if answer.status != 202:
             self._judge(answer, fields["personalizations"])
 
+    def check(self) -> str:
+        """As ``Checkable`` says: the key is good and has the permission Mail Send."""
+        answer = self._api.call("GET", "/v3/scopes")
+        if answer.status in (401, 403):
+            raise Permanent("SendGrid does not take the key; make a new one, and set LOKOLE_SENDGRID_KEY")
+        scopes = answer.content.get("scopes") if answer.is_good and isinstance(answer.content, dict) else None
+        if not isinstance(scopes, list):
+            raise Temporary(f"SendGrid answered {answer.status} and no permissions")
+        if "mail.send" not in scopes:
+            raise Permanent("the key has not the permission Mail Send")
+        return "the key has the permission Mail Send"
+
     def lift(self, address: str, cause: str) -> None:
         """As the port says: ``address`` goes from the lists that such a cause puts it on, for all who send by this account."""
         for place in _LISTS[cause]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from lokole.mail.errors import Permanent, Temporary
@@ -21,6 +21,8 @@ _NOT_IN_A_PATH = re.compile(r"[\x00-\x20\x7f<>]")
 # the envelope sender of a letter of a box (protocol 8.3)
 _ENVELOPE = re.compile(r"bounce-([a-z2-7]{26})@")
 _DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+#: for every step, where somebody waits to hear whether the relay is there
+_CHECK_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,22 @@ class SmtpMailOut:
             hand_over(connection, sender, recipient, message)
         finally:
             leave(connection)
+
+    def check(self) -> str:
+        """As ``Checkable`` says: the relay is reached, encrypted and entered as for a letter, and left again without one."""
+        try:
+            connection = replace(self, timeout=min(self.timeout, _CHECK_SECONDS))._connect()
+        except smtplib.SMTPAuthenticationError as error:
+            kind = Temporary if error.smtp_code < 500 else Permanent
+            raise kind(f"the relay does not let this user in ({error.smtp_code})") from error
+        except smtplib.SMTPNotSupportedError as error:
+            raise Permanent("the relay offers no encryption, or no way to sign in") from error
+        except ssl.SSLError as error:
+            raise Permanent(f"the relay's certificate or encryption is not good ({error.reason})") from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise Temporary(f"no connection to the relay {self.host}:{self.port}: {type(error).__name__}") from error
+        leave(connection)
+        return "the relay takes letters from this user" if self.user is not None else "the relay answers"
 
     def _connect(self) -> smtplib.SMTP:
         context = ssl.create_default_context() if self.security != "none" else None

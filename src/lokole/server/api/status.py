@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 
 from connexion.exceptions import OAuthProblem
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from lokole.mail.errors import Temporary
 from lokole.ports.identity import Caller
 from lokole.server import fleet, status_files
 from lokole.server.attempts import Attempts, network_of
 from lokole.server.ports import ServerPorts
 from lokole.server.problems import Problem
-from lokole.server.summary import summary
+from lokole.server.summary import away, summary
+
+log = logging.getLogger(__name__)
 
 _SUMMARY_HEADERS = {
     "Cache-Control": "no-store",
@@ -51,9 +55,15 @@ def routes(ports: ServerPorts) -> list[Route]:
         )
 
     def short(request: Request) -> Response:
-        with attempts.counting_failures(network_of(request.scope)):
-            caller = _caller(ports, request.headers.get("authorization"))
-        return HTMLResponse(summary(fleet.fleet(ports, caller), ports.clock()), headers=_SUMMARY_HEADERS)
+        try:
+            with attempts.counting_failures(network_of(request.scope)):
+                caller = _caller(ports, request.headers.get("authorization"))
+            told = fleet.fleet(ports, caller)
+        except Temporary as error:
+            # a person reads it, so it is a page and no problem document
+            log.error("the summary could not be made: %s", error)
+            return HTMLResponse(away(), 503, headers=_SUMMARY_HEADERS | {"Retry-After": "60"})
+        return HTMLResponse(summary(told, ports.clock()), headers=_SUMMARY_HEADERS)
 
     return [
         Route("/status", to_page, methods=["GET"]),

@@ -1,12 +1,13 @@
 import { Tag } from 'antd';
 import { usePing } from './ping';
 
-/** The server and the webmail, each with its milliseconds. */
+/** The server, its database and the webmail, each with its milliseconds. */
 export function Pings({ endpoint, seconds }: { endpoint: string; seconds: number }) {
   const base = endpoint || window.location.origin;
   return (
     <ul className="pings" aria-label="Pings">
       <One name="Server" url={`${base}/healthcheck/ping`} seconds={seconds} />
+      <One name="Database" url={`${base}/healthcheck/ready`} seconds={seconds} />
       <One name="Webmail" url={`${base}/web/healthcheck/ping`} seconds={seconds} />
     </ul>
   );
