@@ -47,7 +47,13 @@
   // a photo in each size that can be chosen; whatever else there is stays as it is, and a recording can be heard
   function sizes(file) {
     var made = {original: file, small: file, medium: file};
-    if (/^audio\//.test(file.type)) { hear(made); }
+    if (/^audio\//.test(file.type)) {
+      hear(made);
+      made.sound.addEventListener('error', function () { // another program may know it; here there is nothing to hear
+        made.sound = null;
+        show();
+      });
+    }
     if (!canShrink || !/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(made); }
     made.photo = true;
     return createImageBitmap(file).then(function (picture) {
@@ -97,10 +103,6 @@
     sound.addEventListener('loadedmetadata', function () {
       // what a browser has recorded does not say how long it is
       if (isFinite(sound.duration)) { made.seconds = Math.max(1, Math.round(sound.duration)); }
-      show();
-    });
-    sound.addEventListener('error', function () { // another program may know it; here there is nothing to hear
-      made.sound = null;
       show();
     });
     sound.src = URL.createObjectURL(made.original);
