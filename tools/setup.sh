@@ -11,7 +11,7 @@ python=${PYTHON:-python3}
 venv=.venv
 
 run_packages=(python3 python3-venv ca-certificates)
-test_packages=(postgresql rabbitmq-server postfix dovecot-imapd dovecot-lmtpd dnsmasq-base chromium fonts-dejavu-core procps strace mobile-broadband-provider-info)
+test_packages=(postgresql rabbitmq-server postfix dovecot-imapd dovecot-lmtpd dnsmasq-base nginx chromium fonts-dejavu-core procps strace mobile-broadband-provider-info)
 slow_packages=(mmdebstrap debian-archive-keyring systemd-container)
 
 say() { printf 'set-up: %s\n' "$*" >&2; }

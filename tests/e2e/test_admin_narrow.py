@@ -101,6 +101,7 @@ def test_every_page_of_an_administrator_fits_at_320_px(browser: Browser, served:
             "/admin/log",
             "/admin/limits",
             "/admin/place",
+            "/admin/card",
             "/admin/board",
             "/admin/doors",
             "/admin/schedule",

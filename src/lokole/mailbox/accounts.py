@@ -18,7 +18,7 @@ from lokole.mail.model import Account, AccountNo
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.days import today
 from lokole.mailbox.entries import deliver_kept
-from lokole.mailbox.schema import account, alias, email, entry, standing, tenant, waiting
+from lokole.mailbox.schema import account, alias, email, entry, recipient, standing, tenant, waiting
 from lokole.mailbox.sessions import account_of, end_all_sessions
 from lokole.mailbox.upsert import insert_new
 
@@ -315,6 +315,9 @@ def set_roaming(tx: Connection, person: Account, roaming: bool) -> None:
         raise Refused("roaming needs a password", code="password", field="roaming")
     _change(tx, person, roaming=roaming)
     if roaming:
+        echo = f"echo@{person.domain}"  # what is written to it, and its answers, never leave the box
+        to_echo = exists().where(recipient.c.email == entry.c.email, recipient.c.address == echo)
+        to_others = exists().where(recipient.c.email == entry.c.email, recipient.c.address != echo)
         here_only = (
             select(entry.c.tenant, entry.c.email, literal("up"), literal("waiting"))
             .join(email, email.c.order_no == entry.c.email)
@@ -324,6 +327,8 @@ def set_roaming(tx: Connection, person: Account, roaming: bool) -> None:
                 email.c.uid.is_(None),
                 email.c.sender_address.endswith(f"@{person.domain}", autoescape=True),
                 ~exists().where(waiting.c.email == entry.c.email),
+                email.c.sender_address != echo,
+                ~to_echo | to_others,
             )
             .order_by(entry.c.email.desc())
             .limit(_NEWEST)

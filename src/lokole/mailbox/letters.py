@@ -47,7 +47,7 @@ from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.fulltext import index_letter, letter_text
 from lokole.mailbox.packages import add_waiting
-from lokole.mailbox.posting import BOARD_NAME, make_post, may_post
+from lokole.mailbox.posting import BOARD_NAME, ECHO_NAME, make_post, may_post
 from lokole.mailbox.recipients import envelope_of, set_recipients, written_recipients
 from lokole.mailbox.schema import address, automatic, email, proven
 from lokole.mailbox.upsert import insert_new
@@ -179,7 +179,8 @@ def write_letter(
     The sender's address is the writer's whatever ``letter`` says; date and Message-ID are given when missing.
     Every other recipient gets a delivery state ``waiting``, and the letter a waiting row ``up``; that it gets also when
     its writer or one of the people here has roaming on.
-    A letter to the board (``posting.BOARD_NAME``) hangs there for the people of the device, when the writer may post.
+    A letter to the board (``posting.BOARD_NAME``) hangs there for the people of the device, when the writer may post;
+    one to the practice partner only (``posting.ECHO_NAME``) stays here, whoever has roaming on.
     Raises Refused, nothing written: ``no-recipient`` (field ``to``), ``address`` or ``unknown-person`` (field: the address as written),
     ``no-post``, and as :func:`allowances.check_letter`.
     """
@@ -200,10 +201,10 @@ def write_letter(
                     if not may_post(tx, writer):
                         raise Refused("this person may not post", code="no-post", field=contact.address)
                     board = True
-                elif person is None:
-                    raise Refused("nobody here has this name", code="unknown-person", field=contact.address)
-                else:
+                elif person is not None:
                     local[person] = None
+                elif parsed.local.casefold() != ECHO_NAME:
+                    raise Refused("nobody here has this name", code="unknown-person", field=contact.address)
             noted[parsed.key] = Delivery(parsed.key, role, state)
             names[parsed.key] = contact.name
     if not noted:
@@ -227,7 +228,7 @@ def write_letter(
             deliver(tx, tenant_no, no, person)
     set_recipients(tx, tenant_no, no, noted.values(), writer=writer.no, names=names)
     # who reads their mail in town reads there what a neighbour has written, too
-    if outwards or writer.roaming or any_roaming(tx, tenant_no, local):
+    if outwards or ((local or board) and (writer.roaming or any_roaming(tx, tenant_no, local))):
         add_waiting(tx, tenant_no, no, "up")
     if board:
         make_post(tx, tenant_no, no, now, account=writer.no, public=False)

@@ -12,6 +12,8 @@ from lokole.mailbox.upsert import insert_new
 
 #: the name whose letters hang on the board
 BOARD_NAME = "news"
+#: the practice partner, whom the pages of a box answer for (``webmail/practice.py``)
+ECHO_NAME = "echo"
 _INSERT = insert_new(post)
 
 

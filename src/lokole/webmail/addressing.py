@@ -17,6 +17,7 @@ from lokole.mailbox import accounts, contacts
 from lokole.mailbox.database import Connection
 from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.words import fold
+from lokole.webmail import practice
 from lokole.webmail.words import gettext
 
 _SPLIT = re.compile(r"[,;\r\n]+")
@@ -125,7 +126,11 @@ def _read(tx: Connection, person: Account, part: str, names: Names, into: Checke
         _say_what_is_wrong(text[:80], person, into)
         return ()
     if address.domain == person.domain:
-        known = address.local.casefold() == BOARD_NAME or accounts.find_account_no(tx, person.tenant, address.local)
+        known = (
+            address.local.casefold() == BOARD_NAME
+            or practice.is_here(address.local)
+            or accounts.find_account_no(tx, person.tenant, address.local)
+        )
         if not known and named is None and "@" not in text and (meant_people := names.called(text)):
             return _who_of(meant_people, text, into)
         if not known:

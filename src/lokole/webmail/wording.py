@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
+from typing import TypedDict
 
 from markupsafe import escape
 
@@ -14,6 +16,12 @@ from lokole.mailbox.lists import StoredEntry
 from lokole.webmail import language
 from lokole.webmail.sheet import Sheet
 from lokole.webmail.words import gettext
+
+
+class _Thread(TypedDict, total=False):
+    in_reply_to: str
+    references: tuple[str, ...]
+
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -40,7 +48,7 @@ def begin(sheet: Sheet, person: Account, action: str, entry: StoredEntry) -> Non
         if email.sender.address.casefold() == mine:
             back = email.to  # an answer to a letter of one's own goes where that went
         form.to.data = _line(back)
-        form.subject.data = _prefixed("Re:", ("re:", "aw:", "sv:"), email.subject)
+        form.subject.data = answered(email.subject)
         if action == "reply_all":
             known = {mine} | {contact.address.casefold() for contact in back}
             form.cc.data = _line(
@@ -68,10 +76,30 @@ def put_together(
         subject=" ".join(_CONTROL.sub(" ", sheet.form.subject.data or "").split()),
         body=(make_safe(typed) if sheet.format == "html" else text_to_html(typed)) + _quote(sheet),
     )
-    if answers is not None and sheet.action in ("reply", "reply_all") and answers.message_id:
-        chain = tuple(dict.fromkeys((*answers.references, answers.message_id)))
-        email = replace(email, in_reply_to=answers.message_id, references=chain[:1] + chain[1:][-20:])
+    if answers is not None and sheet.action in ("reply", "reply_all"):
+        email = replace(email, **thread(answers))
     return email
+
+
+def thread(answers: Email) -> _Thread:
+    """What puts an answer into the conversation of the letter it answers."""
+    if not answers.message_id:
+        return {}
+    chain = tuple(dict.fromkeys((*answers.references, answers.message_id)))
+    return {"in_reply_to": answers.message_id, "references": chain[:1] + chain[1:][-20:]}
+
+
+def answered(subject: str) -> str:
+    """The subject of an answer."""
+    return _prefixed("Re:", ("re:", "aw:", "sv:"), subject)
+
+
+def quotation(email: Email, received_at: datetime) -> str:
+    """The letter that is answered, below the words of the answer."""
+    when = language.long_when(email.sent_at or received_at)
+    head = gettext("On %(when)s, %(who)s wrote:", when=when, who=email.sender.name or email.sender.address)
+    text = rewrite_cids(make_safe(email.body), lambda _cid: None)
+    return f"<p>{escape(head)}</p><blockquote>{text}</blockquote>"
 
 
 def _prefixed(prefix: str, known: tuple[str, ...], subject: str) -> str:
@@ -87,10 +115,10 @@ def _quote(sheet: Sheet) -> str:
     if sheet.answers is None or not sheet.quote or sheet.action == "again":
         return ""
     email = sheet.answers.letter.email
-    pictures = {file.cid for file in sheet.files if file.cid} if sheet.action == "forward" else set()
-    text = rewrite_cids(make_safe(email.body), lambda cid: f"cid:{cid}" if cid in pictures else None)
-    when = language.long_when(email.sent_at or sheet.answers.letter.received_at)
     if sheet.action == "forward":
+        pictures = {file.cid for file in sheet.files if file.cid}
+        text = rewrite_cids(make_safe(email.body), lambda cid: f"cid:{cid}" if cid in pictures else None)
+        when = language.long_when(email.sent_at or sheet.answers.letter.received_at)
         lines = [
             (gettext("From"), str(email.sender)),
             (gettext("Date"), when),
@@ -101,5 +129,4 @@ def _quote(sheet: Sheet) -> str:
             lines.append((gettext("Copy to"), ", ".join(str(contact) for contact in email.cc)))
         head = "<br>".join(f"<b>{escape(gettext('%(word)s:', word=word))}</b> {escape(value)}" for word, value in lines)
         return f"<hr><p>{head}</p>{text}"
-    head = gettext("On %(when)s, %(who)s wrote:", when=when, who=email.sender.name or email.sender.address)
-    return f"<p>{escape(head)}</p><blockquote>{text}</blockquote>"
+    return quotation(email, sheet.answers.letter.received_at)

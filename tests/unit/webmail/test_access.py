@@ -128,6 +128,7 @@ ADMIN = {
     "admin.log",
     "admin.raw",
     "admin.limits",
+    "admin.card",
     "admin.place",
     "admin.registration",
     "admin.storage",

@@ -12,7 +12,7 @@
   var perMb = Number(box.getAttribute('data-per-mb')) || 0;
   var longest = Number(box.getAttribute('data-longest')), format = box.getAttribute('data-format');
   var photo = form.elements.photo, usual = [].map.call(photo.options, function (option) { return option.text; });
-  var voice = form.querySelector('[data-voice]'), heard = document.createElement('ul');
+  var voice = form.querySelector('[data-voice]'), target = voice.querySelector('input'), heard = document.createElement('ul');
   var working = null, before = {}, recorder = null, waits = null;
 
   function say(name, values) {
@@ -44,9 +44,16 @@
   var canPut = (function () {
     try { return !!new DataTransfer().items; } catch (e) { return false; }
   })();
-  // a photo in each size that can be chosen; whatever else there is stays as it is
+  // a photo in each size that can be chosen; whatever else there is stays as it is, and a recording can be heard
   function sizes(file) {
     var made = {original: file, small: file, medium: file};
+    if (/^audio\//.test(file.type)) {
+      hear(made);
+      made.sound.addEventListener('error', function () { // another program may know it; here there is nothing to hear
+        made.sound = null;
+        show();
+      });
+    }
     if (!canShrink || !/^image\/(jpeg|png|webp)$/.test(file.type) || file.size < 20000) { return Promise.resolve(made); }
     made.photo = true;
     return createImageBitmap(file).then(function (picture) {
@@ -89,6 +96,17 @@
     });
     show();
   }
+  // needs no secure context, as recording does: this is what a box with plain http has
+  function hear(made) {
+    var sound = made.sound = document.createElement('audio');
+    sound.controls = true;
+    sound.addEventListener('loadedmetadata', function () {
+      // what a browser has recorded does not say how long it is
+      if (isFinite(sound.duration)) { made.seconds = Math.max(1, Math.round(sound.duration)); }
+      show();
+    });
+    sound.src = URL.createObjectURL(made.original);
+  }
   function mark(file) { return [file.name, file.size, file.lastModified].join('/'); }
   function drop(file) {
     inputs.forEach(function (input) {
@@ -126,10 +144,12 @@
       var item = document.createElement('li'), was = before[file.name + file.size];
       var weight = was ? say('was', {'%b': size(was), '%a': size(file.size)}) : size(file.size);
       var mine = held.filter(function (one) { return one[photo.value] === file; })[0];
+      if (mine && mine.seconds) { weight = said(mine.seconds, file.size); }
       item.textContent = file.name + ' ' + weight + paid(file.size) + ' ';
       if (mine) { item.appendChild(away(file)); }
       if (mine && mine.sound) { item.appendChild(mine.sound); }
-      (mine && mine.sound ? heard : list).appendChild(item);
+      // in view even while the fold of spoken messages is shut
+      ((target.made || []).indexOf(mine) >= 0 ? heard : list).appendChild(item);
     });
     toll();
     var sum = files.reduce(function (all, file) { return all + file.size; }, kept());
@@ -148,6 +168,7 @@
     var costs = form.querySelector('.cost');
     if (costs) { costs.hidden = !paid(0); }
   }
+  function said(seconds, bytes) { return voice.getAttribute('data-said').replace('%s', seconds).replace('%b', size(bytes)); }
   function away(file) {
     var button = document.createElement('button');
     button.type = 'button';
@@ -190,24 +211,26 @@
     }
   }, true);
 
+  heard.className = 's';
+  heard.setAttribute('aria-live', 'polite');
+  voice.appendChild(heard);
   toll();
 
-  // --- a spoken message
+  // --- a spoken message: only where the address begins with https
   var media = navigator.mediaDevices;
   if (!media || !media.getUserMedia || !window.MediaRecorder || !canPut) { return; }
   var MOST_SECONDS = 120, BITS = 16000;
-  var record = document.createElement('button'), told = document.createElement('p'), target = voice.querySelector('input');
+  var record = document.createElement('button'), told = document.createElement('p');
   var seconds = 0, clock = 0, count = 0;
   record.type = 'button';
   record.className = 'b';
   record.textContent = voice.getAttribute('data-record');
   told.className = 's';
   told.setAttribute('role', 'status');
-  heard.className = 's';
-  heard.setAttribute('aria-live', 'polite');
+  voice.querySelector('[data-here]').hidden = false;
   [record, told, heard].forEach(function (one) { voice.insertBefore(one, voice.querySelector('[data-plain]')); });
   function tell(bytes) {
-    told.textContent = voice.getAttribute('data-said').replace('%s', seconds).replace('%b', size(bytes)) + paid(bytes);
+    told.textContent = said(seconds, bytes) + paid(bytes);
   }
   function kind() {
     return ['audio/webm;codecs=opus', 'audio/ogg;codecs=opus', 'audio/mp4'].filter(function (type) {
@@ -234,14 +257,13 @@
       if (seconds >= MOST_SECONDS && recorder) { recorder.stop(); }
     }, 1000);
   }
-  function finish(said, end) {
+  function finish(spoken, end) {
     count += 1;
     // how long it is stands in its name: what a browser records does not say so itself, and whoever gets it wants to know
-    var file = new File([said], voice.getAttribute('data-name') + '-' + count + ' (' + Math.max(1, seconds) + ' s)' + end, {type: said.type});
-    var sound = document.createElement('audio');
-    sound.controls = true;
-    sound.src = URL.createObjectURL(said);
-    target.made = (target.made || []).concat({original: file, small: file, medium: file, sound: sound});
+    var file = new File([spoken], voice.getAttribute('data-name') + '-' + count + ' (' + Math.max(1, seconds) + ' s)' + end, {type: spoken.type});
+    var made = {original: file, small: file, medium: file};
+    hear(made);
+    target.made = (target.made || []).concat(made);
     put(target);
     told.textContent = '';
     show();

@@ -17,7 +17,7 @@ from lokole.mail.html import html_to_text
 from lokole.mail.model import Account, Email, FolderName
 from lokole.mailbox import contacts, drafts, letter_options, lists, post, recipients, seen
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, addressing, bounds, carried_files, language, limits, photos, sheet, wording
+from lokole.webmail import access, addressing, bounds, carried_files, language, limits, photos, practice, sheet, wording
 from lokole.webmail.cost import LETTER_BYTES, price
 from lokole.webmail.forms import LetterForm
 from lokole.webmail.headers import PAGE_POLICY
@@ -252,6 +252,7 @@ def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
             no = post.send_letter(
                 tx, person, email, origin=ports.origin, now=now, attachments=paper.files, written=ports.written
             )
+            practice.answer(tx, person, no)
             drafts.delete_draft(tx, person, drafts.find_draft(tx, person, paper.nonce))
             ways = {one.state for one in recipients.deliveries(tx, person.tenant, no)}
     except limits.TooOften:

@@ -2,6 +2,7 @@
 
 from lokole.webmail.views.admin import (
     board,
+    card,
     exchange,
     first,
     kept_apart,
@@ -22,6 +23,7 @@ from lokole.webmail.views.admin.desk import blueprint
 __all__ = [
     "blueprint",
     "board",
+    "card",
     "exchange",
     "first",
     "kept_apart",
