@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from lokole.device import packing
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import account_records, outbound, packages, recipients, roaming
+from lokole.mailbox import account_records, letters, outbound, packages, recipients, roaming
 from lokole.mailbox.database import Connection
 from lokole.mailbox.held import not_held
 from lokole.mailbox.identity import ensure_identity, renew_epoch
@@ -36,7 +36,8 @@ def apply(tx: Connection, tenant: TenantRow, record: AnyRecord, now: datetime, e
     match record:
         case ReceiptRecord():
             no = roaming.find_wire(tx, tenant.no, record.email_id)
-            if no is not None and recipients.goes_to(tx, tenant.no, no, record.address):
+            mine = no is not None and letters.has_print(tx, tenant.no, no, record.print)
+            if no is not None and mine and recipients.goes_to(tx, tenant.no, no, record.address):
                 recipients.take_receipt(tx, tenant.no, no, record)
                 return
             if no is None and record.state in (DeliveryState.ACCEPTED, DeliveryState.REFUSED):

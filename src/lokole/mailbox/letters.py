@@ -23,6 +23,7 @@ from lokole.mail.model import (
     Account,
     AccountNo,
     Address,
+    Attachment,
     Contact,
     Delivery,
     DeliveryState,
@@ -53,6 +54,7 @@ from lokole.mailbox.schema import address, automatic, email, proven
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import plain_text, storable
 from lokole.ports.blobs import BlobStore
+from lokole.sync.ids import letter_print
 
 PREVIEW_CHARS = 120
 _LINE_CHARS = 200
@@ -291,6 +293,19 @@ def read_email(tx: Connection, tenant_no: int, email_no: int, *, private: bool =
     )
 
 
+def has_print(tx: Connection, tenant_no: int, email_no: int, print_: bytes) -> bool:
+    """Whether the print of a letter that was written here (protocol 8.8) begins with ``print_``; an empty one is that of any letter.
+
+    An end that was restored may have given the name of a letter that it lost to this one.
+    """
+    if not print_:
+        return True
+    stored = read_email(tx, tenant_no, email_no, private=True)
+    # of files the print knows the names alone
+    named = tuple(Attachment(one.filename, b"") for one in stored.attachments)
+    return letter_print(replace(stored.email, attachments=named)).startswith(print_)
+
+
 def mark_proven(tx: Connection, tenant_no: int, email_no: int) -> None:
     """SPF or DKIM have proven who sent this letter (ADR 17); may be repeated."""
     _INSERT_PROVEN.run(tx, {"tenant": tenant_no, "email": email_no})
@@ -379,6 +394,7 @@ __all__ = [
     "count_letters",
     "deliver",
     "find_email",
+    "has_print",
     "load_attachments",
     "load_email",
     "put_attachments",

@@ -21,6 +21,7 @@ from lokole.mailbox.accounts import find_account_no
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import merge_flag
 from lokole.mailbox.identity import observe_lamport
+from lokole.mailbox.letters import has_print
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import take_receipt
 from lokole.mailbox.schema import account, carried, email, entry, recipient, waiting
@@ -90,7 +91,8 @@ def take_kept_receipts(tx: Connection, tenant_no: int) -> int:
         email_no = find_wire(tx, tenant_no, record.email_id)
         if email_no is None:
             continue
-        take_receipt(tx, tenant_no, email_no, record)
+        if has_print(tx, tenant_no, email_no, record.print):  # else who has the letter was asked to tell its writer
+            take_receipt(tx, tenant_no, email_no, record)
         tx.execute(delete(table).where(table.c.no == no))
         found += 1
     return found

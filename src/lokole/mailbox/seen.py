@@ -123,6 +123,13 @@ def remember_letter(tx: Connection, tenant_no: int, uid: str, print_: bytes, now
     )
 
 
+def print_of(tx: Connection, tenant_no: int, email: int) -> bytes:
+    """The print (16 bytes, protocol 8.8) under which the other end sent the letter; empty when it did not, or before prints were noted."""
+    query = select(seen.c.key).where(seen.c.tenant == tenant_no, seen.c.kind == "print", seen.c.email == email)
+    found = tx.execute(query.limit(1)).scalar()
+    return b"" if found is None else bytes.fromhex(found.rpartition(":")[2])
+
+
 def _print_key(uid: str, print_: bytes) -> str:
     return f"{hashlib.sha256(uid.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}:{print_.hex()}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -21,12 +22,12 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.schema import email as email_table
 from lokole.mailbox.schema import recipient as recipient_table
-from lokole.mailbox.seen import letters_named
+from lokole.mailbox.seen import letters_named, print_of
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.ports.callables import Entropy
 from lokole.server.notices import REASONS, write_home
-from lokole.sync.records import ReceiptRecord
+from lokole.sync.records import PRINT_BYTES, ReceiptRecord
 
 _BOUNCE = re.compile(r"bounce-([a-z2-7]{26})", re.IGNORECASE)
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -58,6 +59,9 @@ def settle(
         version += sum(namesakes)  # above every one that was told of the other
         ours = reason in REASONS
         receipt = ReceiptRecord(id, address, state, version, reason if ours else code, "" if ours else reason, now)
+        if state is DeliveryState.REFUSED:
+            # a restored box may have another letter under this name by the time it hears
+            receipt = replace(receipt, print=print_of(tx, row.no, email_no)[:PRINT_BYTES])
         outbound.put(tx, row.no, "down", receipt)
     elif state is DeliveryState.REFUSED:
         # a sender that is no address is nobody who could be told

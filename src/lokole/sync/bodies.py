@@ -162,6 +162,7 @@ def small_fields(record: SmallRecord) -> Fields:
                 "version": record.version,
             }
             fields |= {key: value for key in ("code", "reason") if (value := getattr(record, key))}
+            fields |= {"print": record.print.hex()} if record.print else {}
             return fields if record.at is None else fields | {"at": write_time(record.at)}
         case FlagRecord():
             return {
@@ -230,7 +231,15 @@ def read_receipt(fields: Fields) -> ReceiptRecord:
         code=version1.text_of(fields, "code"),
         reason=version1.text_of(fields, "reason"),
         at=version1.read_moment(fields.get("at"))[0],
+        print=_print(fields),
     )
+
+
+def _print(fields: Fields) -> bytes:
+    text = version1.text_of(fields, "print")
+    if text and not _CHECK.fullmatch(text):
+        raise BadPackage("print is not 16 hexadecimal digits")
+    return bytes.fromhex(text)
 
 
 def read_flag(fields: Fields) -> FlagRecord:

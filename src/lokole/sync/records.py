@@ -86,11 +86,16 @@ class BadRecord:
     raw: bytes
 
 
+#: so much of a letter's print travels in a receipt
+PRINT_BYTES = 8
+
+
 @dataclass(frozen=True, slots=True)
 class ReceiptRecord:
     """What became of a letter for one recipient (protocol 7.5). The highest ``version`` for (letter, recipient) is right.
 
     ``email_id`` is the letter as its writer's end knows it, ``code`` an RFC 3463 status or a stable word, ``at`` is aware and in UTC.
+    ``print`` begins the print of the letter that is meant (protocol 8.8), 8 bytes, or is empty: its writer's end may have given the name anew.
     """
 
     email_id: EmailId
@@ -100,6 +105,7 @@ class ReceiptRecord:
     code: str = ""
     reason: str = ""
     at: datetime | None = None
+    print: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

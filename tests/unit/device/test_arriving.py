@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from lokole.device.box import Box
 from lokole.device.importing import import_package
 from lokole.mail.model import Account, Contact, DeliveryState, Email, EmailId
-from lokole.mailbox import letter_options, lists, packages, rules
+from lokole.mailbox import letter_options, letters, lists, outbound, packages, recipients, rules
 from lokole.mailbox.letter_options import LetterOptions
 from lokole.mailbox.merging import merge_people
 from lokole.mailbox.tenants import get_tenant
-from lokole.sync.records import AnyRecord, EmailRecord, EntryState, ReceiptRecord
-from tests.unit.device.people import person
+from lokole.sync.ids import letter_print
+from lokole.sync.records import (
+    PRINT_BYTES,
+    TELL_WRITER,
+    AnyRecord,
+    EmailRecord,
+    EntryState,
+    ReceiptRecord,
+    RequestRecord,
+)
+from tests.unit.device.people import person, write
 
 
 def letter_to(people: list[Account], uid: str, **values: object) -> EmailRecord:
@@ -92,3 +102,25 @@ def test_two_people_who_become_one_while_a_package_is_taken_in_lose_no_letter(bo
     take_in_turn(box, records())
     with box.ports.database.read() as tx:
         assert {row.subject for row in lists.list_folder(tx, mireille, "inbox").rows} == {"before", "after"}
+
+
+def test_a_refusal_of_a_letter_that_this_box_has_lost_is_not_that_of_a_later_one_of_its_name(box: Box) -> None:
+    """A restored box counts from where it was; the print in the receipt says which of two letters is meant."""
+    no = write(box, "ann", "bob@example.org", "A goat")
+    with box.ports.database.read() as tx:
+        later = letters.read_email(tx, box.tenant, no, private=True)
+    mine = letter_print(later.email)[:PRINT_BYTES]
+    refused = ReceiptRecord(later.id, "bob@example.org", DeliveryState.REFUSED, 5, "5.1.1", "nobody", None)
+
+    def state() -> DeliveryState:
+        with box.ports.database.read() as tx:
+            return recipients.deliveries(tx, box.tenant, no)[0].state
+
+    take(box, replace(refused, print=b"another!"))
+    assert state() is not DeliveryState.REFUSED
+    with box.ports.database.read() as tx:
+        waiting = [one.record for one in outbound.waiting_records(tx, box.tenant, "up")]
+    asked = [one for one in waiting if isinstance(one, RequestRecord)]
+    assert [(one.kind, one.body["email"]) for one in asked] == [(TELL_WRITER, later.id.hex())]
+    take(box, replace(refused, print=mine))
+    assert state() is DeliveryState.REFUSED

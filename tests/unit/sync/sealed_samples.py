@@ -51,7 +51,9 @@ RECORDS: list[AnyRecord] = [
     EmailRecord("cd" * 16, replace(EMAIL, attachments=(), sent_at_doubtful=True)),
     AttachmentRecord("u", Attachment("f", b"zz"), ("ab" * 16,)),
     AccountRecord("ann@village.lokole.ca", None, "fr", 3),
-    ReceiptRecord(ID, "b@c.d", DeliveryState.REFUSED, 3, "5.1.1", "no such user", datetime(2026, 1, 2, tzinfo=UTC)),
+    ReceiptRecord(
+        ID, "b@c.d", DeliveryState.REFUSED, 3, "5.1.1", "no such user", datetime(2026, 1, 2, tzinfo=UTC), b"print-of"
+    ),
     FlagRecord(ID, "ann", "read", True, 7, "server"),
     FlagRecord(ID, "ann", "folder", "archive", 8, DEVICE),
     RequestRecord("rest", "1", {"parts": [1, {"n": None}]}),
