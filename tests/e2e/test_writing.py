@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import re
 import threading
 import time
@@ -459,6 +460,39 @@ def test_too_many_bytes_are_said_before_anything_is_sent(
         made.look("too-large")
     with box.ports.database.read() as tx:
         assert letters.count_letters(tx, box.tenant) == 0
+
+
+def test_photos_that_the_telephone_cannot_make_smaller_count_as_small_as_the_box_makes_them(
+    browser: Browser, served: tuple[Box, str]
+) -> None:
+    box, url = served
+    noise = Image.frombytes("RGB", (2000, 1600), random.Random(0).randbytes(9_600_000))
+    made_by_it = io.BytesIO()
+    noise.save(made_by_it, "JPEG", quality=98)
+    photos: list[FilePayload] = [
+        {"name": f"well{n}.jpg", "mimeType": "image/jpeg", "buffer": made_by_it.getvalue()} for n in range(7)
+    ]
+    with tab(browser, url, scripts=True) as made:
+        made.page.add_init_script("window.createImageBitmap = undefined")
+        page = made.write()
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        choose, told = page.get_by_label("Choose files"), page.get_by_text("These files are too large together.")
+        choose.set_input_files(photos)
+        expect(told).to_be_visible()  # more than the box reads at once
+        page.goto(f"{url}/email/new")
+        page.get_by_label("To", exact=True).fill("ruth@example.com")
+        choose.set_input_files(photos[:3])
+        expect(page.get_by_text("well2.jpg")).to_be_visible()
+        expect(told).to_be_hidden()
+        page.get_by_label("Size of photos").select_option("original")
+        expect(told).to_be_visible()
+        page.get_by_label("Size of photos").select_option("small")
+        expect(told).to_be_hidden()
+        page.get_by_role("button", name="Put it into the bag").click()
+        page.wait_for_url("**/email/outbox", timeout=60_000)
+    with box.ports.database.read() as tx:
+        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+    assert [max(Image.open(io.BytesIO(one.content)).size) for one in whole.attachments] == [640, 640, 640]
 
 
 def test_what_is_being_recorded_goes_along_when_the_letter_is_sent(browser: Browser, served: tuple[Box, str]) -> None:
