@@ -31,6 +31,8 @@ _MIN_BYTES = 2_000
 _WEBP_QUALITY = 45
 _JPEG_QUALITY = 55
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"RIFF")
+#: so much of a file says whether it may be a picture
+SIGNATURE_BYTES = max(len(one) for one in _SIGNATURES)
 
 
 def shrink_image(content: bytes, limits: PictureLimits) -> tuple[bytes, str] | None:
@@ -90,6 +92,11 @@ def _plain_mode(image: Image.Image, *, opaque: bool) -> Image.Image:
     return plain
 
 
+def may_shrink(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` looks like a picture of a kind that can be made smaller."""
+    return head.startswith(_SIGNATURES)
+
+
 def slim_email(
     email: Email,
     shrink: Callable[[bytes, PictureLimits], tuple[bytes, str] | None],
@@ -110,7 +117,7 @@ def _slim(
     limits: PictureLimits,
 ) -> Attachment:
     # The bytes decide: many programs send photos as application/octet-stream, and some other things as image/jpeg.
-    if len(file.content) < _MIN_BYTES or not file.content.startswith(_SIGNATURES):
+    if len(file.content) < _MIN_BYTES or not may_shrink(file.content):
         return file
     result = shrink(file.content, limits)
     if result is None or len(result[0]) >= len(file.content):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, Address, Contact, Email, FolderName
@@ -55,7 +55,7 @@ def list_rules(tx: Connection, person: Account) -> list[Rule]:
 
 
 def add_rule(tx: Connection, person: Account, field: str, words: str, action: str, target: str) -> None:
-    """Make a rule. Raises Refused: ``words``, ``field``, ``action``, ``target`` (no such folder), ``address`` (to pass on to; oneself is none), ``too-many``."""
+    """Make a rule, once: one that is there already stays as it is. Raises Refused: ``words``, ``field``, ``action``, ``target`` (no such folder), ``address`` (to pass on to; oneself is none), ``too-many``."""
     words = " ".join(words.split())[:_MAX_WORDS]
     if not words:
         raise Refused("a rule needs words to look for", code="words")
@@ -70,17 +70,15 @@ def add_rule(tx: Connection, person: Account, field: str, words: str, action: st
         target = str(address)
     if action == "star":
         target = ""
-    count = select(func.count()).select_from(rule).where(rule.c.tenant == person.tenant, rule.c.account == person.no)
-    if tx.execute(count).scalar_one() >= MAX_RULES:
+    words, target = storable(words), storable(target)
+    known = list_rules(tx, person)
+    if any((one.field, one.words, one.action, one.target) == (field, words, action, target) for one in known):
+        return  # a button pressed twice, or a form that came once more: a second one would pass each letter on twice
+    if len(known) >= MAX_RULES:
         raise Refused("too many rules", code="too-many")
     tx.execute(
         insert(rule).values(
-            tenant=person.tenant,
-            account=person.no,
-            field=field,
-            words=storable(words),
-            action=action,
-            target=storable(target),
+            tenant=person.tenant, account=person.no, field=field, words=words, action=action, target=target
         )
     )
 

@@ -7,6 +7,7 @@ that is refused loses none; a token counts for the person it was made for.
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 
 from flask import request
@@ -15,14 +16,16 @@ from werkzeug.datastructures import FileStorage
 
 from lokole.mail.errors import Refused
 from lokole.mail.filenames import safe_filename
-from lokole.mail.model import Account, Attachment, Contact, Email
-from lokole.mail.slim import slim_email
+from lokole.mail.model import Account, Attachment, Contact, Email, PictureLimits
+from lokole.mail.slim import SIGNATURE_BYTES, may_shrink, slim_email
 from lokole.mailbox import letters
 from lokole.mailbox.letters import StoredAttachment
 from lokole.webmail.parts import parts
 from lokole.webmail.photos import SMALL, limits_of
 
 _SALT = "file of a letter"
+#: a photo as it came may be as large as a request: a small box has memory for one of them, whoever else sends some
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +47,31 @@ def named(person: Account, most: int) -> list[StoredAttachment]:
     return [_file_of(one, person) for one in request.form.getlist("file")[:most]]
 
 
-def brought(had: list[StoredAttachment], text_bytes: int, most: int) -> NewFiles:
-    """What this round brought besides the files it ``had``; all of it, with the text, is bounded by what an upload may weigh."""
+def brought(had: list[StoredAttachment], text_bytes: int, most: int, photo: str = SMALL) -> NewFiles:
+    """What this round brought besides the files it ``had``, pictures as small as ``photo`` says; what cannot be opened stays as it is.
+
+    All of it, with the text, is bounded by what an upload may weigh: a picture counts as small as it became, before that only
+    as a part of the request. One of them at a time is in memory as it came; whatever else the requests hold lies on the disk.
+    """
+    uploads = [one for one in request.files.getlist("files") if one.filename]
+    if len(uploads) + len(had) > most:
+        return NewFiles(too_many=True)
     found: list[Attachment] = []
     left = parts().settings.max_upload_bytes - sum(file.size for file in had) - text_bytes
-    for upload in request.files.getlist("files"):
-        if not upload.filename:
-            continue
-        if len(found) + len(had) >= most:
-            return NewFiles(too_many=True)
-        content = upload.stream.read(max(left, 0) + 1)
-        left -= len(content)
+    limits = limits_of(photo, parts().settings.pictures)
+    for upload in uploads:
+        file = _slim(upload, limits) if limits is not None else None
+        file = file or _as_it_came(upload, left)
+        left -= len(file.content)
         if left < 0:
             return NewFiles(too_large=True)
-        found.append(Attachment(safe_filename(upload.filename), content, _type(upload)))
+        found.append(file)
     return NewFiles(tuple(found), too_large=left < 0)
 
 
-def store(person: Account, files: tuple[Attachment, ...], photo: str = SMALL) -> list[StoredAttachment]:
-    """Make pictures as small as ``photo`` says and keep all files; what cannot be opened is kept as it is. Raises Temporary when there is no room."""
-    if not files:
-        return []
-    ports, limits = parts().ports, limits_of(photo, parts().settings.pictures)
-    if limits is not None:
-        files = slim_email(Email(Contact(""), attachments=files), ports.shrink, limits).attachments
-    return letters.put_attachments(ports.blobs, person.domain, files)
+def store(person: Account, files: tuple[Attachment, ...]) -> list[StoredAttachment]:
+    """Keep files. Raises Temporary when there is no room."""
+    return letters.put_attachments(parts().ports.blobs, person.domain, files) if files else []
 
 
 def signer(salt: str) -> URLSafeSerializer:
@@ -84,6 +87,22 @@ def _file_of(text: str, person: Account) -> StoredAttachment:
     if owner_no != person.no:
         raise Refused("a file of the form is not yours", code="file")
     return StoredAttachment(filename=filename, type=type_, cid=cid, sha256=sha256, size=size)
+
+
+def _slim(upload: FileStorage, limits: PictureLimits) -> Attachment | None:
+    """A picture made smaller; None, and nothing read, for what is none."""
+    head = upload.stream.read(SIGNATURE_BYTES)
+    upload.stream.seek(0)
+    if not may_shrink(head):
+        return None
+    with _one_at_a_time:
+        file = Attachment(safe_filename(upload.filename or ""), upload.stream.read(), _type(upload))
+        return slim_email(Email(Contact(""), attachments=(file,)), parts().ports.shrink, limits).attachments[0]
+
+
+def _as_it_came(upload: FileStorage, left: int) -> Attachment:
+    """The file, read no further than one byte beyond what is ``left`` for it."""
+    return Attachment(safe_filename(upload.filename or ""), upload.stream.read(max(left, 0) + 1), _type(upload))
 
 
 def _type(upload: FileStorage) -> str:

@@ -46,6 +46,12 @@ def from_elsewhere(asked: Request) -> bool:
     return urlsplit(origin).netloc != asked.host
 
 
+def from_here(asked: Request) -> bool:
+    """Whether a browser says that one of our own pages made this request; one that says nothing is not believed."""
+    said = asked.headers.get("Origin") or asked.headers.get("Referer")
+    return said is not None and urlsplit(said).netloc == asked.host
+
+
 def takes_gzip(asked: Request) -> bool:
     """Whether the browser reads gzip."""
     return asked.accept_encodings.quality("gzip") > 0

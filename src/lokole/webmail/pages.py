@@ -21,6 +21,7 @@ from lokole.webmail import drum, language
 from lokole.webmail.access import mark_of, own_telephone, seconds_left, signed_in
 from lokole.webmail.assets import Asset
 from lokole.webmail.parts import parts
+from lokole.webmail.repeating import WRITER
 from lokole.webmail.site import site
 from lokole.webmail.words import gettext
 
@@ -209,7 +210,10 @@ def _everywhere() -> dict[str, Any]:
 
 
 def _csrf() -> Markup:
-    return Markup(f'<input type=hidden name=csrf_token value="{generate_csrf()}">')  # noqa: S704
+    """What each form carries: its token, and whose it is, so that one that comes too late is kept for them alone (``repeating.py``)."""
+    person = signed_in()
+    writer = f"<input type=hidden name={WRITER} value={mark_of(person)}>" if person is not None else ""
+    return Markup(f'<input type=hidden name=csrf_token value="{generate_csrf()}">{writer}')  # noqa: S704
 
 
 def _notes() -> list[tuple[str, str]]:

@@ -33,8 +33,8 @@ def limits_of(size: str, settings: PictureLimits) -> PictureLimits | None:
     return None if times is None else replace(settings, longest_side=times * settings.longest_side)
 
 
-def choices(settings: PictureLimits, price: Price) -> list[tuple[str, str, str]]:
-    """What there is to choose: the size, its name, and what one photo of it weighs and costs, about."""
+def choices(settings: PictureLimits, price: Price) -> list[tuple[str, str, str, int]]:
+    """What there is to choose: the size, its name, what one photo of it weighs and costs, about, and its bytes."""
     names = {SMALL: gettext("Small"), MEDIUM: gettext("Medium"), ORIGINAL: gettext("Original")}
     found = []
     for size, name in names.items():
@@ -42,5 +42,5 @@ def choices(settings: PictureLimits, price: Price) -> list[tuple[str, str, str]]
         usual = round(_USUAL[size] * scale)
         cost = price.about(usual)
         weight = gettext("about %(size)s each", size=language.size(usual))
-        found.append((size, name, f"{weight}, {cost}" if cost else weight))
+        found.append((size, name, f"{weight}, {cost}" if cost else weight, usual))
     return found

@@ -52,4 +52,4 @@ def answer(tx: Connection, writer: Account, no: EmailNo) -> None:
     )
     id_ = identity.next_email_id(tx, ports.origin)
     answered, _new = letters.store_email(tx, writer.tenant, reply, id=id_, received_at=now, deliver_to=[writer.no])
-    post.take_in(tx, writer.tenant, answered, [writer.no], origin=ports.origin, now=now, written=ports.written)
+    post.take_in(tx, writer.tenant, answered, [writer.no], origin=ports.origin, now=now)

@@ -126,6 +126,21 @@ def test_letters_passed_on_by_rules_do_not_go_in_circles(world: World) -> None:
     assert count(world) == 2
 
 
+def test_a_rule_that_is_made_twice_is_one_rule_even_when_there_is_room_for_no_other(world: World) -> None:
+    with world.database.write() as tx:
+        for n in range(rules.MAX_RULES - 1):
+            rules.add_rule(tx, world.bob, "subject", f"news {n}", "star", "")
+        for words in ("Ruth  Namatovu", " Ruth Namatovu "):
+            rules.add_rule(tx, world.bob, "from", words, "forward", "Sister@town.org")
+            rules.add_rule(tx, world.ann, "from", words, "forward", "sister@town.org")
+        rules.add_rule(tx, world.ann, "from", "Ruth Namatovu", "star", "sister@town.org")
+        rules.add_rule(tx, world.ann, "from", "Ruth Namatovu", "star", "")
+        assert len(rules.list_rules(tx, world.bob)) == rules.MAX_RULES
+        assert [one.action for one in rules.list_rules(tx, world.ann)] == ["forward", "star"]
+        with pytest.raises(Refused, match="too many"):
+            rules.add_rule(tx, world.bob, "subject", "one more", "star", "")
+
+
 def test_somebodys_rules_write_fifty_letters_a_day_at_most(world: World) -> None:
     with world.database.write() as tx:
         rules.add_rule(tx, world.ann, "subject", "news", "forward", "sister@town.org")

@@ -85,6 +85,15 @@ def test_a_rule_is_made_works_and_is_taken_away(box: Box) -> None:
     assert browser.open("/email/inbox").html.count("Take the star back") == 1
 
 
+def test_a_rule_that_is_sent_twice_is_said_to_be_kept_and_is_there_once(box: Box) -> None:
+    browser = settings(box)
+    for _ in range(2):
+        browser.press("Make the rule", field="from", words="joseph", action="forward", to="ruth")
+        assert browser.status == 200
+        assert "It is kept." in browser.text
+        assert browser.text.count(f"pass it on to ruth@{DOMAIN}") == 1
+
+
 def test_a_rule_passes_letters_on_to_somebody_here(box: Box) -> None:
     browser, other, third = settings(box), box.signed_in("joseph"), box.signed_in("ruth")
     browser.press("Make the rule", field="from", words="joseph", action="forward", to="ruth")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gc
+import io
+import random
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Temporary
 from lokole.mail.model import Attachment, Contact, DeliveryState, PictureLimits
+from lokole.mail.slim import shrink_image
 from lokole.mailbox import letters, packages, recipients
 from lokole.mailbox.options import set_option
 from tests.unit.webmail.browser import Browser
@@ -299,6 +303,59 @@ def test_too_much_is_said_and_the_text_stays(make_box: Callable[..., Box]) -> No
     assert browser.status == 413
     assert "This is too large" in browser.text
     assert numbers(box) == 0
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[bytes]:
+    """Three photos as a telephone makes them, each of about 5 MB."""
+    made = []
+    for n in range(3):
+        noise = Image.frombytes("RGB", (2000, 1600), random.Random(n).randbytes(9_600_000))
+        file = io.BytesIO()
+        noise.save(file, "JPEG", quality=98)
+        made.append(file.getvalue())
+    assert all(4_000_000 < len(one) < 6_000_000 for one in made)
+    return made
+
+
+def test_three_photos_of_a_telephone_go_in_one_round_without_scripts(
+    make_box: Callable[..., Box], photos: list[bytes]
+) -> None:
+    raw: list[int] = []
+
+    def shrink(content: bytes, limits: PictureLimits) -> tuple[bytes, str] | None:
+        raw.append(len(content))
+        return shrink_image(content, limits)
+
+    box = make_box(shrink=shrink)
+    assert sum(map(len, photos)) > box.settings.max_upload_bytes
+    files = [(f"well{n}.jpg", one, "image/jpeg") for n, one in enumerate(photos)]
+    browser = box.signed_in("mireille").follow("Write")
+    browser.press("send", files, to="ruth@example.com", body="The well")
+    assert (browser.status, browser.address) == (200, "/email/outbox")
+    with box.ports.database.read() as tx:
+        kept = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1).attachments
+    assert raw == [len(one) for one in photos]
+    assert [max(Image.open(io.BytesIO(one.content)).size) for one in kept] == [640, 640, 640]
+    assert sum(len(one.content) for one in kept) < 1_000_000
+    browser.open("/email/new").press("send", files, to="ruth@example.com", body="As they are", photo="original")
+    assert (browser.status, "Too large together" in browser.text) == (413, True)
+    assert numbers(box) == 1
+
+
+def test_photos_count_as_small_as_they_become_and_what_is_no_photo_as_it_came(make_box: Callable[..., Box]) -> None:
+    box = make_box(max_upload_bytes=100_000)
+    browser = box.signed_in("mireille").follow("Write")
+    photo = b"\xff\xd8\xff" + b"x" * 60_000
+    browser.press("attach", [(f"{n}.jpg", photo, "image/jpeg") for n in range(3)])
+    assert (browser.status, browser.text.count(".webp")) == (200, 3)
+    # looks like a photo and stays as large as it came; what is said to be one counts by its bytes
+    broken = [("a.png", b"\x89PNG\r\n\x1a\n" + b"x" * 60_000, "image/png")] * 2
+    for files in (broken, [("film.jpg", b"x" * 101_000, "image/jpeg")]):
+        browser.press("attach", files, body="My text")
+        assert (browser.status, "Too large together" in browser.text) == (413, True)
+        assert written(browser, "body") == "My text"
+        assert browser.text.count(".webp") == 3
 
 
 def test_a_long_letter_is_not_cut_off(box: Box) -> None:

@@ -7,6 +7,7 @@
   var box = form.querySelector('.att'), room = form.querySelector('[data-room]'), list = form.querySelector('[data-chosen]');
   var inputs = [].slice.call(form.querySelectorAll('input[name=files]'));
   var bound = {size: Number(form.getAttribute('data-limit')), files: Number(form.getAttribute('data-max-files'))};
+  var request = Number(form.getAttribute('data-most')) - 100000; // beyond that nothing is even read; the rest is for what goes with the files
   var world = form.hasAttribute('data-world') ? {size: Number(form.getAttribute('data-world')), files: Number(form.getAttribute('data-world-files'))} : null;
   var groups = [].map.call(document.querySelectorAll('#known [data-out]'), function (one) { return one.value.toLowerCase(); });
   var perMb = Number(box.getAttribute('data-per-mb')) || 0;
@@ -82,6 +83,11 @@
       return small;
     });
   }
+  // what a file will weigh in the letter: a photo that could not be made smaller here is made so by the box
+  function weighs(file) {
+    if (photo.value === 'original' || !/^image\/(jpeg|png|webp)$/.test(file.type) || before[file.name + file.size]) { return file.size; }
+    return Math.min(file.size, Number(photo.options[photo.selectedIndex].getAttribute('data-usual')));
+  }
   // what is chosen now is added to what was chosen before: a browser alone forgets the first photo at the second
   function take(input) {
     if (!canPut) { show(); return; }
@@ -145,19 +151,20 @@
       var weight = was ? say('was', {'%b': size(was), '%a': size(file.size)}) : size(file.size);
       var mine = held.filter(function (one) { return one[photo.value] === file; })[0];
       if (mine && mine.seconds) { weight = said(mine.seconds, file.size); }
-      item.textContent = file.name + ' ' + weight + paid(file.size) + ' ';
+      item.textContent = file.name + ' ' + weight + paid(weighs(file)) + ' ';
       if (mine) { item.appendChild(away(file)); }
       if (mine && mine.sound) { item.appendChild(mine.sound); }
       // in view even while the fold of spoken messages is shut
       ((target.made || []).indexOf(mine) >= 0 ? heard : list).appendChild(item);
     });
     toll();
-    var sum = files.reduce(function (all, file) { return all + file.size; }, kept());
+    var sum = files.reduce(function (all, file) { return all + weighs(file); }, kept());
+    var sent = files.reduce(function (all, file) { return all + file.size; }, text());
     var total = form.querySelector('[data-sum]');
     if (total) { total.textContent = cost(sum + Number(form.querySelector('[data-cost]').getAttribute('data-cost'))); }
     var count = files.length + form.querySelectorAll('input[name=file]:checked').length, all = sum + text();
     var out = world && (leaves() || !named().length) ? world : bound;
-    var wrong = count > bound.files ? 'too-many' : all > bound.size ? 'too-large'
+    var wrong = count > bound.files ? 'too-many' : all > bound.size || sent > request ? 'too-large'
       : !world || !leaves() ? '' : count > world.files ? 'world-many' : all > world.size ? 'world-large' : '';
     room.querySelector('span').textContent = wrong ? form.getAttribute('data-' + wrong) : say('used', {'%u': size(all), '%l': size(out.size), '%f': out.files});
     room.className = wrong ? 'say bad' : 'hint';

@@ -219,7 +219,7 @@ def kept_for_its_writer() -> Answer | None:
 def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
     """Keep the files of this round; the page that says why not when that does not work."""
     text_bytes = len((paper.form.body.data or "").encode())
-    brought = carried_files.brought(paper.files, text_bytes, MAX_FILES)
+    brought = carried_files.brought(paper.files, text_bytes, MAX_FILES, paper.photo)
     if brought.too_many:
         sentence = gettext("A letter carries up to %(n)s files. Your text is kept; take fewer files.", n=MAX_FILES)
         return _again(paper, sentence, 413)
@@ -230,7 +230,7 @@ def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
         )
         return _again(paper, sentence, 413)
     try:
-        paper.files += carried_files.store(person, brought.found, paper.photo)
+        paper.files += carried_files.store(person, brought.found)
     except Temporary:
         return _again(paper, gettext("Lokole could not keep the files: its memory is full. Your text is kept."), 503)
     return None

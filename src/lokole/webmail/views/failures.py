@@ -11,7 +11,8 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from lokole.mail.errors import NotFound, Refused, Temporary
-from lokole.webmail.access import own_path
+from lokole.webmail import repeating
+from lokole.webmail.access import own_path, signed_in
 from lokole.webmail.headers import from_elsewhere
 from lokole.webmail.limits import TooOften
 from lokole.webmail.pages import page
@@ -62,6 +63,9 @@ def _forged(_error: object) -> compose.Answer:
         again = compose.unrecognised()
         if again is not None:
             return again
+    repeat = repeating.repeat()
+    if repeat is not None:
+        return _once_more(repeat)
     return failure(
         400,
         gettext("Lokole did not recognise this form"),
@@ -69,6 +73,49 @@ def _forged(_error: object) -> compose.Answer:
             "Perhaps it lay open for a long time, or you have signed in again since. Go back, load the page again and repeat it."
         ),
     )
+
+
+def _once_more(repeat: repeating.Repeat) -> tuple[str, int]:
+    """What was typed, behind a button, for its writer alone: who is signed in now may be somebody else."""
+    person = signed_in()
+    if person is None:
+        return _signed_out(repeat)
+    if not repeat.is_of(person):
+        return failure(
+            403,
+            gettext("This is somebody else’s"),
+            gettext(
+                "Whoever began it here has left since. Nothing was done. If it is yours: sign in as yourself, then load this page again."
+            ),
+            "bye",
+        )
+    sentence = gettext(
+        "Nothing was done yet, and what you have typed is kept. The button sends it once more, in the name of %(name)s.",
+        name=person.name,
+    )
+    if repeat.files:
+        sentence += " " + _files_anew()
+    title = gettext("Lokole did not recognise this form")
+    return page("again.html", title=title, sentence=sentence, login=False, again=repeat), 400
+
+
+def _signed_out(repeat: repeating.Repeat | None) -> tuple[str, int]:
+    """Nobody is signed in any more; the page keeps what was typed for when its writer comes back to it."""
+    title = gettext("Please sign in again")
+    if repeat is None:
+        return failure(
+            401, title, gettext("You were signed out in the meantime. Sign in, then do it once more."), "bye"
+        )
+    sentence = gettext(
+        "You were signed out in the meantime. Sign in in another window, then come back here and repeat it: what you have typed is still there."
+    )
+    if repeat.files:
+        sentence += " " + _files_anew()
+    return page("again.html", title=title, sentence=sentence, login=True, back=_page_before(), again=repeat), 401
+
+
+def _files_anew() -> str:
+    return gettext("Only the files that you had just chosen are not there: choose them again.")
 
 
 def _too_often(_error: TooOften) -> tuple[str, int]:
@@ -113,14 +160,7 @@ def _http(error: HTTPException) -> compose.Answer | HTTPException:
         kept = compose.kept_for_its_writer() if request.endpoint in _LETTERS else None
         if kept is not None:
             return kept
-        return failure(
-            401,
-            gettext("Please sign in again"),
-            gettext(
-                "You were signed out in the meantime. Sign in in another window, then come back here and repeat it: what you have typed is still there."
-            ),
-            "bye",
-        )
+        return _signed_out(repeating.repeat())
     if code == 403:
         return failure(
             403, gettext("This is for the people who look after the box"), gettext("Ask them to do it for you.")
