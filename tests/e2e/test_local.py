@@ -244,6 +244,8 @@ def test_who_travels_reads_and_writes_in_town_as_at_home(local: Local, admin: Pe
     assert (letter["from"], letter["envelope_to"]) == (f"gina@{domain}", ["carl@example.org"])
     assert [one["filename"] for one in letter["attachments"]] == ["map.txt"]
     assert "Written in town" in shown(town, "/web/email/sent", "Written in town").text
+    # people and news are there too; signing up is for the box
+    assert [town.open(f"/web/{path}").status for path in ("users", "board", "user/register")] == [200, 200, 404]
     # what was read is found, and is to be read again at home; what is not needed goes; a new password
     found = town.open("/web/email/search").fill(**{"query": "eaten", "in": "inbox"}).press()
     assert ("The goat" in found.text, "The fence" in found.text) == (True, False)
