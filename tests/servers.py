@@ -1,4 +1,4 @@
-"""Real PostgreSQL and real Azurite for tests.
+"""Real PostgreSQL, Azurite and moto (which speaks like S3) for tests.
 
 Each is a context manager with a free port and a folder of its own that is removed at the end.
 What a machine cannot start skips the test with a sentence; where CI is set it fails instead.
@@ -14,6 +14,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.client import HTTPConnection
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -215,6 +217,45 @@ def azurite() -> Iterator[Azurite]:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class S3:
+    """A running moto, which takes any key for its own."""
+
+    port: int
+    key: str = "a-name:a-secret"
+
+    def new_bucket(self, name: str) -> str:
+        """Make a bucket; returns the URL as ``LOKOLE_BLOBS`` has it."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("PUT", f"/{name}")
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+        if status != 200:
+            raise RuntimeError(f"moto answered {status} when asked for a bucket")
+        return f"s3://{name}?endpoint=http://127.0.0.1:{self.port}&region=eu-central-1"
+
+
+@contextmanager
+def s3() -> Iterator[S3]:
+    """Moto as a server of its own; what is stored in it is gone with it."""
+    if find_spec("moto") is None:
+        cannot_start("moto is not installed here (`make setup-test` installs it).")
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port, process, seconds=120)
+        yield S3(port)
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def _newest_postgres() -> Path:

@@ -283,7 +283,7 @@ _NO_STORAGE = "a box holds no storage keys any more; it talks to the server only
 _BLOBS = "use LOKOLE_BLOBS, such as azure://ACCOUNT/CONTAINER, with LOKOLE_BLOBS_KEY."
 _TABLES = "there are no storage tables any more; use LOKOLE_DATABASE."
 _EXCHANGE = "use LOKOLE_EXCHANGE, such as azure://ACCOUNT/CONTAINER, with LOKOLE_EXCHANGE_KEY."
-_QUEUE = "work is rows in the database; use LOKOLE_JOBS, rows: unless told otherwise."
+_QUEUE = "use LOKOLE_JOBS: rows: needs no broker, amqp: and azureservicebus: do, with LOKOLE_JOBS_PASSWORD."
 _INSIGHTS = "use LOKOLE_APPLICATION_INSIGHTS, the connection string of the resource."
 _PICTURES = "use LOKOLE_PICTURE_SIDE, the longest side in pixels."
 
@@ -304,7 +304,7 @@ SUCCESSORS: dict[str, str] = {
     **_azure("OPWEN_REMOTE_ACCOUNT", _NO_STORAGE),
     "OPWEN_REMOTE_RESOURCE_CONTAINER": _NO_STORAGE,
     "OPWEN_COMPRESSION": "use LOKOLE_COMPRESSION.",
-    "OPWEN_NEWS_SENDERS": "the news board is not there yet; nothing does it here today.",
+    "OPWEN_NEWS_SENDERS": "an administrator lists them on the box's page /admin/board.",
     "OPWEN_CAN_REGISTER_USER": "use LOKOLE_CAN_SIGN_UP.",
     "OPWEN_CAN_CHANGE_PASSWORD": "use LOKOLE_CAN_CHANGE_PASSWORD.",
     "OPWEN_CAN_SEARCH_EMAIL": "use LOKOLE_CAN_SEARCH.",

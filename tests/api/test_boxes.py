@@ -36,6 +36,21 @@ def test_a_box_is_shown_with_what_waits_and_when_it_was_here(place: Place) -> No
     assert "code" not in second, "whoever may look is not therefore given the code"
 
 
+def test_anybody_may_ask_how_many_letters_wait_and_how_many_people_there_are(place: Place) -> None:
+    box = place.box(DOMAIN, ["ann", "ben"])
+
+    def counted() -> list[object]:
+        answers = [place.client.get(f"/api/email/metrics/{what}/{DOMAIN}") for what in ("pending", "users")]
+        return [answer.json() for answer in answers if answer.status_code == 200]
+
+    assert counted() == [{"pending_emails": 0}, {"users": 2}]
+    for subject in ("one", "two"):
+        place.webhook(box.webhook, message(to=f"ann@{DOMAIN}", subject=subject), [f"ann@{DOMAIN}"])
+    assert counted() == [{"pending_emails": 2}, {"users": 2}]
+    box.fetch()
+    assert counted() == [{"pending_emails": 0}, {"users": 2}]
+
+
 def test_the_days_count_what_arrived_at_the_end_it_was_for(place: Place) -> None:
     box = place.box(DOMAIN, ["ann"])
     before = boxes(place)

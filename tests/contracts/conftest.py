@@ -9,7 +9,7 @@ import pytest
 from lokole.mailbox.database import Database
 from lokole.mailbox.migrate import migrate
 from lokole.server.emptying import empty
-from tests.servers import Azurite, Postgres, azurite, postgres
+from tests.servers import S3, Azurite, Postgres, azurite, postgres, s3
 
 
 @pytest.fixture(scope="session")
@@ -48,4 +48,10 @@ def empty_again(url: str) -> None:
 @pytest.fixture(scope="session")
 def azurite_server() -> Iterator[Azurite]:
     with azurite() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    with s3() as server:
         yield server

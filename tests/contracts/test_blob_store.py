@@ -19,21 +19,25 @@ from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.adapters.blobs.open import open_blobs
 from lokole.mail.errors import NotFound, Refused, Temporary
 from lokole.ports.blobs import BlobStore
-from tests.servers import Azurite
+from lokole.server.drivers import open_store
+from tests.servers import S3, Azurite
 from tests.servers_mail import cannot_start, free_port
 
 _CONTAINERS = count(1)
 
 
-@pytest.fixture(params=["memory", "folder", "azurite"])
+@pytest.fixture(params=["memory", "folder", "azurite", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     if request.param == "memory":
         return open_blobs("memory:")
     if request.param == "folder":
         return open_blobs(f"folder://{tmp_path}/blobs")
+    name = f"contract-{os.getpid()}-{next(_CONTAINERS)}"
+    if request.param == "s3":
+        bucket: S3 = request.getfixturevalue("s3_server")
+        return open_store(bucket.new_bucket(name), bucket.key)
     server: Azurite = request.getfixturevalue("azurite_server")
-    url = server.new_container(f"contract-{os.getpid()}-{next(_CONTAINERS)}")
-    return open_blobs(url, {"account_key": server.account_key})
+    return open_store(server.new_container(name), server.account_key)
 
 
 class TestBlobStore:
@@ -148,11 +152,10 @@ class TestBlobStore:
         assert blobs.put("half", b"whole")
 
 
-def test_a_store_out_of_reach_is_temporary() -> None:
+@pytest.mark.parametrize(("url", "key"), [("azure://account/container", "a2V5"), ("s3://bucket", "a-name:a-secret")])
+def test_a_store_out_of_reach_is_temporary(url: str, key: str) -> None:
     pytest.importorskip("obstore")
-    blobs = open_blobs(
-        f"azure://account/container?endpoint=http://127.0.0.1:{free_port()}/account", {"account_key": "a2V5"}
-    )
+    blobs = open_store(f"{url}?endpoint=http://127.0.0.1:{free_port()}", key)
     with pytest.raises(Temporary):
         blobs.size("a/b")
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "goats eat everything"
+NEW_PASSWORD = "fences grow in the rain"
 PORTS = ("device", "server", "smtp", "world", "status")
 
 
@@ -219,7 +220,8 @@ def test_a_recipient_who_is_busy_is_tried_again_and_one_who_is_silent_too(local:
 def test_who_travels_reads_and_writes_in_town_as_at_home(local: Local, admin: PersonAt) -> None:
     gina, hugo, domain = sign_up(local, "gina"), sign_up(local, "hugo"), local.told["domain"]
     gina.open("/user/profile").form("/user/roaming").press("on")
-    write(hugo, f"gina@{domain}", "The goat", "It has eaten the fence.")
+    for subject, text in (("The goat", "It has eaten the fence."), ("The fence", "It was of wood.")):
+        write(hugo, f"gina@{domain}", subject, text)
     sync(local, admin)
     town = PersonAt(f"{local.told['server']}web")
 
@@ -242,12 +244,31 @@ def test_who_travels_reads_and_writes_in_town_as_at_home(local: Local, admin: Pe
     assert (letter["from"], letter["envelope_to"]) == (f"gina@{domain}", ["carl@example.org"])
     assert [one["filename"] for one in letter["attachments"]] == ["map.txt"]
     assert "Written in town" in shown(town, "/web/email/sent", "Written in town").text
+    # people and news are there too; signing up is for the box
+    assert [town.open(f"/web/{path}").status for path in ("users", "board", "user/register")] == [200, 200, 404]
+    # what was read is found, and is to be read again at home; what is not needed goes; a new password
+    found = town.open("/web/email/search").fill(**{"query": "eaten", "in": "inbox"}).press()
+    assert ("The goat" in found.text, "The fence" in found.text) == (True, False)
+    assert "Unread. " not in found.text
+    found.follow("The goat").choose("Mark as unread")
+    question = town.open("/web/email/inbox").choose("The fence").follow("Delete")
+    assert "The fence" not in question.choose("Delete").text
+    page = town.open("/web/user/password/change").fill(old=PASSWORD, new=NEW_PASSWORD, again=NEW_PASSWORD).press()
+    assert page.status == 200, page.text
 
     sync(local, admin)
     for subject in ("Written in town", "Re: The goat"):
         assert shown(hugo, "/email/inbox", subject).text.count(subject) == 1
         assert shown(gina, "/email/sent", subject).text.count(subject) == 1
     assert "Written in town" not in gina.open("/email/outbox").text, "the world has it"
+    at_home = PersonAt(local.told["device"])
+    at_the_door = at_home.open("/user/login").fill(name="gina", password=PASSWORD).press()
+    assert at_the_door.path == "/user/login", "the old password opens nothing"
+    inbox = at_home.open("/user/login").fill(name="gina", password=NEW_PASSWORD).press()
+    assert inbox.path == "/email/inbox", inbox.text
+    assert "The fence" not in inbox.text
+    assert "The fence" in at_home.open("/email/deleted").text
+    assert "The goat" in at_home.open("/email/search?query=eaten&unread=1").text
     # and nothing of it goes a second time
     sync(local, admin)
     assert len([one for one in local.world_letters() if one["subject"] == "Written in town"]) == 1

@@ -143,12 +143,17 @@ class ServerSettings:
     )
     blobs: Url | None = setting(
         "LOKOLE_BLOBS",
-        "Where raw mail, attachments and packages are kept: folder:///path, azure://ACCOUNT/CONTAINER, s3://BUCKET,\n"
+        "Where raw mail, attachments and packages are kept: folder:///path, azure://ACCOUNT/CONTAINER,\n"
+        "s3://BUCKET (with ?endpoint=URL&region=NAME where it is not Amazon's us-east-1),\n"
         "or memory: for tests. Without it: blobs in LOKOLE_DATA.",
         default=None,
     )
     blobs_key: str | None = setting(
-        "LOKOLE_BLOBS_KEY", "The key of the store in LOKOLE_BLOBS.", default=None, secret=True
+        "LOKOLE_BLOBS_KEY",
+        "The key of the store in LOKOLE_BLOBS: of Azure the account's, of S3 ID:SECRET.\n"
+        "Without it: what the machine itself may do, as a role or a managed identity.",
+        default=None,
+        secret=True,
     )
     listen: str = setting(
         "LOKOLE_LISTEN", "Where the API and the pages listen, as HOST:PORT.", default="127.0.0.1:8080"

@@ -36,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = dict(getattr(request.module, "SETTINGS", {}))
     if request.param.endswith("postgresql"):
         changes["database"] = Url(request.getfixturevalue("emptied_url"))
     engine = rows if request.param == "rows" else request.getfixturevalue("consumer")

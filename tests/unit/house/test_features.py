@@ -1,4 +1,4 @@
-"""Each feature of the pages has a row, and each row names tests that use it."""
+"""Each feature of the pages and of the server has a row, and each row names tests that use it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.unit.house.test_failures import missing
 
 ROWS = list(tables((ROOT / "docs/features.md").read_text()))
 IDS = [
-    *(f"A{n}" for n in (*range(1, 74), *range(82, 90))),
-    *("B8", "B15", "B16", "B22", "B23", "B26", "D"),
+    *(f"A{n}" for n in (*range(1, 74), *range(82, 90), *range(116, 167))),
+    *("B8", "B11", "B12", "B15", "B16", "B22", "B23", "B24", "B25", "B26", "B33", "C9", "C13", "D"),
 ]
 
 

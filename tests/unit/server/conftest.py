@@ -9,6 +9,7 @@ from tests.unit.server.place import Place, place_in
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with place_in(tmp_path) as found:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A place with the settings that the module names as ``SETTINGS``; the engines make theirs with the same."""
+    with place_in(tmp_path, **getattr(request.module, "SETTINGS", {})) as found:
         yield found

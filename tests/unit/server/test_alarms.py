@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email
-from collections.abc import Iterator
 from email.policy import default
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,6 @@ class FakeChat(FakeProvider):
 
     def answer(self, asked: Asked) -> Said:
         return Said(200, b"ok")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with place_in(tmp_path, **SETTINGS) as place:
-        yield place
 
 
 def told(place: Place) -> list[str]:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,9 +20,10 @@ from lokole.ports.service import Answer, Question
 from lokole.server import answering, intake, strangers, unpack
 from lokole.server.api import outside_services
 from lokole.sync.records import AccountRecord, EmailRecord, ReceiptRecord
-from tests.unit.server.place import BoxAtPlace, Place, message, place_in
+from tests.unit.server.place import BoxAtPlace, Place, message
 
 ECHO = "echo@bot.lokole.ca"
+SETTINGS = {"bots": ("help", "echo"), "bots_per_day": 3}
 
 
 class Oracle:
@@ -47,12 +47,6 @@ class Oracle:
             raise self.troubles.pop(0)
         body = f"<p>42, for {question.letter.subject}</p><script>x</script>"
         return Answer("The answer", body, self.attachments, self.valid_for)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with place_in(tmp_path, bots=("help", "echo"), bots_per_day=3) as found:
-        yield found
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import Temporary
-from lokole.mail.model import Contact, Email
+from lokole.mail.mime import build_mime
+from lokole.mail.model import Attachment, Contact, Email, PictureLimits
 from lokole.ports.identity import Caller
 from lokole.server import devices, intake, strangers
 from lokole.server.form import URLENCODED
@@ -115,6 +116,29 @@ def test_eight_bit_bytes_of_a_form_field_are_not_touched(place: Place, box: BoxA
     place.webhook(box.webhook, raw, [ANN])
     (arrived,) = box.fetch()
     assert "café" in arrived.email.body
+
+
+def test_pictures_of_a_letter_from_outside_travel_small_and_other_files_as_they_are(
+    place: Place, box: BoxAtPlace
+) -> None:
+    asked: list[PictureLimits] = []
+
+    def shrink(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
+        asked.append(limits)
+        return content[:100], "image/webp"
+
+    object.__setattr__(place.ports, "shrink", shrink)
+    photo, plan = b"\xff\xd8\xff" + b"p" * 50_000, b"%PDF" + b"p" * 50_000
+    email = Email(Contact("bob@example.org"), (Contact(ANN),), subject="the well", attachments=(
+        Attachment("well.jpg", photo, "image/jpeg"), Attachment("plan.pdf", plan, "application/pdf"),
+    ))  # fmt: skip
+    place.webhook(box.webhook, build_mime(email, message_id="<m@example.org>", date=place.clock()), [ANN])
+    (arrived,) = box.fetch()
+    assert [(one.filename, one.type, one.content) for one in arrived.email.attachments] == [
+        ("well.webp", "image/webp", photo[:100]),
+        ("plan.pdf", "application/pdf", plan),
+    ]
+    assert asked == [place.ports.settings.pictures(v1=False)]
 
 
 def test_a_letter_that_breaks_the_reader_is_kept_apart_and_its_neighbours_arrive(tmp_path: Path) -> None:

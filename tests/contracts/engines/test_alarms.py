@@ -1,0 +1,8 @@
+"""Telling the operator once more, with the work done by Celery over RabbitMQ on PostgreSQL."""
+
+import pytest
+
+from tests.unit.server.test_alarms import *  # noqa: F403
+
+pytestmark = pytest.mark.e2e
+ENGINES = ("celery-postgresql",)
