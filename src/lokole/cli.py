@@ -225,13 +225,12 @@ def server_import_first(
 @click.option(
     "--clear", is_flag=True, help="Delete the broker's queue; the rows stay, and the broker is told of them again."
 )
-@click.option("--again", is_flag=True, help="Read once more what came in and was given up: letters and packages.")
-def server_queues(clear: bool, again: bool) -> None:
+def server_queues(clear: bool) -> None:
     """Print how much work there is of each kind, and how many messages lie at the broker, as lines of JSON."""
     with _sentences("[server]"):
         from lokole.server.commands import queue_lines
 
-        for line in queue_lines(_server_settings(), clear=clear, again=again):
+        for line in queue_lines(_server_settings(), clear=clear):
             _print_line(line)
 
 

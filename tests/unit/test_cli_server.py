@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,10 @@ from click.testing import Result
 from sqlalchemy import func, select
 
 from lokole.adapters.blobs.folder import FolderBlobStore
-from lokole.mail.errors import Permanent, Refused
+from lokole.mail.errors import Refused
 from lokole.mailbox import jobs
 from lokole.mailbox.database import Database
 from lokole.mailbox.schema import metadata
-from lokole.server import receive
 from lokole.server.emptying import empty
 from tests.unit.server.place import OPERATOR, Place, message, place_in
 from tests.unit.test_cli import run
@@ -81,31 +79,6 @@ def test_the_work_is_printed_by_kind_and_state(place: Place) -> None:
     assert {line["queue"] for line in lines} >= {"prepare", "receive", "send"}
     assert all(set(line) == {"queue", "state", "count"} for line in lines)
     assert command(place, "queues", "--clear").stdout == shown.stdout, "rows are never cleared"
-
-
-def test_what_came_in_and_was_given_up_is_read_again_when_an_operator_says_so(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise Permanent("a fault of ours")
-
-    box = place.box("b.lokole.test", ["ben"])
-    with monkeypatch.context() as patch:
-        patch.setattr(receive, "_load", broken)
-        place.webhook(box.webhook, message(to="ben@b.lokole.test", subject="Late"), ["ben@b.lokole.test"])
-    with place.ports.database.write() as tx:
-        jobs.enqueue(tx, "send", "1", {}, tenant=None, now=place.clock())
-        taken = jobs.lease(tx, now=place.clock(), lease_seconds=60, entropy=place.ports.entropy)
-        assert taken is not None
-        jobs.fail(tx, taken, now=place.clock(), retry_in=None, error="1: KeyError")
-    assert (place.jobs("dead", "receive"), place.jobs("dead", "send"), box.fetch()) == (1, 1, [])
-    assert command(place, "queues", "--again").exit_code == 0
-    place.clock.now = datetime.now(UTC)  # as the command's
-    place.work()
-    assert [one.email.subject for one in box.fetch()] == ["Late"]
-    assert (place.jobs("dead", "receive"), place.jobs("dead", "send")) == (0, 1), (
-        "its writer was told that it did not go"
-    )
 
 
 def test_queues_of_a_broker_that_is_away_say_so(tmp_path: Path) -> None:

@@ -230,12 +230,6 @@ def revive(tx: Connection, no: int, now: datetime) -> None:
         raise NotFound("no such job")
 
 
-def revive_all(tx: Connection, kinds: Collection[str], now: datetime) -> int:
-    """Try all dead jobs of these kinds again (an operator asked for it); returns how many."""
-    statement = update(job).where(job.c.state == "dead", job.c.kind.in_(list(kinds)))
-    return tx.execute(statement.values(state="ready", attempts=0, rung_at=None, run_after=to_micros(now))).rowcount
-
-
 def next_due(
     tx: Connection, now: datetime, kinds: Sequence[str] | None = None, busy: Collection[int] = ()
 ) -> datetime | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from lokole.adapters.archive.open import open_archive
 from lokole.mail.errors import NotFound
@@ -108,14 +107,10 @@ def move_from_first(
         ports.database.close()
 
 
-#: work whose bytes are here and of which nobody outside was told anything when it was given up
-_READING = ("receive", "unpack")
-
-
-def queue_lines(settings: ServerSettings, *, clear: bool = False, again: bool = False) -> list[dict[str, str | int]]:
+def queue_lines(settings: ServerSettings, *, clear: bool = False) -> list[dict[str, str | int]]:
     """How many rows of each kind are ready, done or dead, and how many messages lie at the broker, left out where it cannot say.
 
-    ``clear`` deletes the broker's queue first, ``again`` has what was given up while it was read done once more. Raises Temporary when the broker or the database is out of reach.
+    ``clear`` deletes the broker's queue first. Raises Temporary when the broker or the database is out of reach.
     """
     lines: list[dict[str, str | int]] = []
     if settings.has_broker:
@@ -132,9 +127,6 @@ def queue_lines(settings: ServerSettings, *, clear: bool = False, again: bool = 
         if clear and settings.has_broker:
             with database.write() as tx:
                 jobs.unring_all(tx)
-        if again:
-            with database.write() as tx:
-                jobs.revive_all(tx, _READING, datetime.now(UTC))
         with database.read() as tx:
             found = jobs.count_kinds(tx)
     finally:

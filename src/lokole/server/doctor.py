@@ -105,7 +105,7 @@ def _queue(ports: ServerPorts) -> Iterator[Finding]:
     else:
         yield Finding("queue", "good", f"{ready} pieces of work, none overdue")
     if dead:
-        advice = "see /api/email/metrics/trouble, and the log at that time; `lokole server queues --again` reads it once more"
+        advice = "see /api/email/metrics/trouble, and the log at that time"
         yield Finding("given-up", "warning", f"{dead} pieces of work were given up", advice)
 
 
