@@ -44,6 +44,7 @@ from lokole.server.api import (
     health,
     held_back,
     intake,
+    json_body,
     outside_services,
     register,
     scrape,
@@ -172,11 +173,13 @@ def _make_api(ports: ServerPorts, document: Mapping[str, Any]) -> AsyncApp:
     app.add_error_handler(HTTPException, _answer_connexion_http)
     for ours in (Problem, LokoleError):
         app.add_error_handler(ours, _answer_connexion_ours)
+    app.add_error_handler(Exception, _answer_connexion_fault)
     app.add_api(
         _without_streamed(document),
         resolver=Resolver(lambda name: _answering(operations[name])),
         security_map=register.security(ports),
         swagger_ui_options=SwaggerUIOptions(swagger_ui=ports.settings.console, serve_spec=True),
+        validator_map=json_body.VALIDATORS,
     )
     return app
 
@@ -220,6 +223,12 @@ def _answer_connexion_http(_request: ConnexionRequest, error: Exception) -> Conn
 
 
 def _answer_connexion_ours(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    return _as_connexion(problem_of(error))
+
+
+def _answer_connexion_fault(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    # Connexion's own answer would write the error down in its own words, which may be those of the body
+    log.error("a request failed", exc_info=error)
     return _as_connexion(problem_of(error))
 
 
@@ -333,9 +342,14 @@ def _limited(app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> ASGIApp:
         async def again() -> Message:
             return taken.pop(0) if taken else await receive()
 
-        await app(scope, again, send)
+        await app({**scope, "headers": [_plain(*one) for one in scope["headers"]]}, again, send)
 
     return limited
+
+
+def _plain(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header as Connexion understands it: it validates no body whose media type is not in lower case."""
+    return (name, value.lower() if name == b"content-type" else value)
 
 
 def _too_large() -> Problem:
