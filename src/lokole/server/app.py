@@ -12,6 +12,7 @@ import asyncio
 import copy
 import functools
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,7 +32,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
@@ -170,7 +171,7 @@ def _make_api(ports: ServerPorts, document: Mapping[str, Any]) -> AsyncApp:
     }
     app = AsyncApp(__name__)
     app.add_error_handler(ProblemException, _answer_connexion)
-    app.add_error_handler(HTTPException, _answer_connexion_http)
+    app.add_error_handler(HTTPException, functools.partial(_answer_connexion_http, _methods_by_path(document)))
     for ours in (Problem, LokoleError):
         app.add_error_handler(ours, _answer_connexion_ours)
     app.add_error_handler(Exception, _answer_connexion_fault)
@@ -217,9 +218,29 @@ def _answer_connexion(_request: ConnexionRequest, error: Exception) -> Connexion
     return _as_connexion(Problem(error.status, str(error.detail or error.title), headers=dict(error.headers or {})))
 
 
-def _answer_connexion_http(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+def _answer_connexion_http(
+    methods: Sequence[tuple[re.Pattern[str], frozenset[str]]], request: ConnexionRequest, error: Exception
+) -> ConnexionResponse:
     assert isinstance(error, HTTPException)
+    for path, allowed in methods:
+        if (
+            error.status_code in (404, 405)
+            and path.match(request.scope["path"])
+            and request.scope["method"] not in allowed
+        ):
+            # paths that stream are not Connexion's, and of the others it names the methods of one operation
+            headers = {"Allow": ", ".join(sorted(allowed))}
+            return _as_connexion(Problem(405, "Method Not Allowed", headers=headers))
     return _as_connexion(Problem(error.status_code, error.detail, headers=dict(error.headers or {})))
+
+
+def _methods_by_path(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], frozenset[str]]]:
+    """Every path of the document, those without parameters first, and what may be asked of it; HEAD goes with GET."""
+    found = []
+    for path, item in sorted(document["paths"].items(), key=lambda one: "{" in one[0]):
+        methods = {name.upper() for name in _METHODS if name in item}
+        found.append((compile_path(path)[0], frozenset(methods | ({"HEAD"} if "GET" in methods else set()))))
+    return found
 
 
 def _answer_connexion_ours(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
