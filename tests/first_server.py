@@ -19,7 +19,9 @@ from tests.unit.server.place import message, packed
 
 A, B = "a.lokole.test", "b-old.lokole.test"
 CLIENT_A, CLIENT_B = "11111111-aaaa-4aaa-8aaa-000000000001", "22222222-bbbb-4bbb-8bbb-000000000002"
-HASH = "$2b$12$" + "x" * 53
+PASSWORD = "mango river drum"
+#: of that password, as the first Lokole makes it: plain bcrypt with twelve rounds (SECURITY_PASSWORD_SINGLE_HASH)
+HASH = "$2b$12$tuHPD6NHXNsTcT6bYMQA0u/UJ./XTtKK.D2wVyfDRWY.k7w7E7ok6"
 PASSLIB = "$pbkdf2-sha512$25000$abc$def"
 #: names of letters: those from outside have 64 hex digits, those of boxes are UUIDs
 IN_OLD, IN_WAITS, IN_BOTH = "1" * 64, "2" * 64, "3" * 64

@@ -234,6 +234,59 @@ def server_queues(clear: bool) -> None:
             _print_line(line)
 
 
+@server.command("again")
+@click.argument("number", type=int, required=False)
+@click.option("--all", "everything", is_flag=True, help="All of it.")
+def server_again(number: int | None, everything: bool) -> None:
+    """Print what work was given up, as lines of JSON; with NUMBER or --all try it once more.
+
+    It is due at once, and tried as often as new work is. Do it when what made it fail is mended.
+    """
+    with _sentences("[server]"):
+        from lokole.server import again
+        from lokole.server.commands import opened
+
+        if number is not None and everything:
+            _stop("A number or --all, not both.", USAGE)
+        with opened(_server_settings()) as ports:
+            if number is not None or everything:
+                _print_line({"again": again.try_again(ports, number)})
+            else:
+                for line in again.given_up_lines(ports):
+                    _print_line(line)
+
+
+@server.command("apart")
+@click.argument("number", type=int, required=False)
+@click.option(
+    "--to", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write its bytes to a file, which is new."
+)
+@click.option("--again", "read_again", is_flag=True, help="Read a letter once more that could not be read.")
+@click.option("--done", is_flag=True, help="It is dealt with, and listed no more; its bytes stay.")
+def server_apart(number: int | None, file: Path | None, read_again: bool, done: bool) -> None:
+    """Print what was set apart, as lines of JSON; with NUMBER do with it what the options say.
+
+    A file holds somebody's letter: only you can read it, and it should go when it is of no more use.
+    """
+    with _sentences("[server]"):
+        from lokole.server import again
+        from lokole.server.commands import opened
+
+        if (number is not None) != (file is not None or read_again or done):
+            _stop("A number, and what to do with it: --to FILE, --again or --done.", USAGE)
+        with opened(_server_settings()) as ports:
+            if number is None:
+                for line in again.apart_lines(ports):
+                    _print_line(line)
+                return
+            if file is not None:
+                again.write_bytes(ports, number, file)
+            if read_again:
+                again.read_again(ports, number)
+            if done:
+                again.settle(ports, number)
+
+
 @server.command("empty")
 @click.option("--yes", is_flag=True, help="Do not ask for the name of the server.")
 @click.option("--with-what-waits", is_flag=True, help="Also while letters, packages or work are on their way.")

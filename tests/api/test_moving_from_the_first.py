@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 from click.testing import CliRunner
 
@@ -158,6 +160,36 @@ def test_people_keep_a_password_that_sign_in_accepts(old: Old) -> None:
         assert ann is not None and hara is not None
         assert (password_hash(tx, ann), ann.roaming) == (first.HASH, True)
         assert (password_hash(tx, hara), hara.roaming) == (None, False)
+
+
+@pytest.mark.parametrize("rounds", [12, 10])
+def test_people_sign_in_in_town_with_the_password_they_had(tmp_path: Path, rounds: int) -> None:
+    """A hash of the first Lokole is like ours and stays; only one that is weaker than ours is made again."""
+    theirs = first.HASH if rounds == 12 else bcrypt.hashpw(first.PASSWORD.encode(), bcrypt.gensalt(rounds)).decode()
+    with old_in(tmp_path, web=True) as old:
+        first.fill(old.put)
+        old.put("users", f"{A}/ann@{A}.msgpack.gz", first.as_object({"email": f"ann@{A}", "password": theirs}))
+        old.move()
+
+        def enter(password: str) -> str:
+            page = old.place.client.get("/web/user/login").text
+            token = re.search(r'name="?csrf_token"?[^>]*value="?([^"> ]+)', page)
+            assert token is not None, page
+            form = {"csrf_token": token[1], "name": f"ann@{A}", "password": password}
+            answer = old.place.client.post("/web/user/login", data=form, follow_redirects=False)
+            return answer.headers.get("location", str(answer.status_code))
+
+        assert enter("mango river") == "403"
+        for _ in range(2):
+            assert enter(first.PASSWORD) == "/web/email/inbox"
+            with old.place.ports.database.read() as tx:
+                ann = find_account(tx, old.place.row(A).no, "ann")
+                assert ann is not None
+                kept_hash = password_hash(tx, ann)
+            assert kept_hash is not None
+            assert (kept_hash == theirs) == (rounds == 12)
+            assert kept_hash.startswith("$2b$12$")
+            old.place.client.cookies.clear()
 
 
 def test_letters_are_where_they_were(old: Old) -> None:

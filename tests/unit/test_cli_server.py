@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -14,7 +15,9 @@ from lokole.adapters.blobs.folder import FolderBlobStore
 from lokole.mail.errors import Refused
 from lokole.mailbox import jobs
 from lokole.mailbox.database import Database
+from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.schema import metadata
+from lokole.server import receive
 from lokole.server.emptying import empty
 from tests.unit.server.place import OPERATOR, Place, message, place_in
 from tests.unit.test_cli import run
@@ -94,6 +97,127 @@ def test_queues_of_a_broker_that_is_away_say_so(tmp_path: Path) -> None:
     )
     assert shown.exit_code == 75
     assert shown.stderr.startswith("The broker was not reached")
+
+
+# --- again, apart --------------------------------------------------------------------------------
+
+
+def given_up(place: Place, *keys: str) -> None:
+    """Work of no use that was given up under these keys."""
+    with place.ports.database.write() as tx:
+        for key in keys:
+            jobs.enqueue(tx, "notice", key, {"email": 0}, tenant=place.row(DOMAIN).no, now=place.clock())
+            taken = jobs.lease(tx, now=place.clock(), lease_seconds=60, entropy=place.ports.entropy)
+            assert taken is not None
+            error = "3: KeyError at server/notices.py:1"
+            jobs.fail(tx, taken, now=place.clock(), retry_in=None, error=error)
+
+
+def lines_of(shown: Result) -> list[dict[str, Any]]:
+    assert shown.exit_code == 0, shown.stderr
+    return [json.loads(line) for line in shown.stdout.splitlines()]
+
+
+def test_work_that_was_given_up_is_listed_and_tried_once_more(place: Place) -> None:
+    assert command(place, "again").stdout == ""
+    given_up(place, "one", "two", "three")
+    listed = lines_of(command(place, "again"))
+    numbers = [line.pop("number") for line in listed]
+    assert numbers == sorted(numbers, reverse=True)
+    told = {"kind": "notice", "domain": DOMAIN, "attempts": 1, "error": "KeyError at server/notices.py:1"}
+    assert listed == [told] * 3
+    assert lines_of(command(place, "again", str(numbers[1]))) == [{"again": 1}]
+    assert [line["number"] for line in lines_of(command(place, "again"))] == [numbers[0], numbers[2]]
+    assert (place.work(), place.jobs("dead", "notice"), place.jobs("done", "notice")) == (1, 2, 1)
+    assert lines_of(command(place, "again", "--all")) == [{"again": 2}]
+    assert (place.work(), place.jobs("dead"), command(place, "again").stdout) == (2, 0, "")
+    missing = command(place, "again", str(numbers[1]))
+    assert (missing.exit_code, missing.stderr) == (1, "No work of this number was given up.\n")
+    assert command(place, "again", "1", "--all").exit_code == 2
+
+
+def test_a_letter_that_could_not_be_read_is_written_to_a_file_and_read_once_more(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = message(subject="Odd", text="canarytext")
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(receive, "parse_email", broken)
+        place.webhook(place.row(DOMAIN).webhook_secret, raw, [f"ann@{DOMAIN}"])
+        (listed,) = lines_of(command(place, "apart"))
+        number = str(listed.pop("number"))
+        assert listed.pop("at").startswith("2026-03-01T12:00")
+        assert listed == {
+            "kind": "mime",
+            "domain": DOMAIN,
+            "source": "webhook",
+            "reason": "not readable: KeyError",
+            "bytes": True,
+        }
+        assert command(place, "apart", number, "--again").exit_code == 0
+        assert place.work() == 1
+        assert len(place.quarantined()) == 1, "it failed once more"
+    (apart,) = place.quarantined()
+    assert apart.raw_ref is not None
+    FolderBlobStore(tmp_path / "blobs").put(apart.raw_ref, place.ports.blobs.read(apart.raw_ref))
+    file = tmp_path / "letter.eml"
+    assert command(place, "apart", number, "--to", str(file)).exit_code == 0
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (raw, 0o600)
+    assert command(place, "apart", number, "--to", str(file)).exit_code == 1, "nothing is written over"
+    assert command(place, "apart", number, "--again").exit_code == 0
+    assert (place.work(), place.pending(DOMAIN)) == (1, 2)
+    assert command(place, "apart").stdout == "", "what was read is settled"
+
+
+def test_what_was_set_apart_is_settled_by_hand_and_what_is_no_letter_is_not_read_again(place: Place) -> None:
+    place.webhook(place.row(DOMAIN).webhook_secret, message(), [f"postmaster@{DOMAIN}"])
+    (listed,) = lines_of(command(place, "apart"))
+    number = str(listed["number"])
+    assert listed["kind"] == "dead-letter"
+    again = command(place, "apart", number, "--again")
+    assert (again.exit_code, again.stderr) == (1, "Only a letter that could not be read can be read again.\n")
+    for wrong in ([number], ["--done"], ["--to", "x"]):
+        assert command(place, "apart", *wrong).exit_code == 2
+    assert command(place, "apart", number, "--done").exit_code == 0
+    assert command(place, "apart").stdout == ""
+    assert command(place, "apart", "999", "--done").exit_code == 1
+
+
+def test_a_letter_whose_envelope_is_forgotten_is_not_read_again(place: Place) -> None:
+    with place.ports.database.write() as tx:
+        quarantine(
+            tx,
+            tenant=place.row(DOMAIN).no,
+            kind="mime",
+            source="smtp",
+            reason="not readable: KeyError",
+            raw_ref=f"{DOMAIN}/raw/{'0' * 64}",
+            key="k",
+            now=place.clock(),
+        )
+    (apart,) = place.quarantined()
+    shown = command(place, "apart", str(apart.no), "--again")
+    assert shown.exit_code == 1
+    assert "write it to a file" in shown.stderr
+
+
+def test_a_database_of_an_older_version_is_not_looked_into(tmp_path: Path) -> None:
+    for name in ("again", "apart"):
+        shown = run(
+            "server",
+            name,
+            LOKOLE_DATA=str(tmp_path),
+            LOKOLE_MAIL_OUT="recorder:",
+            LOKOLE_REGISTRATION_USERNAME=OPERATOR[0],
+            LOKOLE_REGISTRATION_PASSWORD=OPERATOR[1],
+        )
+        assert (shown.exit_code, shown.stderr) == (
+            1,
+            "The database is not at the step of this version: lokole migrate server.\n",
+        )
 
 
 # --- empty ---------------------------------------------------------------------------------------

@@ -225,9 +225,26 @@ def fail(tx: Connection, mine: Job, *, now: datetime, retry_in: timedelta | None
 
 def revive(tx: Connection, no: int, now: datetime) -> None:
     """Try a dead job again (an operator asked for it); raises NotFound when there is no such dead job."""
-    statement = update(job).where(job.c.no == no, job.c.state == "dead")
-    if tx.execute(statement.values(state="ready", attempts=0, rung_at=None, run_after=to_micros(now))).rowcount != 1:
-        raise NotFound("no such job")
+    if not _revive(tx, now, job.c.no == no, job.c.state == "dead"):
+        raise NotFound("no work of this number was given up")
+
+
+def revive_all(tx: Connection, now: datetime) -> int:
+    """Try every dead job again; returns how many."""
+    return _revive(tx, now, job.c.state == "dead")
+
+
+def repeat(tx: Connection, tenant: int | None, kind: str, named: str, now: datetime) -> int:
+    """Do work of this kind once more whose ids name ``named``, also when it was done; returns how many rows there were."""
+    return _revive(
+        tx, now, job.c.tenant == tenant, job.c.kind == kind, job.c.ids.contains(named), job.c.state != "ready"
+    )
+
+
+def _revive(tx: Connection, now: datetime, *which: ColumnElement[bool]) -> int:
+    # `asked` tells the work that somebody asked for it once more
+    values = {"state": "ready", "attempts": 0, "asked": job.c.asked + 1, "rung_at": None, "run_after": to_micros(now)}
+    return tx.execute(update(job).where(*which).values(values)).rowcount
 
 
 def next_due(

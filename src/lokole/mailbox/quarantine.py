@@ -116,6 +116,12 @@ def resolve(tx: Connection, tenant: int | None, no: int, now: datetime, *, every
     tx.execute(update(table).where(table.c.no == no).values(resolved_at=to_micros(now)))
 
 
+def settle_bytes(tx: Connection, tenant: int, kind: str, raw_ref: str, now: datetime) -> None:
+    """What stood apart for these bytes was taken in after all."""
+    these = (table.c.tenant == tenant, table.c.kind == kind, table.c.raw_ref == raw_ref, table.c.resolved_at.is_(None))
+    tx.execute(update(table).where(*these).values(resolved_at=to_micros(now)))
+
+
 def _of(query: Select[Any], tenant: int | None, everybody: bool, resolved_too: bool) -> Select[Any]:
     if not everybody:
         query = query.where(table.c.tenant.is_(None) if tenant is None else table.c.tenant == tenant)

@@ -56,7 +56,7 @@ _SENTENCES = {
     "missing": "and the server miss {number} letters at one end",
     "apart": "has set {number} letters or packages apart that it cannot read",
     "twin": "seems to exist twice: its key came with a wrong counter",
-    "given-up": "has given up {number} pieces of work",
+    "given-up": "has given up {number} pieces of work (lokole server again)",
 }
 #: of these a box says a number only when something is wrong (protocol 7.8)
 _COUNTS = ("waiting", "missing", "apart", "card", "copied")

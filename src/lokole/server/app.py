@@ -12,6 +12,7 @@ import asyncio
 import copy
 import functools
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,7 +32,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lokole.mail.errors import LokoleError
@@ -44,6 +45,7 @@ from lokole.server.api import (
     health,
     held_back,
     intake,
+    json_body,
     outside_services,
     register,
     scrape,
@@ -169,14 +171,16 @@ def _make_api(ports: ServerPorts, document: Mapping[str, Any]) -> AsyncApp:
     }
     app = AsyncApp(__name__)
     app.add_error_handler(ProblemException, _answer_connexion)
-    app.add_error_handler(HTTPException, _answer_connexion_http)
+    app.add_error_handler(HTTPException, functools.partial(_answer_connexion_http, _methods_by_path(document)))
     for ours in (Problem, LokoleError):
         app.add_error_handler(ours, _answer_connexion_ours)
+    app.add_error_handler(Exception, _answer_connexion_fault)
     app.add_api(
         _without_streamed(document),
         resolver=Resolver(lambda name: _answering(operations[name])),
         security_map=register.security(ports),
         swagger_ui_options=SwaggerUIOptions(swagger_ui=ports.settings.console, serve_spec=True),
+        validator_map=json_body.VALIDATORS,
     )
     return app
 
@@ -214,12 +218,38 @@ def _answer_connexion(_request: ConnexionRequest, error: Exception) -> Connexion
     return _as_connexion(Problem(error.status, str(error.detail or error.title), headers=dict(error.headers or {})))
 
 
-def _answer_connexion_http(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+def _answer_connexion_http(
+    methods: Sequence[tuple[re.Pattern[str], frozenset[str]]], request: ConnexionRequest, error: Exception
+) -> ConnexionResponse:
     assert isinstance(error, HTTPException)
+    for path, allowed in methods:
+        if (
+            error.status_code in (404, 405)
+            and path.match(request.scope["path"])
+            and request.scope["method"] not in allowed
+        ):
+            # paths that stream are not Connexion's, and of the others it names the methods of one operation
+            headers = {"Allow": ", ".join(sorted(allowed))}
+            return _as_connexion(Problem(405, "Method Not Allowed", headers=headers))
     return _as_connexion(Problem(error.status_code, error.detail, headers=dict(error.headers or {})))
 
 
+def _methods_by_path(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], frozenset[str]]]:
+    """Every path of the document, those without parameters first, and what may be asked of it; HEAD goes with GET."""
+    found = []
+    for path, item in sorted(document["paths"].items(), key=lambda one: "{" in one[0]):
+        methods = {name.upper() for name in _METHODS if name in item}
+        found.append((compile_path(path)[0], frozenset(methods | ({"HEAD"} if "GET" in methods else set()))))
+    return found
+
+
 def _answer_connexion_ours(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    return _as_connexion(problem_of(error))
+
+
+def _answer_connexion_fault(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    # Connexion's own answer would write the error down in its own words, which may be those of the body
+    log.error("a request failed", exc_info=error)
     return _as_connexion(problem_of(error))
 
 
@@ -333,9 +363,14 @@ def _limited(app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> ASGIApp:
         async def again() -> Message:
             return taken.pop(0) if taken else await receive()
 
-        await app(scope, again, send)
+        await app({**scope, "headers": [_plain(*one) for one in scope["headers"]]}, again, send)
 
     return limited
+
+
+def _plain(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header as Connexion understands it: it validates no body whose media type is not in lower case."""
+    return (name, value.lower() if name == b"content-type" else value)
 
 
 def _too_large() -> Problem:

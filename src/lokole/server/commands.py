@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from lokole.adapters.archive.open import open_archive
-from lokole.mail.errors import NotFound
+from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import normal_domain
 from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Database
@@ -23,6 +23,7 @@ from lokole.server.keys import server_seed
 from lokole.server.move.domains import Source
 from lokole.server.move.report import Report
 from lokole.server.move.run import import_first
+from lokole.server.ports import ServerPorts
 from lokole.server.records import Checked, check_records
 from lokole.server.settings import FirstStoreKeys, ServerSettings
 from lokole.sync.signing import encode_key
@@ -44,6 +45,18 @@ def key_lines(settings: ServerSettings, domain: str | None) -> list[str]:
         lines.append(encode_key(known.public_key))
     ports.database.close()
     return lines
+
+
+@contextmanager
+def opened(settings: ServerSettings) -> Iterator[ServerPorts]:
+    """The ports of a server whose database is as this version needs it; raises Refused for an older one, which only a server brings up to date."""
+    if not is_current(database_url(settings)):
+        raise Refused("the database is not at the step of this version: lokole migrate server")
+    ports = build_ports(settings)
+    try:
+        yield ports
+    finally:
+        ports.database.close()
 
 
 def checked_records(settings: ServerSettings, domain: str) -> list[Checked]:

@@ -46,6 +46,8 @@ EVENTS = {
     "letter_put_off": "letters put off because Rspamd said so",
     "letter_unjudged": "letters taken in without a verdict, because Rspamd did not give one",
     "letter_in_circle": "letters refused because they go in a circle",
+    "letter_too_large": "letters of which only the beginning is kept, because they are larger than any may be",
+    "post_put_off": "posts of mail that were not understood, and come again",
     "domain_deleted": "domains deleted",
 }
 _ADD = insert_or_update(event_count, ["name"], "count = event_count.count + excluded.count")

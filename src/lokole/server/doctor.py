@@ -105,7 +105,7 @@ def _queue(ports: ServerPorts) -> Iterator[Finding]:
     else:
         yield Finding("queue", "good", f"{ready} pieces of work, none overdue")
     if dead:
-        advice = "see /api/email/metrics/trouble, and the log at that time"
+        advice = "`lokole server again` lists it, and `lokole server again --all` tries it once more"
         yield Finding("given-up", "warning", f"{dead} pieces of work were given up", advice)
 
 
@@ -199,7 +199,9 @@ def _boxes(ports: ServerPorts) -> Iterator[Finding]:
         name, said = f"box {row.domain}", (health.get(row.no) or {}).get("said")
         nights = nights_missed(row, said, now)
         if row.no in stuck:
-            yield Finding(name, "bad", "it could not be made ready", "delete it and register it anew")
+            yield Finding(
+                name, "bad", "it could not be made ready", "mend what the log says, then `lokole server again`"
+            )
         elif nights:
             yield Finding(
                 name, "warning", f"it has missed {nights} nights{weak_signal(said)}", "call whoever looks after it"

@@ -40,7 +40,10 @@ _TAKEN_APART = frozenset(("text", "html", "headers", "subject"))
 
 @dataclass(frozen=True, slots=True)
 class InboundForm:
-    """What one post carries besides the message. ``head`` is its beginning; ``recipients`` is None without a readable envelope."""
+    """What one post carries besides the message. ``head`` is its beginning; ``recipients`` is None without a readable envelope.
+
+    ``is_too_large``: only the beginning of the message was kept, though all of it is in ``sha256`` and ``size``.
+    """
 
     sha256: str
     size: int
@@ -50,6 +53,7 @@ class InboundForm:
     spf: str
     dkim: str
     spam_score: str = ""
+    is_too_large: bool = False
 
 
 def media_type_of(content_type: str) -> str:
@@ -60,8 +64,8 @@ def media_type_of(content_type: str) -> str:
 def read_form(stream: BinaryIO, content_type: str, message: BinaryIO, *, max_bytes: int) -> InboundForm:
     """Read the form from ``stream`` and write the message that it carries to ``message``, as it comes.
 
-    ``email`` may be a field of text or a file. Raises Refused: ``media-type``, ``form`` (not readable, cut off), ``missing`` (field ``email``),
-    ``too-large``; and Temporary with a sentence for the operator when SendGrid took the message apart, so that it comes again.
+    ``email`` may be a field of text or a file; of one above ``max_bytes`` the end is read past, for the envelope may stand behind it.
+    Raises Refused: ``media-type``, ``form`` (not readable, cut off), ``missing`` (field ``email``); and Temporary with a sentence for the operator when SendGrid took the message apart, so that it comes again.
     """
     fields = _Fields(max_bytes, message)
     if media_type_of(content_type) == MULTIPART:
@@ -104,10 +108,9 @@ class _Fields:
     def data(self, piece: bytes) -> None:
         if self._current == "email":
             self._size += len(piece)
-            if self._size > self._max_bytes:
-                raise Refused("the letter is too large", code="too-large", field="email")
             self._digest.update(piece)
-            self._message.write(piece)
+            if self._size <= self._max_bytes:
+                self._message.write(piece)
             self._head += piece[: HEAD_BYTES - len(self._head)]
         elif self._current:
             held = self._short[self._current]
@@ -129,6 +132,7 @@ class _Fields:
             spf=self._text("SPF"),
             dkim=self._text("dkim"),
             spam_score=self._text("spam_score"),
+            is_too_large=self._size > self._max_bytes,
         )
 
     def _text(self, name: str) -> str:

@@ -12,18 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
-from lokole.mail.errors import LokoleError, NotFound, Temporary
+from lokole.mail.errors import NotFound, Temporary
 from lokole.mail.model import Address
 from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.ports.judge import Posted
-from lokole.server import judging
+from lokole.server import judging, too_large
 from lokole.server.addresses import home
 from lokole.server.form import InboundForm, read_form
 from lokole.server.judgement import UNJUDGED, Judgement, of_form, of_opinion
 from lokole.server.ports import ServerPorts
-from lokole.server.provider_trouble import tell_of_post
 
 _CHUNK = 256 * 1024
 _IN_MEMORY = 1024 * 1024
@@ -116,10 +115,14 @@ def _keep_raw(ports: ServerPorts, row: TenantRow, digest: str, raw: Callable[[],
 def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: str) -> None:
     """Keep the message that a webhook posted, byte for byte; durable when it returns.
 
-    Raises Refused when the form has no letter, and Temporary when the domain has gone meanwhile; nothing is kept then.
+    Of one that is too large only the beginning is kept, where people see it. Raises Refused when the form has no letter,
+    and Temporary when the domain has gone meanwhile; nothing is kept then.
     """
     now = ports.clock()
     with reading(ports, body, content_type) as (form, message):
+        if form.is_too_large:
+            too_large.keep_beginning(ports, row, form)
+            return
         key = raw_key(row, form.sha256)
         ports.blobs.put(key, _chunks(message))
         to = None if form.recipients is None else [home(ports.settings, one) for one in form.recipients]
@@ -146,18 +149,11 @@ def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: 
 
 @contextmanager
 def reading(ports: ServerPorts, body: BinaryIO, content_type: str) -> Iterator[tuple[InboundForm, BinaryIO]]:
-    """What a webhook posted, and its message as a file that ends with the block.
-
-    Raises Refused when the form has no letter; whatever is not taken, the operator is told.
-    """
+    """What a webhook posted, and its message as a file that ends with the block. Raises Refused when the form has no letter."""
     body.seek(0)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
         message = cast(BinaryIO, spool)
-        try:
-            form = read_form(body, content_type, message, max_bytes=ports.settings.max_letter_bytes)
-        except LokoleError as error:
-            tell_of_post(ports, error)
-            raise
+        form = read_form(body, content_type, message, max_bytes=ports.settings.max_letter_bytes)
         message.seek(0)
         yield form, message
 

@@ -24,7 +24,6 @@ _TALKATIVE = (
     "mail.log",
     "opentelemetry",
     "azure",
-    "connexion",
     "sqlalchemy",
     "python_multipart",
     "httpx",
@@ -32,6 +31,8 @@ _TALKATIVE = (
     "httpcore",
     "asyncio",
 )
+# libraries that quote what they were given in their errors too; what fails there, we write down ourselves
+_SILENT = ("connexion",)
 
 
 @contextmanager
@@ -86,6 +87,8 @@ def set_up(level: int = logging.INFO) -> None:
 
 
 def quieten() -> None:
-    """Let libraries that quote their input speak of errors only."""
+    """Let libraries that quote their input speak of errors only, and not at all where they quote it in those."""
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

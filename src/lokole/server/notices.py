@@ -1,6 +1,6 @@
-"""What the server writes itself: a letter home when a letter cannot be delivered, and a notice to a proved sender outside.
+"""What the server writes itself: a letter home when one cannot be delivered, a word to whom one was too large for, and a notice to a proved sender outside.
 
-The letter home is stored for the writer like any other and travels in the next package: it never leaves by SMTP,
+A letter to somebody at a box is stored for them like any other and travels in the next package: it never leaves by SMTP,
 so it cannot be answered by a machine or bounce. The notice outside goes out with the null sender (RFC 5321 section 4.5.5)
 and says that a machine wrote it (RFC 3834); nobody answers it.
 """
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import html
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from lokole.mail.errors import NotFound, Permanent
 from lokole.mail.mime import build_mime, message_id_for
-from lokole.mail.model import Address, Contact, Email, EmailId
+from lokole.mail.model import Account, Address, Contact, Email, EmailId
 from lokole.mailbox import jobs, letters, tenants
 from lokole.mailbox.accounts import find_account
 from lokole.mailbox.database import Connection
@@ -51,6 +52,30 @@ _HOME = {
         "<p>Barua yako “{subject}” kwa {recipient} haikuweza kufikishwa.</p>"
         "<p>Upande wa pili ulisema: {reason}</p>"
         "<p>Angalia anwani, na utume barua tena ikiwa ilikuwa na kosa. Hakuna anayesoma majibu ya ujumbe huu.</p>",
+    ),
+}
+#: Subject, then the body: who wrote, about what, and how many megabytes a letter may have.
+_TOO_LARGE = {
+    "en": (
+        "A letter to you was too large: {subject}",
+        "<p>{sender} wrote you a letter, “{subject}”. It has more than {most} MB, which Lokole cannot carry.</p>"
+        "<p>Answer this note, and ask for it again with fewer or smaller files.</p>",
+    ),
+    "fr": (
+        "Une lettre pour vous était trop grosse : {subject}",
+        "<p>{sender} vous a écrit une lettre, « {subject} ». Elle fait plus de {most} Mo, ce que Lokole ne peut pas porter.</p>"
+        "<p>Répondez à ce message, et demandez-la de nouveau avec moins de fichiers, ou de plus petits.</p>",
+    ),
+    # drafts for native readers, as above
+    "ln": (
+        "Mokanda na yo ezalaki monene mingi: {subject}",
+        "<p>{sender} akomelaki yo mokanda “{subject}”. Eleki {most} MB, Lokole ekoki komema yango te.</p>"
+        "<p>Yanola na mokanda oyo, mpe senga ye atinda yango lisusu na bafichier ya moke.</p>",
+    ),
+    "sw": (
+        "Barua yako ilikuwa kubwa mno: {subject}",
+        "<p>{sender} alikuandikia barua “{subject}”. Inazidi MB {most}, na Lokole haiwezi kuibeba.</p>"
+        "<p>Jibu ujumbe huu, na uombe itumwe tena ikiwa na faili chache au ndogo zaidi.</p>",
     ),
 }
 #: Reasons of our own, by their stable word.
@@ -120,7 +145,6 @@ def write_home(
     language = person.language.partition("-")[0] if person is not None else "en"
     subject, body = _HOME.get(language, _HOME["en"])
     said = original.subject or "…"
-    id = next_email_id(tx, SERVER_ORIGIN)
     letter = Email(
         sender=Contact(f"postmaster@{row.domain}", "Lokole"),
         to=(Contact(str(address), original.sender.name),),
@@ -130,16 +154,45 @@ def write_home(
             recipient=html.escape(recipient),
             reason=html.escape(reason_text(reason, language)),
         ),
-        sent_at=now,
-        message_id=message_id_for(id, row.domain),
         in_reply_to=original.message_id,
         references=(original.message_id,) if original.message_id else (),
     )
+    _store(tx, row, address, person, letter, now)
+    return True
+
+
+def write_too_large(
+    tx: Connection, row: TenantRow, recipient: Address, original: Email, most: int, now: datetime
+) -> None:
+    """Store a letter to ``recipient``, at ``row``, saying that ``original`` did not come because it has more than ``most`` megabytes.
+
+    An answer to it goes to whoever wrote. Part of the caller's transaction, which also notes that it was told.
+    """
+    person = find_account(tx, row.no, recipient.local)
+    language = person.language.partition("-")[0] if person is not None else "en"
+    subject, body = _TOO_LARGE.get(language, _TOO_LARGE["en"])
+    said, sender = original.subject or "…", original.sender
+    letter = Email(
+        sender=Contact(f"postmaster@{row.domain}", "Lokole"),
+        to=(Contact(str(recipient)),),
+        reply_to=(sender,) if sender.address else (),
+        subject=subject.format(subject=said)[:200],
+        body=body.format(
+            subject=html.escape(said), sender=html.escape(sender.name or sender.address or "…"), most=most
+        ),
+    )
+    _store(tx, row, recipient, person, letter, now)
+
+
+def _store(
+    tx: Connection, row: TenantRow, address: Address, person: Account | None, letter: Email, now: datetime
+) -> None:
+    id = next_email_id(tx, SERVER_ORIGIN)
+    dated = replace(letter, sent_at=now, message_id=message_id_for(id, row.domain))
     deliver_to = () if person is None else (person.no,)
-    no, _ = letters.store_email(tx, row.no, letter, id=id, received_at=now, deliver_to=deliver_to)
+    no, _ = letters.store_email(tx, row.no, dated, id=id, received_at=now, deliver_to=deliver_to)
     set_envelope(tx, row.no, no, {address.key: "delivered"})
     add_waiting(tx, row.no, no, "down")
-    return True
 
 
 def run(ports: ServerPorts, job: Job) -> bool:

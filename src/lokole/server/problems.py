@@ -27,6 +27,7 @@ _STATUS_OF_CODE = {
     "not-yours": 403,
     "unsigned": 403,
     "team": 403,
+    "owner": 404,
     "exists": 409,
     "key": 409,
     "counter": 409,

@@ -38,11 +38,16 @@ def tell_operator(ports: ServerPorts, sentence: str) -> None:
 
 
 def tell_of_post(ports: ServerPorts, error: LokoleError) -> None:
-    """Note that a post with the right secret path was not taken because of ``error``: SendGrid does not bring again what is refused."""
+    """Note that a post with the right secret path was not taken because of ``error``; it is counted, and told once a day for each reason."""
     if isinstance(error, Temporary) and error.operator is not None:
         tell_operator(ports, error.operator)
     elif isinstance(error, Refused):
-        tell_operator(ports, f"A post of mail was not taken, and its sender does not know: {error}.")
+        tell_operator(
+            ports, f"A post of mail was not understood: {error}. It comes again for three days, and is lost after that."
+        )
+    else:
+        return
+    ports.events.count("post_put_off")
 
 
 def forget_trouble(tx: Connection, now: datetime) -> None:

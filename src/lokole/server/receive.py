@@ -27,7 +27,7 @@ from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredAttachment, mark_proven, put_attachments, store_email
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.posting import BOARD_NAME
-from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.quarantine import quarantine, settle_bytes
 from lokole.mailbox.recipients import set_envelope
 from lokole.mailbox.schema import address as address_table
 from lokole.mailbox.schema import email as email_table
@@ -153,6 +153,8 @@ def _take_in(ports: ServerPorts, row: TenantRow, job: Job, arrival: Arrival, dig
     stored = put_attachments(ports.blobs, row.domain, email.attachments)
     with ports.database.write() as tx:
         _store(ports, tx, row, arrival, digest, email, recipients, stored)
+        if job.asked > 1:
+            settle_bytes(tx, row.no, "mime", raw_key(row, digest), ports.clock())
         jobs.finish(tx, job)
     ports.events.count("email_stored_for_client")
     ports.bell.ring()

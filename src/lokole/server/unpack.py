@@ -37,7 +37,7 @@ from lokole.mailbox.jobs import Job
 from lokole.mailbox.leaving import take_account
 from lokole.mailbox.letters import add_attachment_later, put_attachments, store_email
 from lokole.mailbox.packages import PackageRow
-from lokole.mailbox.quarantine import quarantine
+from lokole.mailbox.quarantine import quarantine, settle_bytes
 from lokole.mailbox.recipients import set_recipients
 from lokole.mailbox.schema import package as package_table
 from lokole.mailbox.seen import find_by_uid, find_letter, remember_letter
@@ -143,6 +143,8 @@ def run(ports: ServerPorts, job: Job) -> bool:
             )
             if sealed:
                 outbound.put(tx, row.no, "down", ToldRecord(package.sha256, 0, broken.code, str(broken)))
+        elif package.state == "set_aside":
+            settle_bytes(tx, row.no, "package", package.blob, now)
         packages.set_package_state(tx, package.no, state, now)
         tx.execute(update(package_table).where(package_table.c.no == package.no).values(letters=reading.new))
         hear(tx, row.no, now)

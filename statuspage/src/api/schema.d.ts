@@ -258,7 +258,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Mail from outside, as SendGrid's Inbound Parse posts it (raw). */
+        /**
+         * Mail from outside, as SendGrid's Inbound Parse posts it (raw).
+         * @description SendGrid brings again what was answered with 5xx, for three days, and drops what was answered with 4xx. So whoever knows the secret path is answered 200, or 503 for what is no form with a letter in it, of which the operator is told. A letter that is larger than LOKOLE_MAX_LETTER_MB is taken: its beginning is kept for the operator, and whom it is for reads who wrote it.
+         */
         post: operations["webhook"];
         delete?: never;
         options?: never;
@@ -294,7 +297,7 @@ export interface paths {
         put?: never;
         /**
          * What became of letters that SendGrid took, as its event webhook posts it.
-         * @description With LOKOLE_SENDGRID_EVENTS_KEY only what SendGrid has signed is taken. Events about letters that this server did not send are passed over.
+         * @description With LOKOLE_SENDGRID_EVENTS_KEY only what SendGrid has signed is taken. Events about letters that this server did not send are passed over, and so is what is no event.
          */
         post: operations["take_events"];
         delete?: never;
@@ -1084,7 +1087,7 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    /** @description github: and a login, or the operator's name. */
+                    /** @description github: and a login, or the operator's name; 404 when nobody signs in under it. */
                     owner: string;
                 };
             };
@@ -1244,6 +1247,7 @@ export interface operations {
             };
             400: components["responses"]["Words"];
             403: components["responses"]["Words"];
+            404: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
         };
     };
@@ -1264,7 +1268,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The letter is stored for good. */
+            /** @description The letter is stored for good, or, of one that is too large, its beginning. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1273,10 +1277,7 @@ export interface operations {
                     "application/json": "received";
                 };
             };
-            400: components["responses"]["Problem"];
             403: components["responses"]["Words"];
-            413: components["responses"]["Problem"];
-            415: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
         };
     };
@@ -1327,9 +1328,7 @@ export interface operations {
                  *       }
                  *     ]
                  */
-                "application/json": {
-                    [key: string]: unknown;
-                }[];
+                "application/json": unknown[];
             };
         };
         responses: {

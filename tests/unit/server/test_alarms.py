@@ -243,7 +243,7 @@ def test_work_that_was_given_up_is_told_but_not_that_of_telling(place: Place) ->
     with place.ports.database.write() as tx:
         tx.exec_driver_sql("UPDATE job SET state = 'dead'")
     alarms.look(place.ports)
-    assert told(place) == ["The server has given up 1 pieces of work."]
+    assert told(place) == ["The server has given up 1 pieces of work (lokole server again)."]
     with place.ports.database.write() as tx:
         tx.exec_driver_sql("UPDATE job SET state = 'done' WHERE kind <> 'alarm'")
         tx.exec_driver_sql("UPDATE job SET state = 'dead' WHERE kind = 'alarm'")

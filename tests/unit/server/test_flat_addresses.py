@@ -136,8 +136,18 @@ def test_old_flat_addresses_are_understood_when_letters_leave_the_other_way(tmp_
         assert place.webhook(SECRET, message(), [ANN]).status_code == 403
 
 
-def test_a_post_that_is_refused_is_told_to_the_operator_for_its_sender_never_hears_of_it(place: Place) -> None:
-    answer = place.client.post(f"/api/email/sendgrid/{SECRET}", files={"other": (None, b"x")})
-    assert answer.status_code == 400
-    (told,) = place.quarantined()
-    assert (told.kind, told.reason.rpartition(": ")[2]) == ("provider", "the form has no field email.")
+def test_what_is_no_letter_comes_again_and_one_that_is_too_large_is_kept_for_each_box(tmp_path: Path) -> None:
+    with place_in(tmp_path, flat_domain=ROOT, flat_webhook=SECRET, max_letter_mb=1) as place:
+        boxes = [place.box(f"{name}.{ROOT}", ["ann"]) for name in ("a", "b")]
+        answer = place.client.post(f"/api/email/sendgrid/{SECRET}", files={"other": (None, b"x")})
+        assert answer.status_code == 503
+        (told,) = place.quarantined()
+        assert told.kind == "provider" and "the form has no field email" in told.reason
+        large = message(to=ANN) + b"x" * 2**20
+        assert place.webhook(SECRET, large, [ANN, f"ann-b@{ROOT}"]).status_code == 200
+        assert place.webhook(SECRET, large + b"x", [f"nobody@{ROOT}"]).status_code == 200
+        assert [len(box.fetch()) for box in boxes] == [1, 1]
+        apart = [one.tenant for one in place.quarantined() if one.kind == "too-large"]
+        assert sorted(apart, key=str) == sorted(
+            [place.row(f"{name}.{ROOT}").no for name in ("a", "b")] + [None], key=str
+        )

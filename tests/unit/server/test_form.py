@@ -95,9 +95,19 @@ def test_what_is_cut_off_or_no_form_is_refused() -> None:
     assert refusal(whole, "application/json") == "media-type"
 
 
-def test_too_large_is_refused_while_it_is_read() -> None:
-    assert refusal(multipart(('name="email"', b"x" * 1001))) == "too-large"
-    assert refusal(b"email=" + b"%41" * 1001, URLENCODED) == "too-large"
+def test_of_what_is_too_large_the_beginning_is_kept_and_the_rest_is_read_past() -> None:
+    envelope = b'{"to":["a@b.c"],"from":"d@e.f"}'
+    large = b"Subject: x\r\n\r\n" + b"A" * 300_000
+    for body, content_type in (
+        (multipart(('name="email"', large), ('name="envelope"', envelope)), MULTIPART),
+        (urlencode({"email": large, "envelope": envelope}).encode(), URLENCODED),
+    ):
+        message = io.BytesIO()
+        form = read_form(io.BytesIO(body), content_type, message, max_bytes=1000)
+        assert (form.is_too_large, form.size, form.head) == (True, len(large), large[:HEAD_BYTES])
+        assert (form.sha256, form.recipients) == (hashlib.sha256(large).hexdigest(), ("a@b.c",))
+        assert len(message.getvalue()) <= 1000
+        assert not read_form(io.BytesIO(body), content_type, io.BytesIO(), max_bytes=len(large)).is_too_large
 
 
 def test_too_many_fields_are_refused() -> None:

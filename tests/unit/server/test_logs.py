@@ -6,14 +6,16 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lokole.mail.errors import Temporary
 from lokole.mail.model import Contact, Email
+from lokole.ports.identity import Caller
 from lokole.server import logs
 from lokole.sync.records import AccountRecord, EmailRecord
-from tests.unit.server.place import NEIGHBOUR, OPERATOR, Place, message
+from tests.unit.server.place import NEIGHBOUR, OPERATOR, Place, message, place_in
 
 #: Words that are in letters, addresses, keys and passwords of the test below.
 CANARIES = (
@@ -72,6 +74,48 @@ def test_nothing_of_a_letter_an_address_or_a_secret_is_written(place: Place, wri
     assert text.count("\n") > 20
     for canary in (*CANARIES, box.webhook, box.device_id, box.seed.hex()):
         assert canary.lower() not in text.lower(), canary
+
+
+def test_nothing_of_a_body_that_cannot_be_read_is_written(place: Place, written: io.StringIO) -> None:
+    """Connexion writes down what it fails on, and a claim is the one-time code of a box."""
+    place.register("canary.test")
+    bodies = (
+        b'{"code": "canarycode\x80", "public_key": "canaryhash"}',
+        b'{"code": "canarycode\\ud800", "public_key": "' + b"canarykey" * 4 + b'1234567"}',
+        b'{"code": "canarycode", "canarynumber": ' + b"7" * 5000 + b"}",
+        b'["canarycode", ' * 50_000,
+    )
+    paths = ("exchange/claim", "email/upload/canaryclient", "email/github/token", "email/register/")
+    for path in (*paths, "email/register/canary.test/owner"):
+        for body in bodies:
+            for media_type in ("application/json", "Application/JSON; charset=canary"):
+                answer = place.client.post(
+                    f"/api/{path}", content=body, headers={"Content-Type": media_type}, auth=OPERATOR
+                )
+                assert (answer.status_code, answer.json()["detail"]) == (400, "the body is no JSON in UTF-8"), path
+    text = written.getvalue()
+    assert text.count("POST") == 41
+    for canary in ("canary", "7777"):
+        assert canary not in text.lower()
+
+
+class Faulty:
+    """Whoever is asked who is calling, and fails."""
+
+    def by_password(self, name: str, password: str) -> Caller | None:
+        raise ValueError(f"{name} said {password}")
+
+    def by_token(self, token: str) -> Caller | None:
+        raise ValueError(token)
+
+
+def test_of_a_fault_that_connexion_meets_its_type_and_place_are_told(tmp_path: Path, written: io.StringIO) -> None:
+    with place_in(tmp_path, adapters={"identity": Faulty()}) as place:
+        answer = place.client.get("/api/email/register/", auth=("canaryname", "canarypassword"))
+    assert (answer.status_code, answer.json()["code"]) == (500, "fault")
+    text = written.getvalue()
+    assert "ValueError at server/api/register.py" in text
+    assert "canary" not in text
 
 
 def test_each_line_is_an_object_with_the_id_of_its_work(place: Place, written: io.StringIO) -> None:

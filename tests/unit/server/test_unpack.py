@@ -301,6 +301,7 @@ def test_a_package_that_was_given_up_holds_nothing_up_and_can_be_tried_again(
         jobs.revive(tx, dead.no, place.clock())
     place.work()
     assert subjects(place) == ["Late"]
+    assert place.quarantined() == []
 
 
 def test_limits_of_a_box_hold_for_what_is_written_at_the_server(place: Place, box: BoxAtPlace) -> None:
