@@ -10,11 +10,8 @@ from email import message_from_bytes
 from email.utils import getaddresses
 from typing import BinaryIO
 
-from lokole.mail.errors import Refused
-from lokole.mail.model import Address
 from lokole.mailbox.quarantine import quarantine
 from lokole.server import intake
-from lokole.server.addresses import home
 from lokole.server.judgement import of_form
 from lokole.server.ports import ServerPorts
 
@@ -24,8 +21,7 @@ def take_form(ports: ServerPorts, body: BinaryIO, content_type: str) -> None:
     with intake.reading(ports, body, content_type) as (form, message):
         raw = message.read()
     named = _named(form.head) if form.recipients is None else form.recipients
-    homes = [home(ports.settings, one) for one in named]
-    valid = [one for one in homes if _is_address(one)]
+    valid = intake.valid_homes(ports, named)
     if intake.accept(ports, form.sender, valid, raw, source="webhook", judgement=of_form(form, form.head)):
         return
     key = f"{ports.settings.flat_domain}/raw/{form.sha256}"
@@ -47,11 +43,3 @@ def _named(head: bytes) -> tuple[str, ...]:
     read = message_from_bytes(head)
     fields = [str(one) for name in ("To", "Cc") for one in read.get_all(name, [])]
     return tuple(address for _, address in getaddresses(fields))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        Address.parse(text)
-    except Refused:
-        return False
-    return True
