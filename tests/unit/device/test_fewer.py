@@ -12,10 +12,11 @@ from lokole.adapters.sync_peer.in_process import InProcessExchange, Uploaded
 from lokole.device import answers
 from lokole.device.box import Box
 from lokole.device.importing import import_package
-from lokole.device.packing import SERVER_KEY_OPTION
+from lokole.device.packing import SERVER_KEY_OPTION, build_package
 from lokole.mail.model import DeliveryState
 from lokole.mailbox import outbound, packages, recipients
 from lokole.mailbox.options import set_option
+from lokole.sync.compression import Compression
 from lokole.sync.records import EmailRecord, ToldRecord
 from lokole.sync.sealed import read_sealed
 from lokole.sync.signing import encode_key, public_key
@@ -76,6 +77,24 @@ def test_a_letter_that_the_server_never_reads_keeps_no_other_back_and_its_writer
         assert packages.count_waiting(tx, box.tenant, "up") == 0
     assert found.pop("bad") == [(DeliveryState.REFUSED, answers.NOT_TAKEN)]
     assert all(states == [(DeliveryState.AT_SERVER, "")] for states in found.values())
+
+
+def test_a_package_is_measured_by_what_is_written_of_its_letters(box: Box, clock: FrozenClock) -> None:
+    many = ",".join(f"somebody-with-a-long-name-{n}@example.org" for n in range(30))
+    for subject in ("a", "b"):
+        write(box, "ann", many, subject, body="")
+    package = build_package(
+        database=box.ports.database,
+        blobs=box.ports.blobs,
+        tenant=box.row(),
+        entropy=box.ports.entropy,
+        compression=Compression.ZSTD,
+        now=clock(),
+        spool=None,
+        enough_bytes=1000,
+    )
+    assert package is not None
+    assert package.letters == 1
 
 
 def test_a_letter_that_was_taken_after_all_is_not_told(box: Box, clock: FrozenClock) -> None:

@@ -128,6 +128,17 @@ def test_a_letter_that_waits_again_while_it_is_swept_keeps_its_content(place: Pl
     assert place.pending("a.lokole.test") == 1
 
 
+def test_bytes_that_were_posted_again_and_are_still_to_be_read_stay(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, "x")
+    assert len(box.fetch()) == 1
+    sweep_for(place, 30)
+    place.clock.pass_by(days=1)
+    place.ports.bell.work_inline(lambda: None)
+    intake.accept(place.ports, "bob@example.org", ["ben@a.lokole.test"], message(subject="x"))
+    Sweeper(place.ports).sweep()
+    assert "raw" in keys(place)
+
+
 def test_a_post_of_the_same_bytes_at_the_moment_in_which_they_are_swept_keeps_them(
     place: Place, box: BoxAtPlace
 ) -> None:
