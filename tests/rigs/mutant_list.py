@@ -223,8 +223,8 @@ MUTANTS = (
     Mutant(
         "a package counts as read when its letters could not be stored",
         "server/unpack.py",
-        "    except Temporary:\n        raise\n    except Exception as error:\n        reason =",
-        "    except Exception as error:\n        reason =",
+        "    except Temporary:\n        raise\n    except MemoryError as error:",
+        "    except MemoryError as error:",
         (*UNPACK, *STEPS),
         "P1",
     ),
@@ -608,8 +608,8 @@ MUTANTS = (
     Mutant(
         "of two domains in one envelope the first gets the letter",
         "server/intake.py",
-        "        for row, group in rows:\n            jobs.enqueue(\n",
-        "        for row, group in rows[:1]:\n            jobs.enqueue(\n",
+        "        for one in kept:\n            new += jobs.enqueue(\n",
+        "        for one in kept[:1]:\n            new += jobs.enqueue(\n",
         ("tests/rigs/test_quick_intake.py",),
         "P6",
     ),
