@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import random
 import shutil
@@ -20,8 +21,9 @@ from lokole.device.box import Box, DevicePorts
 from lokole.device.register import register
 from lokole.mail.model import Contact, DeviceId, Email
 from lokole.mailbox import accounts, held, lists, options, packages, quarantine, tenants, visits
-from lokole.server import carry, devices, exchange
+from lokole.server import carry, devices, exchange, offer
 from lokole.server.api.carry import MOST_FILES
+from lokole.server.intake import accept
 from lokole.server.keys import server_public, server_seed
 from lokole.sync.bundle import CONTENT_TYPE
 from lokole.sync.container import Header, PayloadKind
@@ -193,6 +195,30 @@ def test_a_stick_goes_to_and_fro_with_foreign_files_on_it(place: Place, box: Box
     assert {"photo.jpg", "strange.lkl", "broken.lkl.tar"} <= left
     assert not left & {path.name for path in ours}, "what was acknowledged goes"
     assert not any(name.endswith(".tmp") for name in left)
+
+
+def test_a_package_that_no_bundle_can_hold_is_packed_anew_in_smaller_ones(place: Place, box: Box) -> None:
+    """An older server made packages of any size: the oldest kept back all behind it, the last was refused by the box."""
+    write(box, "ann", "bob@example.org")
+    place.client.post(CARRY, content=bundle(box))
+    row = place.row(DOMAIN)
+    for n in range(5):
+        file = f"Content-Type: application/octet-stream; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\n{_noise(n)}"
+        mime = f"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n{file}\r\n--x--\r\n"
+        raw = f"From: bob@example.org\r\nTo: ann@{DOMAIN}\r\nSubject: {n}\r\n{mime}".encode()
+        accept(place.ports, "bob@example.org", [f"ann@{DOMAIN}"], raw)
+    assert offer.build_pending(place.ports, row) == 1
+    enough, most = offer.Enough(bytes=60_000), 150_000
+    for _ in range(3):
+        given = carry.give(place.ports, row, new=False, max_bytes=most, enough=enough)
+        assert given.size <= most
+        carrying.take(box, io.BytesIO(b"".join(given)))
+        place.client.post(CARRY, content=bundle(box))
+    assert inbox(box) == ["0", "1", "2", "3", "4"]
+
+
+def _noise(n: int) -> str:
+    return base64.b64encode(random.Random(n).randbytes(40_000)).decode()
 
 
 def test_a_box_without_a_place_says_so(tmp_path: Path) -> None:

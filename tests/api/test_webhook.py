@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from lokole.mailbox import accounts
+from lokole.mailbox import accounts, tenants
 from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, message, place_in
 from tests.unit.server.test_edge import counted
 
@@ -160,3 +160,34 @@ def test_envelopes_of_every_shape_are_answered(place: Place, box: BoxAtPlace) ->
         assert place.client.post(f"/api/email/sendgrid/{box.webhook}", files=form).status_code == 200
     assert sorted(one.email.subject for one in box.fetch()) == ["0", "1", "2", "3", "4"]
     assert [one.kind for one in place.quarantined()] == ["dead-letter"]
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_a_post_whose_envelope_names_two_domains_of_this_server_is_for_both_and_once(
+    place: Place, box: BoxAtPlace, order: int
+) -> None:
+    boxes = [box, place.box("b.lokole.test", ["ben"])]
+    both = ["ann@a.lokole.test", "ben@b.lokole.test", "no address", "eve@elsewhere.test"]
+    raw = message(to=", ".join(both[:2]))
+    assert place.webhook(boxes[order].webhook, raw, both).status_code == 200
+    for one, to in zip(boxes, both, strict=False):
+        (letter,) = one.fetch()
+        assert [str(address) for address in letter.email.recipients] == [to]
+    for one in boxes:  # a provider that posts for each of them
+        assert place.webhook(one.webhook, raw, both).status_code == 200
+    assert [one.fetch() for one in boxes] == [[], []]
+    assert place.quarantined() == []
+
+
+@pytest.mark.parametrize(("owner", "proven"), [(OPERATOR[0], True), ("neighbour", False)])
+def test_who_knows_the_path_of_one_domain_proves_nothing_to_the_people_of_another_owner(
+    place: Place, box: BoxAtPlace, owner: str, proven: bool
+) -> None:
+    other = place.box("b.lokole.test", ["ben"])
+    with place.ports.database.write() as tx:
+        tenants.set_owner(tx, place.row("b.lokole.test").no, owner)
+    to = ["ann@a.lokole.test", "ben@b.lokole.test"]
+    said = {"SPF": "pass", "dkim": "{@example.org : pass}"}
+    assert place.webhook(box.webhook, message(to=", ".join(to)), to, **said).status_code == 200
+    assert [letter.proven for letter in box.fetch()] == [True]
+    assert [letter.proven for letter in other.fetch()] == [proven]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lokole.device import packing
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import account_records, letters, outbound, packages, recipients, roaming
+from lokole.mailbox import account_records, fewer, letters, outbound, packages, recipients, roaming
 from lokole.mailbox.database import Connection
 from lokole.mailbox.held import not_held
 from lokole.mailbox.identity import ensure_identity, renew_epoch
@@ -24,9 +24,6 @@ from lokole.sync.records import (
     ToldRecord,
 )
 
-#: so many packages a day are packed anew because the server cannot open them; then something else is wrong
-MOST_WITHDRAWN = 3
-_A_DAY = timedelta(days=1)
 #: what the writer of a letter reads that the server could not take
 NOT_TAKEN = "not-taken"
 
@@ -93,7 +90,7 @@ def acknowledged(tx: Connection, tenant: TenantRow, record: AckRecord, now: date
 
 
 def _told(tx: Connection, tenant: TenantRow, record: ToldRecord, now: datetime) -> None:
-    """The server could not take something of ours: a letter's writer is told and keeps it, a whole package is packed anew."""
+    """The server could not take something of ours: a letter's writer is told and keeps it, a whole package is packed anew in smaller ones."""
     found = packages.find_package(tx, tenant.no, record.package, packing.UP)
     new = quarantine(
         tx,
@@ -108,9 +105,10 @@ def _told(tx: Connection, tenant: TenantRow, record: ToldRecord, now: datetime) 
     if found is None or not new or found.state == "withdrawn":
         return
     if record.record:
-        for no in not_held(tx, found.no, record.record):
-            for one in recipients.deliveries(tx, tenant.no, no):
-                if one.state is not DeliveryState.LOCAL:
-                    recipients.change_state(tx, tenant.no, no, one.address, DeliveryState.REFUSED, NOT_TAKEN)
-    elif packages.count_packages(tx, tenant.no, packing.UP, "withdrawn", since=now - _A_DAY) < MOST_WITHDRAWN:
-        packages.withdraw_package(tx, found.no, now)
+        not_taken = not_held(tx, found.no, record.record)
+    else:
+        not_taken = [one.email for one in fewer.pack_anew(tx, found, now)]
+    for no in not_taken:
+        for one in recipients.deliveries(tx, tenant.no, no):
+            if one.state is not DeliveryState.LOCAL:
+                recipients.change_state(tx, tenant.no, no, one.address, DeliveryState.REFUSED, NOT_TAKEN)

@@ -252,6 +252,8 @@ class _Importer:
             if news:
                 # what a service has answered is for the people here, and hangs for its time
                 make_post(tx, tenant.no, no, now, account=None, public=record.posted is None, expires_at=record.posted)
+            if self._package_no is not None:
+                outbound.tell_no_more(tx, tenant.no, "up", self._name, frame)
             if self._package_no is not None and _ID.fullmatch(record.uid):
                 note_carried(tx, tenant.no, self._package_no, [Carried(frame, bytes.fromhex(record.uid), no)])
         self.letters += created

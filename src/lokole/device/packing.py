@@ -21,6 +21,7 @@ from lokole.mail.errors import NotFound
 from lokole.mail.model import Attachment, DeliveryState, EmailNo, PackageRef, TenantNo
 from lokole.mailbox import account_records, letters, outbound, packages, recipients
 from lokole.mailbox.database import Connection, Database
+from lokole.mailbox.fewer import letters_at_once
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
@@ -44,7 +45,8 @@ log = logging.getLogger(__name__)
 UP = "up"
 #: states of a package of the server that is here for good
 TAKEN = ("unpacked", "acknowledged", "withdrawn")
-#: after this many bytes of letters and files, before compression, a package is closed
+#: after this many bytes of frames, before compression, a package is closed; with one letter more it stays far below the 64 MiB
+#: from which the server counts how much it expands (protocol 5)
 ENOUGH_BYTES = 8 * 1024 * 1024
 #: the server's public key as it was given at the claim, base64url
 SERVER_KEY_OPTION = "server_key"
@@ -145,6 +147,7 @@ def _build_once(
         epoch = ensure_identity(tx, entropy)
         seq = packages.next_seq(tx, tenant.no, epoch, UP)
         waiting = for_tonight(tx, tenant.no, list(packages.waiting_emails(tx, tenant.no, UP)), now)
+        most = letters_at_once(tx, tenant.no, UP, waiting[0]) if waiting else None
         people = account_records.accounts_to_send(tx, tenant.no)
         besides = outbound.waiting_records(tx, tenant.no, UP) if server_key is not None else []
         acks = _acknowledgements(tx, tenant.no) if server_key is not None else []
@@ -165,7 +168,6 @@ def _build_once(
                     continue
                 stored = letters.read_email(tx, tenant.no, no, private=True)
             email = replace(stored.email, attachments=tuple(_files(blobs, tenant, stored)))
-            size += len(email.body) + sum(one.size for one in stored.attachments)
             record = EmailRecord(uid=stored.id.hex(), email=email)
             packed[no] = whom
             if _does_not_fit(record, sealed=server_key is not None):
@@ -173,8 +175,9 @@ def _build_once(
                 continue
             carried.append(Carried(frame, stored.id, no))
             frame += payload2.frames_of(record)
+            size += payload2.size_of(record)
             yield record
-            if size >= enough_bytes:
+            if size >= enough_bytes or len(carried) == most:
                 break
 
     def archived() -> Iterator[Record]:

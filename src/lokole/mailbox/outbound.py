@@ -201,6 +201,19 @@ def told_of(tx: Connection, tenant_no: int, direction: str, package: str) -> set
     return {int(key.rpartition(":")[2]) for key in tx.execute(query).scalars()}
 
 
+def tell_no_more(tx: Connection, tenant_no: int, direction: str, package: str, record: int) -> None:
+    """A record of that package was taken after all: the word that it was not goes no more, unless it is on its way."""
+    tx.execute(
+        delete(outbound).where(
+            outbound.c.tenant == tenant_no,
+            outbound.c.direction == direction,
+            outbound.c.kind == "told",
+            outbound.c.key == f"{package}:{record}",
+            outbound.c.state == "waiting",
+        )
+    )
+
+
 def _put(
     tx: Connection,
     tenant_no: int,

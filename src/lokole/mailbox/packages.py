@@ -282,6 +282,19 @@ def withdraw_package(tx: Connection, package_no: int, now: datetime) -> int:
     return rows
 
 
+def wait_no_longer(tx: Connection, tenant_no: int, direction: str, rows: Iterable[Waiting]) -> None:
+    """These are given up: no package will carry them."""
+    for one in rows:
+        tx.execute(
+            delete(waiting).where(
+                waiting.c.tenant == tenant_no,
+                waiting.c.direction == direction,
+                waiting.c.email == one.email,
+                waiting.c.recipient == one.recipient,
+            )
+        )
+
+
 def acknowledge(
     tx: Connection, tenant_no: int, epoch: int, direction: str, seq: int, beyond: Sequence[int], now: datetime
 ) -> int:

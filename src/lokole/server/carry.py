@@ -14,11 +14,12 @@ from typing import BinaryIO
 from lokole.mail.errors import BadPackage, Refused
 from lokole.mailbox import packages, tenants
 from lokole.mailbox.tenants import CLAIMED, TenantRow
-from lokole.server import exchange, offer
+from lokole.server import exchange, offer, reconcile
 from lokole.server.keys import server_seed
+from lokole.server.offer import ENOUGH, Enough
 from lokole.server.ports import ServerPorts
 from lokole.server.visits import hand_out
-from lokole.sync.bundle import Bundle, packages_in
+from lokole.sync.bundle import MAX_BUNDLE_BYTES, Bundle, packages_in
 from lokole.sync.container import CONTENT_TYPE, Header, for_exchange, open_sealed
 
 
@@ -82,12 +83,15 @@ def _take_one(ports: ServerPorts, package: BinaryIO, brought: Brought) -> None:
     brought.new += new
 
 
-def give(ports: ServerPorts, row: TenantRow, *, new: bool) -> Bundle:
-    """The bundle for the box of ``row``: what it has not acknowledged, the last saying what came up.
+def give(
+    ports: ServerPorts, row: TenantRow, *, new: bool, max_bytes: int = MAX_BUNDLE_BYTES, enough: Enough = ENOUGH
+) -> Bundle:
+    """The bundle for the box of ``row``, of ``max_bytes`` at most: what it has not acknowledged, the last saying what came up.
 
     ``new`` says that something came up that no package down can have said yet.
     """
-    made = offer.build_pending(ports, row)
+    reconcile.withdraw_where(ports, row, lambda one: not Bundle.holds(one.size, max_bytes=max_bytes))
+    made = offer.build_pending(ports, row, enough=enough)
     with ports.database.read() as tx:
         waiting = packages.packages_after(tx, row.no, "down", 0, states=(exchange.BUILT,))
     if not waiting or (new and not made):
@@ -99,7 +103,7 @@ def give(ports: ServerPorts, row: TenantRow, *, new: bool) -> Bundle:
     if sealed:
         with ports.database.write() as tx:
             hand_out(tx, row.no, sealed[-1])
-    return Bundle.fitting([(one.sha256, one.size, exchange.chunks(ports, one)) for one in sealed])
+    return Bundle.fitting([(one.sha256, one.size, exchange.chunks(ports, one)) for one in sealed], max_bytes=max_bytes)
 
 
 def hand_in(ports: ServerPorts, stream: BinaryIO) -> tuple[str, Bundle]:

@@ -10,7 +10,7 @@ from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import normal_domain
 from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Database
-from lokole.mailbox.migrate import HEAD, is_ahead, read_step
+from lokole.mailbox.migrate import HEAD, is_ahead, is_current, read_step
 from lokole.ports.blobs import BlobStore
 from lokole.server.build import build_ports, open_database
 from lokole.server.doctor import Finding, data_finding, examine

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import folders, letters, packages, recipients, roaming, town_limits
+from lokole.mailbox import fewer, folders, letters, packages, recipients, roaming, town_limits
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.held import not_held
 from lokole.mailbox.options import get_option, set_option
-from lokole.mailbox.packages import PackageRow
+from lokole.mailbox.packages import PackageRow, Waiting
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.seen import remember
 from lokole.mailbox.tenants import TenantRow
@@ -24,9 +24,6 @@ from lokole.sync.records import TELL_WRITER, AckRecord, AnyRecord, FlagRecord, H
 
 #: how the box said that it is, with the time at which it was heard
 HEALTH_OPTION = "box_health"
-#: so many packages a day are packed anew because the other end cannot open them; then something else is wrong
-MOST_WITHDRAWN = 3
-_A_DAY = timedelta(days=1)
 
 
 def apply(ports: ServerPorts, tx: Connection, row: TenantRow, package_no: int, record: AnyRecord) -> None:
@@ -113,5 +110,24 @@ def _told(tx: Connection, row: TenantRow, record: ToldRecord, ports: ServerPorts
         return
     if record.record:
         not_held(tx, found.no, record.record)
-    elif packages.count_packages(tx, row.no, "down", "withdrawn", since=now - _A_DAY) < MOST_WITHDRAWN:
-        packages.withdraw_package(tx, found.no, now)
+        return
+    for one in fewer.pack_anew(tx, found, now):
+        _give_up(tx, row, one, now)
+
+
+def _give_up(tx: Connection, row: TenantRow, one: Waiting, now: datetime) -> None:
+    """A letter that the box could not read though it came alone: the operator has it among those that could not be delivered."""
+    quarantine(
+        tx,
+        tenant=row.no,
+        kind="dead-letter",
+        source="box",
+        reason="the box could not read it",
+        raw_ref=letters.read_email(tx, row.no, one.email).raw_ref,
+        key=f"not-read:{row.no}:{one.email}:{one.recipient}",
+        now=now,
+    )
+    apart = packages.recipients_apart(tx, row.no, one.email, "down")
+    for address, state in recipients.envelope_of(tx, row.no, one.email).items():
+        if state == "delivered" and (address == one.recipient if one.recipient else address not in apart):
+            recipients.set_envelope_state(tx, row.no, one.email, address, "dead")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from lokole.mail.errors import NotFound, Temporary
+from lokole.mail.errors import NotFound, Refused, Temporary
 from lokole.mail.model import Address
 from lokole.mailbox import jobs, tenants
 from lokole.mailbox.database import Connection, to_micros
@@ -47,36 +48,14 @@ def accept(
         judgement = UNJUDGED
         if source == "smtp":
             judgement = of_opinion(judging.ask(ports, Posted(sender, tuple(recipients), raw)), sender, raw)
-    now = ports.clock()
-    groups = _by_domain(ports, recipients)
-    with ports.database.read() as tx:
-        found = [(tenants.find_tenant(tx, domain=domain), group) for domain, group in groups.items()]
-    rows = [(row, sorted(set(group))) for row, group in found if row is not None and row.state != REMOVED]
-    rows.sort(key=lambda one: one[0].no)  # the order in which they are locked
     digest = hashlib.sha256(raw).hexdigest()
-    for row, _ in rows:
-        ports.blobs.put(raw_key(row, digest), raw)
-    with ports.database.write() as tx:
-        # a domain may have gone while the bytes were written: nobody would read what is kept for it
-        gone = [row for row, _ in rows if not _is_served(tx, row)]
-        rows = [(row, group) for row, group in rows if row not in gone]
-        for row, group in rows:
-            jobs.enqueue(
-                tx,
-                "receive",
-                _job_key(row, digest, sender, group),
-                {"raw": digest, "sender": sender, "to": group, "at": to_micros(now), "source": source}
-                | judgement.ids(),
-                tenant=row.no,
-                now=now,
-            )
-    for row in gone:
-        ports.blobs.delete(raw_key(row, digest))
-    for row, _ in rows:
-        _keep_raw(ports, row, digest, lambda: raw)
-    ports.events.count("email_received_for_client", len(rows))
+    copies = [
+        _Copy(row, group, _job_key(row, digest, sender, group), judgement) for row, group in served(ports, recipients)
+    ]
+    kept, _ = _keep(ports, copies, digest, lambda: raw, sender, source)
+    ports.events.count("email_received_for_client", kept)
     ports.bell.ring()
-    return len(rows)
+    return kept
 
 
 def accept_all(
@@ -88,6 +67,68 @@ def accept_all(
     """
     if accept(ports, sender, recipients, raw, judgement=judgement) < len(_by_domain(ports, recipients)):
         raise Temporary(_HAS_GONE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What one domain gets of a message: for whom it is there (None: nobody said), the key of its job, what is believed of it."""
+
+    row: TenantRow
+    to: list[str] | None
+    job_key: str
+    judgement: Judgement
+
+
+def _keep(
+    ports: ServerPorts,
+    copies: list[_Copy],
+    digest: str,
+    raw: Callable[[], bytes | Iterable[bytes]],
+    sender: str,
+    source: str,
+) -> tuple[int, int]:
+    """Keep a message for each of these domains, durable when it returns; how many of them are still there, and for how many it is new."""
+    now = ports.clock()
+    copies = sorted(copies, key=lambda one: one.row.no)  # the order in which they are locked
+    for one in copies:
+        ports.blobs.put(raw_key(one.row, digest), raw())
+    new = 0
+    with ports.database.write() as tx:
+        # a domain may have gone while the bytes were written: nobody would read what is kept for it
+        gone = [one for one in copies if not _is_served(tx, one.row)]
+        kept = [one for one in copies if one not in gone]
+        for one in kept:
+            new += jobs.enqueue(
+                tx,
+                "receive",
+                one.job_key,
+                {"raw": digest, "sender": sender, "to": one.to, "at": to_micros(now), "source": source}
+                | one.judgement.ids(),
+                tenant=one.row.no,
+                now=now,
+            )
+    for one in gone:
+        ports.blobs.delete(raw_key(one.row, digest))
+    for one in kept:
+        _keep_raw(ports, one.row, digest, raw)
+    return len(kept), new
+
+
+def served(ports: ServerPorts, recipients: Iterable[str]) -> list[tuple[TenantRow, list[str]]]:
+    """The domains of ``recipients`` that live here, each with its people."""
+    groups = _by_domain(ports, recipients)
+    with ports.database.read() as tx:
+        found = [(tenants.find_tenant(tx, domain=domain), group) for domain, group in groups.items()]
+    return [(row, sorted(set(group))) for row, group in found if row is not None and row.state != REMOVED]
+
+
+def valid_homes(ports: ServerPorts, recipients: Iterable[str]) -> list[str]:
+    """Where these live, without what is no address."""
+    found = []
+    for text in recipients:
+        with suppress(Refused):
+            found.append(str(Address.parse(home(ports.settings, text))))
+    return found
 
 
 def _by_domain(ports: ServerPorts, recipients: Iterable[str]) -> dict[str, list[str]]:
@@ -113,37 +154,32 @@ def _keep_raw(ports: ServerPorts, row: TenantRow, digest: str, raw: Callable[[],
 
 
 def take_form(ports: ServerPorts, row: TenantRow, body: BinaryIO, content_type: str) -> None:
-    """Keep the message that a webhook posted, byte for byte; durable when it returns.
+    """Keep the message that a webhook posted, byte for byte, for each domain here that its envelope names; durable when it returns.
 
-    Of one that is too large only the beginning is kept, where people see it. Raises Refused when the form has no letter,
-    and Temporary when the domain has gone meanwhile; nothing is kept then.
+    Of one that is too large only the beginning is kept, where people see it.
+    An envelope that does not name the domain of ``row`` came by a wrong path: then it is for nobody, and set apart there.
+    Whoever knows one domain's path cannot say that a letter to another owner's domain is proven, unless all posts are signed.
+    Raises Refused when the form has no letter, and Temporary when a domain has gone meanwhile: whoever posts again loses nothing.
     """
-    now = ports.clock()
     with reading(ports, body, content_type) as (form, message):
         if form.is_too_large:
             too_large.keep_beginning(ports, row, form)
             return
-        key = raw_key(row, form.sha256)
-        ports.blobs.put(key, _chunks(message))
         to = None if form.recipients is None else [home(ports.settings, one) for one in form.recipients]
-        ids = {"raw": form.sha256, "sender": form.sender, "to": to, "at": to_micros(now), "source": "webhook"}
         envelope = [form.sender, *sorted(form.recipients or ())]
-        with ports.database.write() as tx:
-            served = _is_served(tx, row)
-            created = served and jobs.enqueue(
-                tx,
-                "receive",
-                _job_key(row, form.sha256, "webhook", envelope),
-                ids | of_form(form, form.head).ids(),
-                tenant=row.no,
-                now=now,
-            )
-        if not served:
-            ports.blobs.delete(key)
-            raise Temporary(_HAS_GONE)
-        _keep_raw(ports, row, form.sha256, lambda: _chunks(message))
-    if created:
-        ports.events.count("email_received_for_client")
+        judgement = of_form(form, form.head)
+        copies = [_Copy(row, to, _job_key(row, form.sha256, "webhook", envelope), judgement)]
+        named = served(ports, valid_homes(ports, form.recipients or ()))
+        for other, group in named if any(one.no == row.no for one, _ in named) else []:
+            if other.no != row.no:
+                believed = other.owner == row.owner or ports.settings.sendgrid_parse_key is not None
+                of_it = judgement if believed else replace(judgement, envelope_proven=False, proven=False)
+                copies.append(_Copy(other, group, _job_key(other, form.sha256, form.sender, group), of_it))
+        kept, new = _keep(ports, copies, form.sha256, lambda: _chunks(message), form.sender, "webhook")
+    if kept < len(copies):
+        raise Temporary(_HAS_GONE)
+    if new:
+        ports.events.count("email_received_for_client", new)
     ports.bell.ring()
 
 

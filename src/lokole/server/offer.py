@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import BinaryIO, cast
 
@@ -20,6 +20,7 @@ from lokole.mail.errors import NotFound
 from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
 from lokole.mailbox import account_records, letters, outbound, packages, tenants
 from lokole.mailbox.database import Connection
+from lokole.mailbox.fewer import letters_at_once
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
@@ -37,31 +38,45 @@ from lokole.server.ports import ServerPorts
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind
 from lokole.sync.ids import record_uid
 from lokole.sync.package import BOX
-from lokole.sync.payload2 import frames_of
+from lokole.sync.payload2 import frames_of, size_of
 from lokole.sync.records import AckRecord, AnyRecord, EmailRecord
 from lokole.sync.sealed import write_sealed
 
 log = logging.getLogger(__name__)
 
 DOWN = "down"
-#: A package ends here and the next begins; both far below what a box reads at once.
 MAX_LETTERS = 20_000
-MAX_CONTENT = 128 * 1024 * 1024
 _PACKAGES_AT_ONCE = 20
 _BATCH = 100
 _CHUNK = 256 * 1024
 # a file is a third longer in base64, and the letter around it needs room
 _MAX_FILES = (BOX.max_line_bytes - BOX.max_text_bytes) * 3 // 4
 
+
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """A package ends behind the letter with which one of these is reached: bytes and number of its frames before compression, its letters.
+
+    With one letter more (20 MiB), and people and receipts, all stays below the 64 MiB from which a reader counts the ratio (protocol 5)
+    and which a carrier's bundle may have: neither how well letters compress nor who brings them may keep them from the box.
+    """
+
+    bytes: int = 24 * 1024 * 1024
+    frames: int = 100_000
+    letters: int = MAX_LETTERS
+
+
+ENOUGH = Enough()
+
 _locks: defaultdict[tuple[int, int], threading.Lock] = defaultdict(threading.Lock)
 
 
-def build_pending(ports: ServerPorts, row: TenantRow) -> int:
+def build_pending(ports: ServerPorts, row: TenantRow, *, enough: Enough = ENOUGH) -> int:
     """Put everything that waits for the box into packages; returns how many packages were made."""
     with builder_lock(ports, row):
         made = 0
         reconcile.withdraw_lost(ports, row)
-        while made < _PACKAGES_AT_ONCE and build_one(ports, row):
+        while made < _PACKAGES_AT_ONCE and build_one(ports, row, enough=enough):
             made += 1
         return made
 
@@ -71,7 +86,7 @@ def builder_lock(ports: ServerPorts, row: TenantRow) -> threading.Lock:
     return _locks[id(ports.database), row.no]
 
 
-def build_one(ports: ServerPorts, row: TenantRow, *, even_empty: bool = False) -> bool:
+def build_one(ports: ServerPorts, row: TenantRow, *, even_empty: bool = False, enough: Enough = ENOUGH) -> bool:
     """Make one sealed package of what waits; False when nothing does. Without a lock of its own: the rows keep builders apart.
 
     ``even_empty`` makes one that says only what was taken of the box's packages (protocol 9.3).
@@ -81,19 +96,22 @@ def build_one(ports: ServerPorts, row: TenantRow, *, even_empty: bool = False) -
         epoch = ensure_identity(tx, ports.entropy)
         seq = packages.next_seq(tx, row.no, epoch, DOWN)
         key = tenants.find_credential(tx, row.device_id)
-        pending = list(islice(packages.waiting_rows(tx, row.no, DOWN), MAX_LETTERS))
+        pending = list(islice(packages.waiting_rows(tx, row.no, DOWN), enough.letters))
+        fewer_letters = letters_at_once(tx, row.no, DOWN, pending[0].email) if pending else None
         besides = outbound.waiting_records(tx, row.no, DOWN)
         people = account_records.roaming_to_send(tx, row.no)
         acks = _acknowledgements(tx, row)
         payload = _payload(tx, row)
     if key is None or key.revoked or not (pending or besides or people or even_empty):
         return False
+    if fewer_letters is not None:
+        enough = replace(enough, letters=min(enough.letters, fewer_letters))
     taken: list[Waiting] = []
     frames: list[tuple[int, bytes, EmailId]] = []
 
     def all_records() -> Iterator[AnyRecord]:
         frame = 1
-        for record in records(ports, row, pending, taken, own_records):
+        for record in records(ports, row, pending, taken, own_records, enough):
             assert record.email.id is not None
             frames.append((frame, bytes.fromhex(record.uid), record.email.id))
             frame += frames_of(record)
@@ -176,38 +194,52 @@ MakeRecords = Callable[[TenantRow, StoredEmail, Email, Waiting, list[Address]], 
 
 
 def records(
-    ports: ServerPorts, row: TenantRow, pending: list[Waiting], taken: list[Waiting], make: MakeRecords
+    ports: ServerPorts,
+    row: TenantRow,
+    pending: list[Waiting],
+    taken: list[Waiting],
+    make: MakeRecords,
+    enough: Enough = ENOUGH,
 ) -> Iterator[EmailRecord]:
-    """The records of ``pending``, one at a time; what was used is added to ``taken``."""
-    content = 0
+    """The records of ``pending``, one at a time, until it is ``enough``; what was used is added to ``taken``."""
+    size = frames = count = 0
     groups = groupby(pending, key=lambda one: one.email)
     while batch := [(no, list(some)) for no, some in islice(groups, _BATCH)]:
         with ports.database.read() as tx:
             for no, some in batch:
-                if content > MAX_CONTENT:
-                    return
-                for record in _records_of(ports, tx, row, no, some, make):
-                    content += len(record.email.body) + sum(len(one.content) for one in record.email.attachments)
-                    yield record
-                taken.extend(some)
+                for rows, made in _records_of(ports, tx, row, no, some, make):
+                    for record in made:
+                        size += size_of(record)
+                        frames += frames_of(record)
+                        yield record
+                    taken.extend(rows)
+                    count += 1
+                    if size >= enough.bytes or frames >= enough.frames or count >= enough.letters:
+                        return
 
 
 def _records_of(
     ports: ServerPorts, tx: Connection, row: TenantRow, no: EmailNo, some: list[Waiting], make: MakeRecords
-) -> Iterator[EmailRecord]:
+) -> Iterator[tuple[list[Waiting], list[EmailRecord]]]:
+    """What waits of one letter, with its records: a letter may have one for each of many people, and need not go in one package."""
     try:
         stored = letters.read_email(tx, row.no, no)
     except NotFound:
         log.error("a waiting letter is gone")
+        yield some, []
         return
     text, whole = fitting.fitting_text(stored.email.body)
+    # a text that no box can take as a file either
+    whole = tuple(
+        one if len(one.content) <= _MAX_FILES else fitting.too_large(one.filename, len(one.content)) for one in whole
+    )
     files = _files(ports, row, stored, _MAX_FILES - sum(len(one.content) for one in whole))
     email = replace(stored.email, body=text, attachments=(*whole, *files))
     written = written_entries(tx, row.no, no)
     if make is own_records and (written or was_written_here(tx, row.no, no)):
         # somebody wrote it in town: their box shows it among the sent, and gives it to whom it names there, though its writer may have left
         private = letters.read_email(tx, row.no, no, private=True).email
-        yield EmailRecord(stored.id.hex(), replace(email, bcc=private.bcc), entries=written)
+        yield some, [EmailRecord(stored.id.hex(), replace(email, bcc=private.bcc), entries=written)]
         return
     people = [Address.parse(text) for text, state in envelope_of(tx, row.no, no).items() if state == "delivered"]
     # those in another package too: somebody who appeared meanwhile would get the letter twice
@@ -218,9 +250,10 @@ def _records_of(
         mine = [
             person for person in people if (person.key == one.recipient if one.recipient else person.key not in apart)
         ]
-        for record in make(row, stored, email, one, mine):
-            posted = until is not None and board[0] in record.email.recipients
-            yield replace(record, posted=until) if posted else record
+        made = make(row, stored, email, one, mine)
+        if until is not None:
+            made = [replace(each, posted=until) if board[0] in each.email.recipients else each for each in made]
+        yield [one], made
 
 
 def own_records(

@@ -7,7 +7,7 @@ else asked for. What nobody can read any more is withdrawn: its letters wait aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -120,18 +120,20 @@ def withdraw_lost(ports: ServerPorts, row: TenantRow) -> int:
 
     Fetching one would fail at every visit, and keep all behind it.
     """
+    return withdraw_where(ports, row, lambda one: not _is_there(ports, one))
+
+
+def withdraw_where(ports: ServerPorts, row: TenantRow, of_no_use: Callable[[PackageRow], bool]) -> int:
+    """Packages that wait for the box and are ``of_no_use``: their letters wait again, to be packed anew; returns how many packages."""
     with ports.database.read() as tx:
-        lost = [
-            one
-            for one in packages.packages_after(tx, row.no, "down", 0, states=("built",))
-            if not _is_there(ports, one)
-        ]
-    if lost:
+        built = packages.packages_after(tx, row.no, "down", 0, states=("built",))
+    found = [one for one in built if of_no_use(one)]
+    if found:
         with ports.database.write() as tx:
-            for one in lost:
+            for one in found:
                 if packages.get_package(tx, row.no, one.no).state == "built":
                     packages.withdraw_package(tx, one.no, ports.clock())
-    return len(lost)
+    return len(found)
 
 
 def notice_restore(ports: ServerPorts, tx: Connection, row: TenantRow, epoch: int, highest: int) -> bool:

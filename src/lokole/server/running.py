@@ -122,6 +122,9 @@ class Runner:
             log.error("%s failed, attempt %d: %s", job.kind, job.attempts, told)
         try:
             if wait is None and kind.on_dead is not None:
+                # what another worker has done meanwhile is not undone: only whose row it is may give it up
+                with self._ports.database.write() as tx:
+                    rows.renew(tx, job, now=self._ports.clock(), lease_seconds=self._lease_seconds)
                 kind.on_dead(self._ports, job, error)
             self._fail(job, wait, told)
         except LeaseLost:

@@ -6,18 +6,12 @@ What names nobody of ours is nobody's, and kept for the operator: a refusal woul
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from email import message_from_bytes
 from email.utils import getaddresses
 from typing import BinaryIO
 
-from lokole.mail.errors import Refused
-from lokole.mail.model import Address
-from lokole.mailbox import tenants
 from lokole.mailbox.quarantine import quarantine
-from lokole.mailbox.tenants import REMOVED, TenantRow
 from lokole.server import intake, too_large
-from lokole.server.addresses import home
 from lokole.server.judgement import of_form
 from lokole.server.ports import ServerPorts
 
@@ -27,10 +21,9 @@ def take_form(ports: ServerPorts, body: BinaryIO, content_type: str) -> None:
     with intake.reading(ports, body, content_type) as (form, message):
         raw = message.read()
     named = _named(form.head) if form.recipients is None else form.recipients
-    homes = [home(ports.settings, one) for one in named]
-    valid = [one for one in homes if _is_address(one)]
+    valid = intake.valid_homes(ports, named)
     if form.is_too_large:
-        rows = _rows(ports, valid)
+        rows = [row for row, _ in intake.served(ports, valid)]
         for row in rows:
             too_large.keep_beginning(ports, row, form)
         if not rows:
@@ -57,19 +50,3 @@ def _named(head: bytes) -> tuple[str, ...]:
     read = message_from_bytes(head)
     fields = [str(one) for name in ("To", "Cc") for one in read.get_all(name, [])]
     return tuple(address for _, address in getaddresses(fields))
-
-
-def _rows(ports: ServerPorts, addresses: Iterable[str]) -> list[TenantRow]:
-    """The domains of ours that are addressed."""
-    domains = sorted({Address.parse(one).domain for one in addresses})
-    with ports.database.read() as tx:
-        found = [tenants.find_tenant(tx, domain=one) for one in domains]
-    return [row for row in found if row is not None and row.state != REMOVED]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        Address.parse(text)
-    except Refused:
-        return False
-    return True

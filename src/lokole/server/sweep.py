@@ -109,11 +109,7 @@ class Sweeper:
         for _ in range(_MOST_BATCHES):
             with ports.database.read() as tx:
                 found = forgettable(tx, row.no, limit, upto=age.email)
-                queued = _queued(tx, row)
-            for ref in [one.raw_ref for one in found if one.raw_ref is not None]:
-                if ref.rpartition("/")[2] not in queued:
-                    ports.blobs.delete(ref)
-                    count += 1
+            count += sum(self._delete_raw(row, one.raw_ref) for one in found if one.raw_ref is not None)
             with ports.database.write() as tx:
                 tenants.lock(tx, row.no)
                 # one of them may wait again since: its box has lost it
@@ -122,6 +118,18 @@ class Sweeper:
             if not found:
                 break
         return count
+
+    def _delete_raw(self, row: TenantRow, ref: str) -> bool:
+        """Delete raw mail unless a message that is still to be read names it.
+
+        Under the lock of its domain: a post of the same bytes is queued before, and keeps them, or behind, and finds them gone (``intake.py``).
+        """
+        with self._ports.database.write() as tx:
+            tenants.lock(tx, row.no)
+            if ref.rpartition("/")[2] in _queued(tx, row):
+                return False
+            self._ports.blobs.delete(ref)
+        return True
 
     def _sweep_files(self, rows: list[TenantRow]) -> int:
         """Files that no letter names, once a day."""

@@ -237,6 +237,8 @@ def _take(ports: ServerPorts, reading: _Reading, n: int, record: AnyRecord) -> N
                     incoming.apply(ports, tx, reading.row, reading.package_no, record)
     except Temporary:
         raise
+    except MemoryError as error:  # of this moment, not of the record
+        raise Temporary("the letter is too large for the memory that is left") from error
     except Exception as error:
         reason = str(error) if isinstance(error, LokoleError) else f"not storable: {type(error).__name__}"
         if not isinstance(error, LokoleError):
@@ -301,6 +303,8 @@ def _take_letter(ports: ServerPorts, reading: _Reading, n: int, record: EmailRec
 def _held(tx: Connection, reading: _Reading, n: int, record: EmailRecord, no: EmailNo) -> None:
     """The letter is here for good: it counts in the package that brought it."""
     reading.letters.append(no)
+    if reading.sealed:
+        outbound.tell_no_more(tx, reading.row.no, "down", reading.sealed, n)
     if reading.sealed and _ID.fullmatch(record.uid):
         note_carried(tx, reading.row.no, reading.package_no, [Carried(n, bytes.fromhex(record.uid), no)])
 

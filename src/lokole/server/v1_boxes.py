@@ -32,7 +32,7 @@ from lokole.mailbox.schema import waiting as waiting_table
 from lokole.mailbox.seen import remember, was_seen
 from lokole.mailbox.tenants import TenantRow
 from lokole.server.devices import EXCHANGED, serves_v1
-from lokole.server.offer import MAX_LETTERS, builder_lock, records, still_waiting
+from lokole.server.offer import MAX_LETTERS, Enough, builder_lock, records, still_waiting
 from lokole.server.ports import ExchangeStorage, ServerPorts
 from lokole.server.problems import Words
 from lokole.server.visits import note_visit
@@ -44,6 +44,8 @@ from lokole.sync.records import EmailRecord
 EPOCH = 0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _CHUNK = 256 * 1024
+#: a first Lokole's box comes for one package a night, and counts no ratio
+_ENOUGH = Enough(bytes=128 * 1024 * 1024)
 _UPLOADED, _AGAIN = "v1-upload", "v1-again"
 
 
@@ -190,7 +192,7 @@ def _build(ports: ServerPorts, row: TenantRow, storage: ExchangeStorage, compres
     key = _key(row, storage, name)
     with tempfile.TemporaryFile() as spool:
         count = write_package(
-            spool, records(ports, row, pending, taken, v1_records), compression=compression, own_box=False
+            spool, records(ports, row, pending, taken, v1_records, _ENOUGH), compression=compression, own_box=False
         )
         size = spool.tell()
         spool.seek(0)

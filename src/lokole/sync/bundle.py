@@ -51,6 +51,11 @@ class Bundle:
             kept.append(package)
         return cls((*kept, *packages[-1:]))
 
+    @staticmethod
+    def holds(size: int, *, max_bytes: int = MAX_BUNDLE_BYTES) -> bool:
+        """Whether a package of ``size`` bytes can be in any bundle, beside the small one that says what was taken."""
+        return size <= MAX_PACKAGE_BYTES and 2 * tar.RECORD + _padded(size) <= max_bytes
+
     @property
     def size(self) -> int:
         """The bytes of the whole file."""

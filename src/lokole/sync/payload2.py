@@ -138,6 +138,11 @@ def what_does_not_fit(record: EmailRecord, *, limits: Limits) -> str | None:
     return "attachments" if total > limits.max_line_bytes else None
 
 
+def size_of(record: EmailRecord) -> int:
+    """How many bytes the frames of a letter are, before they are compressed."""
+    return sum(len(piece) for piece in _frames_of(record))
+
+
 def frames_of(record: EmailRecord) -> int:
     """How many frames a letter is written as: one, and one for each of its files."""
     return 1 + len(record.email.attachments)

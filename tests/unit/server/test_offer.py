@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Sequence
 
 import pytest
 
-from lokole.mail.model import Attachment, Contact, Email, EmailId
+from lokole.mail.model import Attachment, Contact, Email, EmailId, EmailNo
 from lokole.mailbox import accounts, letters, packages
+from lokole.mailbox.identity import next_email_id
+from lokole.mailbox.letters import put_attachments, store_email
+from lokole.mailbox.recipients import set_envelope
 from lokole.server import intake, offer, send
+from lokole.sync.bundle import Bundle
+from lokole.sync.ids import SERVER_ORIGIN
 from lokole.sync.package import BOX, read_package
 from lokole.sync.records import AccountRecord, EmailRecord
 from tests.unit.server.place import BoxAtPlace, Place, message, packed
@@ -117,9 +123,9 @@ def test_builders_of_two_processes_make_one_package(
     assert offer.build_pending(place.ports, row) == 0
 
 
-def test_a_long_queue_is_cut_into_packages(place: Place, box: BoxAtPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offer, "MAX_CONTENT", 100)
+def test_a_long_queue_is_cut_into_packages(place: Place, box: BoxAtPlace) -> None:
     arrive(place, *(f"{n}" for n in range(30)))
+    offer.build_pending(place.ports, place.row("a.lokole.test"), enough=offer.Enough(bytes=1000))
     offered = box.offers()
     assert len(offered) >= 3
     assert [one["seq"] for one in offered] == list(range(1, len(offered) + 1))
@@ -127,12 +133,79 @@ def test_a_long_queue_is_cut_into_packages(place: Place, box: BoxAtPlace, monkey
     assert got == [f"{n}" for n in range(len(got))]
 
 
+def store(place: Place, subject: str, *files: Attachment, to: Sequence[str] = ("ann@a.lokole.test",)) -> EmailNo:
+    """A letter that waits for the box, as if it had been received."""
+    row = place.row("a.lokole.test")
+    stored = put_attachments(place.ports.blobs, row.domain, files)
+    with place.ports.database.write() as tx:
+        letter = Email(Contact("bob@example.org"), (), subject=subject)
+        id = next_email_id(tx, SERVER_ORIGIN)
+        no, _ = store_email(tx, row.no, letter, id=id, received_at=place.clock(), attachments=stored)
+        set_envelope(tx, row.no, no, dict.fromkeys(to, "delivered"))
+        packages.add_waiting(tx, row.no, no, "down")
+    return no
+
+
+def test_letters_that_compress_very_well_keep_none_behind_them_from_the_box(place: Place, box: BoxAtPlace) -> None:
+    """At the true sizes: the reader ends a package of more than 64 MiB that was made 250 times smaller."""
+    film = Attachment("scan.bmp", bytes(int(14.5 * 2**20)))
+    for n in range(5):
+        store(place, f"large {n}", film)
+    store(place, "small")
+    sealed = box.offers()
+    got = [subject for one in sealed for subject in subjects(list(box.get(one)))]
+    assert got == [*(f"large {n}" for n in range(5)), "small"]
+    assert max(one["size"] for one in sealed) * BOX.max_ratio < BOX.ratio_counts_from, "else this test tests nothing"
+
+
+def test_a_package_and_one_letter_more_stay_below_every_limit_of_its_way() -> None:
+    largest = BOX.max_line_bytes + BOX.max_text_bytes
+    assert offer.ENOUGH.bytes + largest < BOX.ratio_counts_from
+    assert Bundle.holds(offer.ENOUGH.bytes + largest)
+    assert offer.ENOUGH.frames + offer.ENOUGH.letters + 1001 < BOX.max_records
+
+
+def test_a_package_is_measured_by_its_frames(place: Place, box: BoxAtPlace) -> None:
+    row = place.row("a.lokole.test")
+    many = [f"somebody-with-a-long-name-{n}@a.lokole.test" for n in range(50)]
+    for n in range(2):
+        store(place, f"no text, {n}", to=many)
+    assert offer.build_pending(place.ports, row, enough=offer.Enough(bytes=2000)) == 2
+    for n in range(2):
+        store(place, f"no bytes, {n}", *(Attachment(f"{file}", b"") for file in range(10)))
+    assert offer.build_pending(place.ports, row, enough=offer.Enough(frames=10)) == 2
+
+
+def test_a_letter_that_goes_to_many_in_records_of_their_own_need_not_go_in_one_package(
+    place: Place, box: BoxAtPlace
+) -> None:
+    people = [f"p{n}@a.lokole.test" for n in range(6)]
+    no = store(place, "for all", Attachment("a.bin", bytes(1000)), to=people)
+    row = place.row("a.lokole.test")
+    with place.ports.database.write() as tx:
+        packages.wait_no_longer(tx, row.no, "down", [packages.Waiting(no, "")])
+        for one in people:
+            packages.add_waiting(tx, row.no, no, "down", one)
+    assert offer.build_pending(place.ports, row, enough=offer.Enough(bytes=2000)) == 3
+    records = [record for one in box.offers() for record in box.get(one) if isinstance(record, EmailRecord)]
+    assert [str(one) for record in records for one in record.email.recipients] == people
+
+
+def test_a_text_that_no_box_can_take_even_as_a_file_is_named_instead(place: Place, box: BoxAtPlace) -> None:
+    row = place.row("a.lokole.test")
+    with place.ports.database.write() as tx:
+        letter = Email(Contact("bob@example.org"), (), subject="endless", body="x" * 16 * 2**20)
+        no, _ = store_email(tx, row.no, letter, id=next_email_id(tx, SERVER_ORIGIN), received_at=place.clock())
+        set_envelope(tx, row.no, no, {"ann@a.lokole.test": "delivered"})
+        packages.add_waiting(tx, row.no, no, "down")
+    (read,) = box.fetch()
+    (words,) = read.email.attachments
+    assert words.filename == "letter.html.txt"
+    assert b"was left at the server" in words.content
+
+
 def test_a_file_that_no_box_can_take_is_named_instead_and_the_others_travel(place: Place, box: BoxAtPlace) -> None:
     from lokole.mail.mime import parse_email
-    from lokole.mailbox.identity import next_email_id
-    from lokole.mailbox.letters import put_attachments, store_email
-    from lokole.mailbox.recipients import set_envelope
-    from lokole.sync.ids import SERVER_ORIGIN
 
     row = place.row("a.lokole.test")
     files = [Attachment("film.mp4", b"x" * 20_000_000), Attachment("photo.jpg", b"y" * 1000)]

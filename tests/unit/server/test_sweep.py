@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from lokole.mail.errors import Temporary
 from lokole.mail.model import Contact, Email
 from lokole.mailbox import packages
 from lokole.mailbox.schema import email
+from lokole.mailbox.tenants import TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.server import intake, reconcile
 from lokole.server.strangers import decide
@@ -115,11 +117,50 @@ def test_a_letter_that_waits_again_while_it_is_swept_keeps_its_content(place: Pl
         with place.ports.database.write() as tx:
             packages.withdraw_package(tx, down.no, place.clock())
 
+    class Busy(Sweeper):
+        def _delete_raw(self, row: TenantRow, ref: str) -> bool:
+            box_has_lost_it()
+            return super()._delete_raw(row, ref)
+
     before = content(place)
-    store = BusyStore(place.ports.blobs, box_has_lost_it, "/raw/")
-    Sweeper(replace(place.ports, blobs=store)).sweep()
+    Busy(place.ports).sweep()
     assert content(place) == before
     assert place.pending("a.lokole.test") == 1
+
+
+def test_bytes_that_were_posted_again_and_are_still_to_be_read_stay(place: Place, box: BoxAtPlace) -> None:
+    arrive(place, "x")
+    assert len(box.fetch()) == 1
+    sweep_for(place, 30)
+    place.clock.pass_by(days=1)
+    place.ports.bell.work_inline(lambda: None)
+    intake.accept(place.ports, "bob@example.org", ["ben@a.lokole.test"], message(subject="x"))
+    Sweeper(place.ports).sweep()
+    assert "raw" in keys(place)
+
+
+def test_a_post_of_the_same_bytes_at_the_moment_in_which_they_are_swept_keeps_them(
+    place: Place, box: BoxAtPlace
+) -> None:
+    box.put([AccountRecord("ben@a.lokole.test", version=1)])
+    arrive(place, "x")
+    assert len(box.fetch()) == 1
+    sweep_for(place, 30)
+    place.clock.pass_by(days=1)
+    place.ports.bell.work_inline(lambda: None)
+    posts: list[threading.Thread] = []
+
+    def post() -> None:
+        raw = message(subject="x")
+        args = (replace(place.ports, blobs=store), "bob@example.org", ["ben@a.lokole.test"], raw)
+        posts.append(threading.Thread(target=intake.accept, args=args))
+        posts[0].start()
+        posts[0].join(0.5)  # as far as it comes
+
+    store = BusyStore(place.ports.blobs, post, "/raw/")
+    Sweeper(replace(place.ports, blobs=store)).sweep()
+    posts[0].join()
+    assert [key.split("/")[1] for key in store.list("a.lokole.test/raw/")] == ["raw"]
 
 
 def test_done_work_and_old_questions_go_after_a_week(place: Place, box: BoxAtPlace) -> None:

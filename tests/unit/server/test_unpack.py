@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from lokole.mail.errors import Temporary
+from lokole.mail.html import make_safe
 from lokole.mail.model import Attachment, Contact, Email
 from lokole.mailbox import held, jobs, outbound
 from lokole.mailbox.accounts import list_accounts
@@ -302,6 +304,36 @@ def test_a_package_that_was_given_up_holds_nothing_up_and_can_be_tried_again(
     place.work()
     assert subjects(place) == ["Late"]
     assert place.quarantined() == []
+
+
+@pytest.mark.parametrize(("fault", "told_first"), [(MemoryError, False), (KeyError, True)])
+def test_a_letter_that_is_taken_when_its_package_is_read_again_is_not_told(
+    place: Place, box: BoxAtPlace, monkeypatch: pytest.MonkeyPatch, fault: type[Exception], told_first: bool
+) -> None:
+    """Its writer would read that it was refused, and it has left."""
+    faults: list[Exception] = [fault(), Temporary("the disk is full")]
+    told: list[set[int]] = []
+
+    def flaky(body: str) -> str:
+        with place.ports.database.read() as tx:
+            told.append(outbound.told_of(tx, row.no, "down", sha256))
+        if faults:
+            raise faults.pop(0)
+        return make_safe(body)
+
+    monkeypatch.setattr(unpack, "make_safe", flaky)
+    row = place.row("a.lokole.test")
+    sender, to = Contact("ann@a.lokole.test"), (Contact("bob@example.org"),)
+    letters = [EmailRecord(f"{n:032x}", Email(sender, to, subject=f"{n}")) for n in range(2)]
+    sha256 = body_sha256(box.sealed(letters, 2))
+    box.put_sealed(letters, seq=2)
+    for _ in range(4):
+        place.clock.pass_by(minutes=20)
+        place.work()
+    assert subjects(place) == ["0", "1"]
+    assert ({0 + 1} in told) is told_first, "else this test tests nothing"
+    with place.ports.database.read() as tx:
+        assert outbound.told_of(tx, row.no, "down", sha256) == set()
 
 
 def test_limits_of_a_box_hold_for_what_is_written_at_the_server(place: Place, box: BoxAtPlace) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -153,6 +154,21 @@ def test_a_lease_that_ran_out_goes_to_another_and_the_first_changes_nothing(plac
     assert script.work(place) == 1
     with pytest.raises(jobs.LeaseLost), place.ports.database.write() as tx:
         jobs.finish(tx, first)
+
+
+def test_a_worker_whose_lease_ran_out_gives_up_nothing_that_another_has_done(place: Place, script: Script) -> None:
+    def stalls(ports: ServerPorts, job: Job) -> bool:
+        place.clock.pass_by(hours=1)
+        with ports.database.write() as tx:
+            other = jobs.lease(tx, now=place.clock(), lease_seconds=60, entropy=ports.entropy)
+            assert other is not None
+            jobs.finish(tx, other)
+        raise Permanent("the other end hung up on me")
+
+    enqueue(place)
+    place.work({"script": replace(script.kinds["script"], run=stalls)})
+    assert row(place)[0] == "done"
+    assert script.dead == []
 
 
 @pytest.mark.parametrize("years", [10, -10])
