@@ -37,6 +37,8 @@ TARGETS = {
     "inbox_html_bytes": Target(15_000, gates=True),
     "first_visit_bytes": Target(25_000, gates=True),
     "next_page_bytes": Target(6_000, gates=True),
+    "own_enter_bytes": Target(11_000, gates=True),
+    "own_next_page_bytes": Target(6_000, gates=True),
     "inbox_crowd_p95_ms": Target(100, gates=False),
     "inbox_crowd_slow_p95_ms": Target(400, gates=False),
     "idle_visit_bytes": Target(600, gates=True),
@@ -64,7 +66,7 @@ TARGETS = {
 MEASUREMENTS = {
     "box": ("box_pss_mib",),
     "pages": ("inbox_50k_cpu_ms", "search_50k_cpu_ms", "inbox_html_bytes", "inbox_growth_10x"),
-    "first_visit": ("first_visit_bytes", "next_page_bytes"),
+    "first_visit": ("first_visit_bytes", "next_page_bytes", "own_enter_bytes", "own_next_page_bytes"),
     "crowd": ("inbox_crowd_p95_ms", "inbox_crowd_slow_p95_ms"),
     "idle_visit": ("idle_visit_bytes", "idle_visit_connections"),
     "import_package": ("import_10k_cpu_s", "import_10k_peak_mib"),

@@ -330,7 +330,7 @@ def test_the_editor_by_keyboard(browser: Browser, served: tuple[Box, str]) -> No
     body = sent_body(box)
     assert "<b>bold</b>" in body
     assert re.search(r'<a href="https://example.org/roof"[^>]*>example.org/roof</a>', body)
-    assert re.search(r"<blockquote>.*said.*</blockquote>", body)
+    assert re.search(r"<blockquote[^>]*>.*said.*</blockquote>", body)
 
 
 def test_what_is_pasted_loses_its_looks_and_everything_that_runs(browser: Browser, served: tuple[Box, str]) -> None:

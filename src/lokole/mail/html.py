@@ -30,19 +30,20 @@ _TAGS = _words(
 #: dropped together with what is inside.
 _DROPPED = _words("script style noscript template svg math title textarea xmp iframe noembed noframes plaintext")
 _ATTRIBUTES = {
-    "*": set[str](),  # without this line nh3 allows lang and title everywhere
+    "*": {"dir"},  # the side a text is read from; without this line nh3 allows lang and title everywhere
     "a": {"href", "title"},
     "img": {"src", "alt", "width", "height"},
     "td": {"colspan", "rowspan"},
     "th": {"colspan", "rowspan"},
 }
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
+_DIRECTIONS = frozenset({"rtl", "ltr", "auto"})
 _SIZE = re.compile(r"\d{1,4}%?")
 _SPAN = re.compile(r"\d{1,2}")
 _IMG = re.compile(r'<img((?: [a-z]+="[^"]*")*)>')
 _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
-_PRE = re.compile(r"(<pre>.*?</pre>)", re.DOTALL)
-_PRE_START = re.compile(r"<pre>\n+")
+_PRE = re.compile(r'(<pre(?: dir="[a-z]+")?>.*?</pre>)', re.DOTALL)
+_PRE_START = re.compile(r'(<pre(?: dir="[a-z]+")?>)\n+')
 # A tag, or a comment; an unquoted "<" ends the attempt, so that hostile input costs no more than its length.
 _TAG = re.compile(
     r"<(/?)([a-zA-Z][a-zA-Z0-9]*)((?:\"[^\"]*\"|'[^']*'|[^'\"<>])*+)>|<!--(?:.*?-->|.*\Z)|<![^<>]*>", re.DOTALL
@@ -66,7 +67,7 @@ _BETWEEN = re.compile(r"[\s/]+")
 def make_safe(html: str) -> str:
     """Markup from anybody as markup that is safe to show; never raises, and making it safe twice shows the same."""
     if "<" not in html and "&" not in html:
-        return _collapse(entities.escape(html, quote=False))
+        return _collapse(entities.escape(html.replace("\0", ""), quote=False))
     return _collapse(_IMG.sub(_own_picture, _cleaner().clean(_shallow(html))))
 
 
@@ -89,6 +90,8 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
     value = "".join(char for char in value if char >= " " and char != "\x7f").strip()
     if name == "src":
         return value if value[:4].lower() == "cid:" and len(value) < 1000 else None
+    if name == "dir":
+        return value.lower() if value.lower() in _DIRECTIONS else None
     if name == "href":
         return value if value[:4].lower() != "cid:" else None
     if name in ("width", "height"):
@@ -144,10 +147,10 @@ def _shallow(html: str) -> str:
 def _collapse(html: str) -> str:
     """White space outside ``<pre>`` as one blank: the same on a page, fewer bytes on the way."""
     html = html.replace("&nbsp;", "\u00a0")
-    if "<pre>" not in html:
+    if "</pre>" not in html:
         return _single_blanks(html).strip(" ")
     # A line end directly after <pre> is dropped by whoever reads it next, one at a time.
-    pieces = _PRE.split(_PRE_START.sub("<pre>", html))
+    pieces = _PRE.split(_PRE_START.sub(r"\1", html))
     pieces[::2] = [_single_blanks(piece) for piece in pieces[::2]]
     return "".join(pieces).strip()
 

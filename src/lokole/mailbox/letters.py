@@ -50,7 +50,7 @@ from lokole.mailbox.fulltext import index_letter, letter_text
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.posting import BOARD_NAME, ECHO_NAME, make_post, may_post
 from lokole.mailbox.recipients import envelope_of, set_recipients, written_recipients
-from lokole.mailbox.schema import address, automatic, email, proven
+from lokole.mailbox.schema import address, attachment, automatic, email, proven
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import plain_text, storable
 from lokole.ports.blobs import BlobStore
@@ -77,6 +77,14 @@ _ADDRESSES = (
     select(address.c.role, address.c.name, address.c.address)
     .where(address.c.tenant == bindparam("tenant"), address.c.email == bindparam("email"))
     .order_by(address.c.n)
+)
+_FILE_BYTES = (
+    select(func.sum(attachment.c.size))
+    .where(attachment.c.tenant == email.c.tenant, attachment.c.email == email.c.order_no)
+    .scalar_subquery()
+)
+_WEIGHTS = select(email.c.order_no, func.length(email.c.body).label("chars"), _FILE_BYTES.label("files")).where(
+    email.c.tenant == bindparam("tenant"), email.c.order_no.in_(bindparam("emails", expanding=True))
 )
 
 
@@ -304,6 +312,12 @@ def has_print(tx: Connection, tenant_no: int, email_no: int, print_: bytes) -> b
     # of files the print knows the names alone
     named = tuple(Attachment(one.filename, b"") for one in stored.attachments)
     return letter_print(replace(stored.email, attachments=named)).startswith(print_)
+
+
+def weights(tx: Connection, tenant_no: int, numbers: Sequence[int]) -> dict[int, int]:
+    """How large these letters of a tenant are with their files, by number: bytes, a character of the text counted as one."""
+    rows = tx.execute(_WEIGHTS, {"tenant": tenant_no, "emails": list(numbers)})
+    return {row.order_no: row.chars + int(row.files or 0) for row in rows}
 
 
 def mark_proven(tx: Connection, tenant_no: int, email_no: int) -> None:

@@ -17,7 +17,8 @@ PAGE_POLICY = (
     "frame-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 )
 _WORTH_BYTES = 600
-_TEXTS = ("text/html", "application/json")
+#: made for whoever asks, and words: the worker and the manifest too, which say theirs in the language of the pages
+_TEXTS = ("text/html", "application/json", "application/manifest+json", "text/javascript", "application/javascript")
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -64,7 +65,8 @@ def _finish(response: Response) -> Response:
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("X-Frame-Options", "SAMEORIGIN")
     headers.setdefault("Cache-Control", "private, no-store")
-    if response.mimetype in _TEXTS:
+    # the files of ``assets.py`` are the same for everybody, and hold their gzip form themselves
+    if response.mimetype in _TEXTS and not response.cache_control.public:
         response.vary.update(["Accept-Encoding", "Cookie"])
         if not response.is_streamed and "Content-Encoding" not in headers and takes_gzip(request):
             content = response.get_data()

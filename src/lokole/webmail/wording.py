@@ -95,11 +95,11 @@ def answered(subject: str) -> str:
 
 
 def quotation(email: Email, received_at: datetime) -> str:
-    """The letter that is answered, below the words of the answer."""
+    """The letter that is answered, below the words of the answer; each may be written from the other side of the page."""
     when = language.long_when(email.sent_at or received_at)
     head = gettext("On %(when)s, %(who)s wrote:", when=when, who=email.sender.name or email.sender.address)
     text = rewrite_cids(make_safe(email.body), lambda _cid: None)
-    return f"<p>{escape(head)}</p><blockquote>{text}</blockquote>"
+    return f'<p dir="auto">{escape(head)}</p><blockquote dir="auto">{text}</blockquote>'
 
 
 def _prefixed(prefix: str, known: tuple[str, ...], subject: str) -> str:
@@ -111,7 +111,7 @@ def _line(contacts: Iterable[Contact]) -> str:
 
 
 def _quote(sheet: Sheet) -> str:
-    """The letter that is answered or passed on, below the own text."""
+    """The letter that is answered or passed on, below the own text; each may be written from the other side of the page."""
     if sheet.answers is None or not sheet.quote or sheet.action == "again":
         return ""
     email = sheet.answers.letter.email
@@ -128,5 +128,5 @@ def _quote(sheet: Sheet) -> str:
         if email.cc:
             lines.append((gettext("Copy to"), ", ".join(str(contact) for contact in email.cc)))
         head = "<br>".join(f"<b>{escape(gettext('%(word)s:', word=word))}</b> {escape(value)}" for word, value in lines)
-        return f"<hr><p>{head}</p>{text}"
+        return f'<hr><p dir="auto">{head}</p><div dir="auto">{text}</div>'
     return quotation(email, sheet.answers.letter.received_at)

@@ -45,6 +45,7 @@ OWN_VECTORS = [
     "<b id=x class=y name=z accesskey=k contenteditable>x</b>",
     "<img src='CID:a\" onerror=\"alert(1)'>",
     "<video poster=http://example.org/x autoplay><source src=http://example.org/y></video>",
+    "<p dir='x\" onclick=\"alert(1)'>x</p><b dir=lro>y</b>",
     "<a href='cid:a'>x</a><a href='//example.org/x'>y</a><a href='/admin/promote'>z</a>",
 ]
 
@@ -59,8 +60,10 @@ class Seen(HTMLParser):
             self.wrong.append(tag)
         for name, value in attrs:
             text = value or ""
-            if name not in ALLOWED_ATTRIBUTES.get(tag, set()):
+            if name != "dir" and name not in ALLOWED_ATTRIBUTES.get(tag, set()):
                 self.wrong.append(f"{tag} {name}")
+            if name == "dir" and text not in ("rtl", "ltr", "auto"):
+                self.wrong.append(f"dir={text}")
             if name == "src" and not text.lower().startswith("cid:"):
                 self.wrong.append(f"src={text}")
             if name == "href" and not re.match(r"(https?|mailto|tel):", text, re.IGNORECASE):
@@ -129,9 +132,19 @@ def test_blanks_are_kept_only_where_they_count() -> None:
     assert make_safe("<p>a\n\n  b</p>\n<pre>c\n  d</pre>\n") == "<p>a b</p> <pre>c\n  d</pre>"
 
 
+def test_the_side_that_a_text_is_read_from_is_kept() -> None:
+    html = '<p dir="rtl">سلام <span dir="ltr">Lokole 2.0</span></p><blockquote dir="auto">b</blockquote>'
+    assert make_safe(html) == html
+    assert make_safe('<p dir=RTL>a</p><p dir="rtl;x">b</p><p dir>c</p>') == '<p dir="rtl">a</p><p>b</p><p>c</p>'
+    assert make_safe('a  b\n<pre dir="rtl">\n\nc\n  d</pre>\n') == 'a b <pre dir="rtl">c\n  d</pre>'
+    assert html_to_text(make_safe('<pre dir="ltr">c\n  d</pre>')) == "c\n  d"
+    assert rewrite_cids(make_safe('<img dir=rtl src="cid:a">'), {"a": "/a"}.get) == '<img dir="rtl" src="/a">'
+
+
 def test_text_without_markup_is_shown_as_it_is() -> None:
     assert make_safe("2 > 1") == "2 &gt; 1"
     assert make_safe("a < b & c") == "a &lt; b &amp; c"
+    assert make_safe(">\0") == make_safe(make_safe(">\0")) == "&gt;"
 
 
 def test_plain_text_keeps_its_signs_lines_and_blanks() -> None:

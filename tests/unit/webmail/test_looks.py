@@ -1,4 +1,4 @@
-"""The colours keep the contrast that docs/looks.md promises, light and dark."""
+"""The colours keep the contrast that docs/looks.md promises, light and dark; and the page of components shows them all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.corpus import REPOSITORY
+from tests.unit.webmail.conftest import Box
 
 STYLE = REPOSITORY / "src/lokole/webmail/static/style.css"
 #: (text, ground, contrast at least), as docs/looks.md has them
@@ -57,3 +58,43 @@ def test_what_is_read_stands_out(scheme: str) -> None:
 
 def test_black_on_white_is_21_to_1() -> None:
     assert round(contrast("#000", "#ffffff"), 1) == 21.0
+
+
+#: what the style names and /design does not show, by the reason
+NOT_SHOWN = {
+    "where things stand on a page, nothing by itself": (
+        "duo find flush found h1 list nights note only-s open pair pane paper person tools two"
+    ),
+    "the height of the frame of a letter": "s6 s9 s13 s19 s28 s42 s63 s95 w6 w9 w13 w19 w28 w42 w63 w95",
+    "needs a letter of somebody": "beside fold quoted undo",
+    "shows a password once, on pages that are printed": "cover paper-slip slip slip-page",
+    "lives from a script, while one writes": "att linking lost",
+}
+
+
+def test_the_page_of_components_shows_each_class_of_the_style(box: Box) -> None:
+    named = set(re.findall(r"\.([a-z][\w-]*)", re.sub(r"\{[^{}]*\}", "{}", STYLE.read_text())))
+    pages = box.browser().open("/design").html + box.signed_in("mireille").open("/design").html
+    quoted = " ".join(re.findall(r'class="([^"]*)"', pages)).split()
+    shown = {*quoted, *re.findall(r"class=([\w-]+)", pages)}
+    left_out = {name: reason for reason, names in NOT_SHOWN.items() for name in names.split()}
+    assert sorted(named - shown - set(left_out)) == [], "on no page of components, and no reason why"
+    assert sorted(set(left_out) & shown) == [], "shown after all"
+    assert sorted(set(left_out) - named) == [], "the style does not know these"
+    assert {"row", "cost", "bars", "pager", "pics", "tool", "photo", "sound"} <= shown
+
+
+def test_the_page_of_components_is_for_whoever_is_here_and_of_nobody(box: Box) -> None:
+    box.person("joseph")
+    box.letter("joseph", "Private")
+    html = box.browser().open("/design").html
+    for words in (
+        "Unread. </span>",
+        "Take the star back",
+        "21–40 of 134",
+        "1 picture",
+        "about 7 FC",
+        "40 kB, about 5 FC",
+    ):
+        assert words in html, words
+    assert "Private" not in html

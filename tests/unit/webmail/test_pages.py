@@ -248,6 +248,22 @@ def test_a_file_is_the_same_for_everybody_whatever_the_cookie_says(box: Box) -> 
     browser = box.signed_in("mireille")
     address = re.search(r"/s/[0-9a-f]+/style.css", browser.open("/email/inbox").html)
     assert address is not None
-    answer = browser.open(address[0]).response
-    assert answer.vary.as_set() == {"accept-encoding"}
-    assert "Set-Cookie" not in answer.headers
+    for name in ("style.css", "guard.js"):
+        answer = browser.open(address[0].replace("style.css", name)).response
+        assert answer.vary.as_set() == {"accept-encoding"}, name
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_what_ones_own_telephone_fetches_besides_is_light(box: Box) -> None:
+    client = box.signed_in("mireille").client
+    for address, most in (("/worker.js", 2_600), ("/manifest.webmanifest", 600)):
+        whole = client.get(address, headers={"Accept-Encoding": "identity"}).get_data()
+        small = client.get(address, headers={"Accept-Encoding": "gzip"})
+        assert len(small.get_data()) <= most, address
+        if len(whole) >= 600:
+            assert gzip.decompress(small.get_data()) == whole
+            assert "Cookie" in small.headers["Vary"], "it is in the language of whoever asks"
+    # a browser looks at each page whether the worker is still the same
+    first = client.get("/worker.js", headers={"Accept-Encoding": "gzip"})
+    again = client.get("/worker.js", headers={"Accept-Encoding": "gzip", "If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.get_data()) == (304, b"")

@@ -164,7 +164,7 @@ def test_an_answer_goes_to_the_sender_and_quotes(box: Box) -> None:
     assert sent.in_reply_to == "<1@example.com>"
     assert sent.references == ("<0@example.com>", "<1@example.com>")
     assert "On Monday 23 November, 10:00, Ruth Namatovu wrote:" in sent.body
-    assert "<blockquote><p>Everyone <b>smiled</b></p></blockquote>" in sent.body.replace("\n", "")
+    assert '<blockquote dir="auto"><p>Everyone <b>smiled</b></p></blockquote>' in sent.body.replace("\n", "")
     assert sent.body.index("Thank you") < sent.body.index("wrote:")
 
 

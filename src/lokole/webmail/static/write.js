@@ -14,6 +14,7 @@
   page.id = 'page';
   page.className = 'edit';
   page.contentEditable = 'true';
+  page.dir = 'auto';
   page.setAttribute('role', 'textbox');
   page.setAttribute('aria-multiline', 'true');
   page.setAttribute('aria-labelledby', 'body-l');

@@ -25,7 +25,7 @@ from lokole.mailbox import conversations, lists, recipients, taking_back
 from lokole.mailbox.attachments import open_file, read_file
 from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.lists import StoredEntry
-from lokole.webmail import access
+from lokole.webmail import access, cost
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
@@ -80,6 +80,7 @@ def show(no: int) -> str:
         some = list(enumerate(files))[first : first + FILES]
         shown = {n for n, file in some if is_shown_small(file)}
         inline = _cids(email.body)
+        waits = entry.written and any(one.state is DeliveryState.WAITING for one in entry.deliveries)
         copies = ((gettext("Copy to"), email.cc), (gettext("Hidden copy to"), email.bcc))
         return page(
             "letter.html",
@@ -101,6 +102,8 @@ def show(no: int) -> str:
             sounds=[(n, file) for n, file in some if _is_sound(file)],
             files=[(n, file) for n, file in some if n not in shown and not _is_sound(file)],
             file_total=len(files),
+            price=cost.price(tx, person.tenant) if waits else None,
+            weight=len(email.body.encode("utf-8", "replace")) + sum(file.size for file in files) + cost.LETTER_BYTES,
             file_from=first,
             file_next=first + FILES if len(files) > first + FILES else None,
             file_before=max(0, first - FILES) if first else None,

@@ -13,10 +13,11 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from lokole.mail.model import Account, Delivery, DeliveryState, FolderName
-from lokole.mailbox import conversations, deleted, folders, lists, recipients, taking_back, visits
+from lokole.mail.model import Account, Delivery, DeliveryState, EmailNo, FolderName
+from lokole.mailbox import conversations, deleted, folders, letters, lists, recipients, taking_back, visits
 from lokole.mailbox.database import Connection
 from lokole.webmail import access, health
+from lokole.webmail.cost import LETTER_BYTES, price
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page, sentence
 from lokole.webmail.parts import parts
@@ -99,6 +100,7 @@ def outbox() -> str:
             place="waiting",
             letters=waiting,
             in_bag=taking_back.in_bag(tx, person, [row.no for row, _ways in waiting]),
+            costs=_costs(tx, person, [row.no for row, states in waiting if _in_bag(states)]),
             who_has_it=who_has_it,
             named=NAMED,
             **_links(found, "mailbox.outbox"),
@@ -191,6 +193,18 @@ def who_has_it(each: Iterable[Delivery]) -> str:
     me = access.account().address.key
     names = [one.address for one in each if one.state is DeliveryState.LOCAL and one.address != me]
     return ", ".join(address.partition("@")[0] for address in names[:NAMED])
+
+
+def _in_bag(states: list[tuple[DeliveryState, list[Delivery]]]) -> bool:
+    return any(state is DeliveryState.WAITING for state, _people in states)
+
+
+def _costs(tx: Connection, person: Account, numbers: list[EmailNo]) -> dict[int, str]:
+    """What each of these letters will cost on its way, in words; empty without a price."""
+    asked = price(tx, person.tenant)
+    if asked.per_mb is None or not numbers:
+        return {}
+    return {no: asked.about(size + LETTER_BYTES) for no, size in letters.weights(tx, person.tenant, numbers).items()}
 
 
 def _folder_page(name: str, place: str = "more") -> str:

@@ -6,6 +6,7 @@ comes here, and the answer is a page that says where the letters are. Nothing is
 
 from __future__ import annotations
 
+import hashlib
 import json
 from urllib.parse import urlsplit
 
@@ -75,6 +76,9 @@ def worker() -> Response:
     script = f"self.LOKOLE = {json.dumps(told)};\n".encode() + files["worker.js"].content
     answer = Response(script, content_type="text/javascript; charset=utf-8")
     answer.headers["Cache-Control"] = "no-cache"
+    # browsers ask at each page whether it is still the same
+    answer.set_etag(hashlib.sha256(script).hexdigest()[:16])
+    answer.make_conditional(request)
     return answer
 
 
