@@ -222,7 +222,7 @@ def test_nothing_of_somebody_who_left_stays_on_their_own_telephone(browser: Brow
         come_true(page, "caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
         if how == "for-good":
             made.go(served.base + "/user/leave")
-            page.get_by_label("Password or PIN").fill(PASSWORD)
+            page.get_by_label("Password", exact=True).fill(PASSWORD)
             page.get_by_role("button", name="Delete everything").click()
             page.get_by_text("Your address is gone.").wait_for()
         else:

@@ -119,5 +119,6 @@ def leave() -> Answer:
 
 
 def _leave_page(form: SignInForm, *, asked: bool) -> str:
+    form.password.label.text = gettext("Password")  # a PIN opens the door, and ends nothing
     with parts().ports.database.read() as tx:
         return page("leave.html", tx, place="more", form=form, asked=asked)
