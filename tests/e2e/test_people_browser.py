@@ -6,6 +6,7 @@ Screenshots lie in ``build/screenshots`` afterwards.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from tests.servers_mail import chromium, expect
 from tests.unit.webmail.conftest import PASSWORD, Box, make_box
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.e2e
 
@@ -65,6 +66,14 @@ def served(make_box: Callable[..., Box]) -> Iterator[Served]:
     made = Served(make_box())
     yield made
     made.stop()
+
+
+def come_true(page: Page, promise: str) -> None:
+    """Ask the page again and again until what it promises is true; its own way of waiting takes a promise for true."""
+    deadline = time.monotonic() + 15
+    while not page.evaluate(promise):
+        assert time.monotonic() < deadline, promise
+        time.sleep(0.05)
 
 
 def touch(made: Tab, *words: str) -> None:
@@ -159,7 +168,7 @@ def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: 
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         made.go(served.base + "/email/inbox")
         made.go(served.base + "/more")
-        page.wait_for_function("caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
+        come_true(page, "caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
         assert "/more" not in kept()
 
         context.set_offline(True)
@@ -179,13 +188,14 @@ def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: 
         page.wait_for_url("**/user/login")
         assert kept() == []
         enter("joseph", own=True)
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         made.go(served.base + "/email/inbox")
-        page.wait_for_function("caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
+        come_true(page, "caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
         # the session ends by itself: the next page is the door, and what was kept goes
         box.later(days=30)
         made.go(served.base + "/email/inbox")
         page.wait_for_url("**/user/login**")
-        page.wait_for_function("caches.has('lokole-pages').then(there => !there)")
+        come_true(page, "caches.has('lokole-pages').then(there => !there)")
         # a shared telephone keeps nothing
         enter("mireille", own=False)
         made.go(served.base + "/email/inbox")
@@ -193,6 +203,33 @@ def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: 
         assert kept() == []
     finally:
         context.close()
+
+
+@pytest.mark.parametrize("how", ["for-good", "everywhere"])
+def test_nothing_of_somebody_who_left_stays_on_their_own_telephone(browser: Browser, served: Served, how: str) -> None:
+    served.box.person("mireille")
+    served.box.letter("mireille", "For her alone", read=True)
+    with tab(browser, f"left-{how}", scripts=True, width=NARROW) as made:
+        page = made.page
+        made.go(served.base + "/user/login")
+        page.get_by_label("Name in Lokole").fill("mireille")
+        page.get_by_label("Password or PIN").fill(PASSWORD)
+        page.get_by_label("This is my own telephone").check()
+        page.get_by_role("button", name="Enter", exact=True).click()
+        page.wait_for_url("**/email/inbox")
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        made.go(served.base + "/email/inbox")
+        come_true(page, "caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
+        if how == "for-good":
+            made.go(served.base + "/user/leave")
+            page.get_by_label("Password", exact=True).fill(PASSWORD)
+            page.get_by_role("button", name="Delete everything").click()
+            page.get_by_text("Your address is gone.").wait_for()
+        else:
+            made.go(served.base + "/user/sessions")
+            page.get_by_role("button", name="Sign out everywhere", exact=True).click()
+            page.wait_for_url("**/user/login")
+        come_true(page, "caches.has('lokole-pages').then(there => !there)")
 
 
 def test_the_text_of_a_letter_that_was_seen_is_read_out_of_reach(browser: Browser, served: Served) -> None:
@@ -208,8 +245,9 @@ def test_the_text_of_a_letter_that_was_seen_is_read_out_of_reach(browser: Browse
         page.wait_for_url("**/email/inbox")
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         made.go(f"{served.base}/email/{no}")
-        page.wait_for_function(
-            f"Promise.all(['/email/{no}', '/email/{no}/body'].map(one => caches.match(one))).then(all => all.every(Boolean))"
+        come_true(
+            page,
+            f"Promise.all(['/email/{no}', '/email/{no}/body'].map(one => caches.match(one))).then(all => all.every(Boolean))",
         )
         served.stop()
         made.go(f"{served.base}/email/{no}")

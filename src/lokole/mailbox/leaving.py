@@ -18,15 +18,40 @@ from lokole.mailbox.database import Connection
 from lokole.mailbox.days import today
 from lokole.mailbox.forgetting import forget_content
 from lokole.mailbox.fulltext import remove_holder
-from lokole.mailbox.schema import email, entry, folder, folder_count, recipient, session, waiting, way_in
+from lokole.mailbox.merging import forget_names_before
+from lokole.mailbox.schema import (
+    answered,
+    contact,
+    contact_group,
+    draft,
+    draft_file,
+    email,
+    entry,
+    folder,
+    folder_count,
+    letter_option,
+    recipient,
+    rule,
+    session,
+    waiting,
+    way_in,
+)
+from lokole.mailbox.standing import forget_standing
 from lokole.sync.records import AccountRecord
 
 _AT_ONCE = 400
+#: what is one person's alone, whole rows of it
+_THEIRS = (entry, folder_count, folder, session, way_in, draft, contact, contact_group, letter_option, answered, rule)
 
 
 def remove_account(tx: Connection, person: Account) -> None:
-    """On the box: letters that only this person had go, those in the bag still leave, everybody else keeps theirs."""
+    """On the box: letters that only this person had go, those in the bag still leave, everybody else keeps theirs.
+
+    Their names from before, when they became one with somebody, go with them.
+    """
     mark_removed(tx, person, today(tx, person.tenant))
+    forget_standing(tx, person)
+    forget_names_before(tx, person)
     _erase(tx, person.tenant, person.no, sending=False)
 
 
@@ -43,7 +68,9 @@ def _erase(tx: Connection, tenant_no: int, no: int, *, sending: bool) -> None:
         forget_content(tx, tenant_no, _nobody_elses(tx, tenant_no, no, some, sending=sending))
     for number in tx.execute(mine.where(entry.c.deleted.is_(False))).scalars().all():
         remove_holder(tx, int(number), no)
-    for table in (entry, folder_count, folder, session, way_in):
+    drafts = select(draft.c.no).where(draft.c.tenant == tenant_no, draft.c.account == no)
+    tx.execute(delete(draft_file).where(draft_file.c.tenant == tenant_no, draft_file.c.draft.in_(drafts)))
+    for table in _THEIRS:
         tx.execute(delete(table).where(table.c.tenant == tenant_no, table.c.account == no))
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account
 from lokole.mailbox.database import Connection
+from lokole.mailbox.days import today
 from lokole.mailbox.entries import recount
 from lokole.mailbox.fulltext import add_holder, remove_holder
 from lokole.mailbox.schema import account, alias, entry, folder_count, metadata, session, standing
@@ -66,7 +67,7 @@ def forget_names_before(tx: Connection, person: Account) -> None:
     tx.execute(
         update(account)
         .where(account.c.tenant == person.tenant, account.c.no.in_(others))
-        .values(removed_day=0, version=account.c.version + 1)
+        .values(removed_day=today(tx, person.tenant), version=account.c.version + 1)
     )
     tx.execute(delete(alias).where(alias.c.tenant == person.tenant, alias.c.target == person.no))
 

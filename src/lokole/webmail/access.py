@@ -27,6 +27,7 @@ from lokole.mailbox.lists import StoredEntry
 from lokole.webmail import house, setting_up
 from lokole.webmail.browsers import describe
 from lokole.webmail.parts import parts
+from lokole.webmail.words import locale
 
 log = logging.getLogger(__name__)
 
@@ -205,9 +206,17 @@ def sign_out() -> None:
 
 
 def forget_here() -> None:
-    """The browser forgets a session that is over."""
+    """The browser forgets a session that is over, but for the language in which its pages are read."""
+    chosen = locale()
     logout_user()
     session.clear()
+    session["language"] = chosen
+
+
+def left(answer: Response) -> Response:
+    """``answer`` after a session ended here: the browser forgets what it kept of these pages."""
+    answer.headers["Clear-Site-Data"] = '"cache", "storage"'  # heeded where the address is https
+    return answer
 
 
 def own_path(text: str | None) -> str | None:

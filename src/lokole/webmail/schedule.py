@@ -125,6 +125,6 @@ def _listed(words: list[str]) -> str:
 
 
 def weekday_names() -> list[str]:
-    """Monday to Sunday, short, in the reader's language."""
-    names = Locale.parse(locale()).days["format"]["abbreviated"]
+    """Monday to Sunday, in the reader’s language."""
+    names = Locale.parse(locale()).days["stand-alone"]["wide"]  # short ones are riddles in Lingala
     return [names[day] for day in range(7)]

@@ -10,8 +10,29 @@ from sqlalchemy import select
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account
-from lokole.mailbox import account_records, accounts, days, leaving, limits, lists, names, sessions, slips, ways
+from lokole.mailbox import (
+    account_records,
+    accounts,
+    contacts,
+    days,
+    drafts,
+    leaving,
+    letter_options,
+    limits,
+    lists,
+    merging,
+    names,
+    rules,
+    schema,
+    sessions,
+    slips,
+    standing,
+    ways,
+)
 from lokole.mailbox.database import Connection
+from lokole.mailbox.drafts import Typed
+from lokole.mailbox.letter_options import LetterOptions
+from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.schema import email
 from lokole.sync.records import AccountRecord
 from tests.mailbox_world import DOMAIN, World
@@ -263,6 +284,36 @@ def test_who_leaves_takes_what_only_they_had_and_leaves_others_theirs(world: Wor
         told = {one.address.partition("@")[0]: one for one in account_records.accounts_to_send(tx, world.tenant)}["zoe"]
         assert told.removed
         assert told.password_hash is None
+
+
+def test_who_leaves_leaves_no_draft_address_or_rule_behind_and_no_other_name(world: World) -> None:
+    with world.database.write() as tx:
+        zoe, second = person(tx, world), person(tx, world, name="zoe2")
+        merging.merge_people(tx, second, zoe)
+        standing.set_listed(tx, zoe, True)
+        contacts.put_contact(tx, zoe, "kofi@example.org", "Kofi", None)
+        contacts.put_group(tx, zoe, "Choir", ["kofi@example.org"], None)
+        rules.add_rule(tx, zoe, "subject", "bill", "star", "")
+        letter_options.set_options(tx, zoe, LetterOptions("Zoé", True, "I am away.", None, None))
+        file = StoredAttachment("a.txt", "text/plain", None, "0" * 64, 3)
+        drafts.save_draft(tx, zoe, "0" * 32, 0, Typed("kofi", subject="A secret", files=(file,)), world.now)
+        leaving.remove_account(tx, zoe)
+        left = {
+            f"{table.name}.{column.name}"
+            for table in schema.metadata.sorted_tables
+            for column in table.columns
+            if any(key.column is schema.account.c.no for key in column.foreign_keys)
+            and tx.execute(select(column).where(column == zoe.no)).first()
+        }
+        assert left == set()
+        assert tx.execute(select(schema.draft_file)).first() is None
+        # the server sends letters to the other name back, too, and it rests as long
+        told = {one.address: one for one in account_records.accounts_to_send(tx, world.tenant)}
+        assert told[f"zoe2@{DOMAIN}"].removed
+        for name in ("zoe", "zoe2"):
+            with pytest.raises(Refused) as refusal:
+                person(tx, world, name=name)
+            assert refusal.value.code == "resting"
 
 
 def test_a_name_rests_and_then_belongs_to_somebody_with_nothing_of_the_one_before(world: World) -> None:

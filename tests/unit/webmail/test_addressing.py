@@ -174,6 +174,17 @@ def test_a_group_with_mistakes_is_not_made_and_stays_typed(box: Box) -> None:
     assert "You have a group of this name already." in browser.text
 
 
+def test_a_near_name_in_a_group_is_taken_by_one_touch(box: Box) -> None:
+    box.person("jeanne")
+    browser = box.signed_in("mireille").open("/contacts/groups")
+    browser.press("Keep the group", name="choir", members="ruth@example.com, jeane")
+    assert "Touch the name below" in browser.text
+    browser.press(f"jeanne@{DOMAIN}?")
+    assert "It is kept." in browser.text
+    members = dict(browser.follow("Change choir").fields("/contacts/groups/1").fields)["members"]
+    assert members == f"ruth@example.com, jeanne@{DOMAIN}"
+
+
 def test_a_group_is_changed_and_taken_away(box: Box) -> None:
     browser = box.signed_in("mireille").open("/contacts/groups")
     browser.press("Keep the group", name="choir", members="ruth@example.com")

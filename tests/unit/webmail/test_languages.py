@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Message
 from babel.messages.pofile import read_po, write_po
 
 from lokole.mail.model import DeliveryState
@@ -23,6 +25,16 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_catalogues_are_complete_and_fresh() -> None:
     assert translate.check(ROOT) == []
+
+
+def test_no_french_sign_stands_alone_at_the_head_of_a_line() -> None:
+    path = ROOT / "src" / "lokole" / "webmail" / "translations" / "fr" / "LC_MESSAGES" / "messages.po"
+    texts = [text for one in read_po(io.BytesIO(path.read_bytes())) if one.id for text in _forms(one)]
+    assert [text for text in texts if re.search(" [:;!?»]|« ", text)] == []
+
+
+def _forms(one: Message) -> list[str]:
+    return [one.string] if isinstance(one.string, str) else [str(form) for form in one.string or ()]
 
 
 def test_a_catalogue_with_a_hole_an_unsure_or_a_damaged_sentence_is_found(

@@ -557,6 +557,7 @@ def test_somebody_leaves_for_good_with_their_password(box: Box) -> None:
     box.letter("mireille", "Only hers")
     browser.open("/user/profile").follow("Delete your address")
     assert "Letters in the bag still leave." in browser.text
+    assert "Password or PIN" not in browser.text  # a PIN would not do
     browser.press("Delete everything", password="wrong")
     assert browser.status == 403
     browser.press("Delete everything", password=PASSWORD)

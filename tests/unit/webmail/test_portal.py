@@ -90,3 +90,19 @@ def test_leaving_tells_the_browser_to_forget(box: Box) -> None:
     browser = box.signed_in("mireille").open("/more")
     answer = browser.client.post("/user/logout", data={"csrf_token": browser.token()})
     assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+    for address, typed in (("/user/sessions/end", {"do": "everywhere"}), ("/user/leave", {"password": PASSWORD})):
+        browser = box.enter("mireille").open("/more")
+        answer = browser.client.post(address, data={"csrf_token": browser.token(), **typed})
+        assert answer.headers["Clear-Site-Data"] == '"cache", "storage"', address
+
+
+@pytest.mark.parametrize(
+    ("address", "typed"),
+    [("/user/logout", {}), ("/user/sessions/end", {"do": "everywhere"}), ("/user/leave", {"password": PASSWORD})],
+)
+def test_whoever_leaves_is_told_so_in_their_own_language(box: Box, address: str, typed: dict[str, str]) -> None:
+    box.person("mireille", language="fr")
+    browser = box.enter("mireille", "en").open("/more")
+    assert "<html lang=fr" in browser.html
+    browser.post(address, {"csrf_token": browser.token(), **typed})
+    assert browser.open("/user/login").html.count("<html lang=fr") == 1

@@ -83,4 +83,4 @@ def test_a_schedule_is_explained(box: Box, kept: dict[str, object], said: str) -
 def test_a_schedule_is_explained_in_french(make_box: Callable[..., Box]) -> None:
     with make_box().app.test_request_context(headers={"Accept-Language": "fr"}):
         assert schedule.explain({"hours": [2], "days": [0, 1]}) == "lundi et mardi\u00a0: 02:00."
-        assert schedule.weekday_names()[0] == "lun."
+        assert schedule.weekday_names()[0] == "lundi"

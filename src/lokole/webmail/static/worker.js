@@ -1,5 +1,5 @@
 // Shows the pages seen last when the box is out of reach. It keeps only what an answer says may be kept (Lokole-Keep), for one
-// person, at most 80 pages and texts of letters; leaving, a sign-in of somebody else or the end of the session empties it.
+// person, at most 80 pages and texts of letters; leaving, also for good, a sign-in of somebody else or the end of the session empties it.
 (function () {
   'use strict';
   var told = self.LOKOLE, PAGES = 'lokole-pages', FILES = 'lokole-files', MOST = 80, LARGEST = 300000;
@@ -93,7 +93,7 @@
   self.addEventListener('fetch', function (event) {
     var request = event.request, path = new URL(request.url).pathname;
     if (new URL(request.url).origin !== self.location.origin) { return; }
-    if (request.method === 'POST' && path === told.leave) {
+    if (request.method === 'POST' && told.leave.indexOf(path) >= 0) {
       event.respondWith(forget().then(function () { return fetch(request); }));
     } else if (request.method === 'GET' && request.mode === 'navigate') {
       event.respondWith(fetch(request).then(function (answer) {

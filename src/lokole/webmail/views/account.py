@@ -19,7 +19,7 @@ from lokole.webmail.forms import SignInForm, submitted
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 from lokole.webmail.pictures import picture_words
-from lokole.webmail.words import gettext, locale, ngettext
+from lokole.webmail.words import gettext, ngettext
 
 blueprint = Blueprint("account", __name__)
 
@@ -99,13 +99,9 @@ def pictures() -> str | Response | tuple[str, int]:
 @blueprint.post("/user/logout")
 def logout() -> Response:
     """Leave: the session ends here and on the server, and the browser forgets what it kept of these pages."""
-    chosen = locale()
     access.sign_out()
-    session["language"] = chosen
     flash("signed-out")
-    answer = redirect(url_for("account.login"), 303)
-    answer.headers["Clear-Site-Data"] = '"cache", "storage"'  # heeded where the address is https
-    return answer
+    return access.left(redirect(url_for("account.login"), 303))
 
 
 @blueprint.post("/user/language/<code>", endpoint="language")

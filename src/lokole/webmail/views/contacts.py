@@ -120,6 +120,10 @@ def _put(person: Account, known: contacts.Known | None) -> Response | tuple[str,
 
 def _put_group(person: Account, known: contacts.Group | None) -> Response | tuple[str, int]:
     name, members = request.form.get("name", "")[:200], request.form.get("members", "")[:_MOST_TYPED]
+    offer = request.form.get("do", "")
+    if offer.startswith("fix:"):
+        typed, _, meant = offer[4:].rpartition(" ")
+        members = addressing.put_in_place(members, typed, meant[:320])
     with parts().ports.database.read() as tx:
         found = addressing.check(tx, person, members)
     errors: dict[str, str] = {}

@@ -65,7 +65,7 @@ def worker() -> Response:
     told = {
         "root": url_for("home.home"),
         "login": url_for("account.login"),
-        "leave": url_for("account.logout"),
+        "leave": [url_for("account.logout"), url_for("profile.leave")],
         "offline": url_for("portal.offline"),
         "assets": [
             url_for("home.asset", digest=files[name].digest, name=name)

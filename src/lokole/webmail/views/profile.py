@@ -85,8 +85,10 @@ def end() -> Response:
             sessions.end_other_sessions(tx, person, access.token())
     if everywhere:
         access.forget_here()
-    flash("signed-out" if everywhere else "others-signed-out")
-    return redirect(url_for("account.login" if everywhere else "profile.where"), 303)
+        flash("signed-out")
+        return access.left(redirect(url_for("account.login"), 303))
+    flash("others-signed-out")
+    return redirect(url_for("profile.where"), 303)
 
 
 @blueprint.route("/user/leave", methods=["GET", "POST"])
@@ -113,9 +115,10 @@ def leave() -> Answer:
         leaving.remove_account(tx, person)
     access.forget_here()
     flash("gone")
-    return redirect(url_for("home.home"), 303)
+    return access.left(redirect(url_for("home.home"), 303))
 
 
 def _leave_page(form: SignInForm, *, asked: bool) -> str:
+    form.password.label.text = gettext("Password")  # a PIN opens the door, and ends nothing
     with parts().ports.database.read() as tx:
         return page("leave.html", tx, place="more", form=form, asked=asked)

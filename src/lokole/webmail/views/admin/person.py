@@ -68,8 +68,6 @@ def delete_person(no: int) -> str | Response:
         found = one_person(tx, no, other=True)
         if found.is_admin:
             abort(403)  # first no longer an administrator, then gone
-        standings.forget_standing(tx, found)
-        merging.forget_names_before(tx, found)
         leaving.remove_account(tx, found)
         note(tx, "deleted", found.name)
     flash("person-deleted")
