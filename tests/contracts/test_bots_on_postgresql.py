@@ -14,7 +14,7 @@ from tests.unit.server.test_answering import *  # noqa: F403
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture  # type: ignore[no-redef]  # in place of the one on SQLite
+@pytest.fixture  # in place of the one on SQLite
 def place(tmp_path: Path, emptied_url: str) -> Iterator[Place]:
     with place_in(tmp_path, database=Url(emptied_url), bots=("help", "echo"), bots_per_day=3) as found:
         yield found
