@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Account, Address
@@ -17,14 +17,13 @@ from lokole.mailbox.schema import account, tenant
 from lokole.mailbox.sessions import account_of
 from lokole.sync.records import AccountRecord
 
+_TO_SEND = EVERY_ACCOUNT.where(
+    account.c.tenant == bindparam("tenant"), account.c.version > account.c.sent_version
+).order_by(account.c.name)
+
 
 def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
     """What the other end does not know yet, by name."""
-    rows = tx.execute(
-        EVERY_ACCOUNT.where(account.c.tenant == tenant_no, account.c.version > account.c.sent_version).order_by(
-            account.c.name
-        )
-    )
     return [
         AccountRecord(
             address=f"{row.name}@{row.domain}",
@@ -34,7 +33,7 @@ def accounts_to_send(tx: Connection, tenant_no: int) -> list[AccountRecord]:
             name=row.display_name if row.roaming else "",
             removed=row.removed_day is not None,
         )
-        for row in rows
+        for row in tx.execute(_TO_SEND, {"tenant": tenant_no})
     ]
 
 

@@ -28,6 +28,12 @@ MADE = ("acknowledged",)
 TAKEN = ("unpacked", "acknowledged")
 
 _NOTE = insert_new(carried)
+#: without those put aside
+_STATES = (
+    select(package.c.direction, package.c.epoch, package.c.seq, package.c.state, package.c.changed_at)
+    .where(package.c.tenant == bindparam("tenant"), package.c.seq >= 1)
+    .order_by(package.c.direction, package.c.epoch, package.c.seq)
+)
 _DIGESTS = (
     select(package.c.direction, package.c.epoch, package.c.seq, package.c.sha256, carried.c.id)
     .select_from(package)
@@ -102,14 +108,9 @@ def windows_of_box(tx: Connection, tenant_no: int, now: datetime) -> list[Window
     A window ends before the first package of which that is not known.
     """
     since = to_micros(now - LOOK_BACK)
-    query = (
-        select(package.c.direction, package.c.epoch, package.c.seq, package.c.state, package.c.changed_at)
-        .where(package.c.tenant == tenant_no, package.c.seq >= 1)  # below are those put aside
-        .order_by(package.c.direction, package.c.epoch, package.c.seq)
-    )
     found: dict[tuple[str, int], list[int]] = {}  # first, last
     newest: dict[tuple[str, int], int] = {}
-    for row in tx.execute(query):
+    for row in tx.execute(_STATES, {"tenant": tenant_no}):
         place = (row.direction, row.epoch)
         held = row.state == "withdrawn" or row.state in (MADE if row.direction == "up" else TAKEN)
         range_ = found.get(place)

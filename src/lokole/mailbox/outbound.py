@@ -48,6 +48,10 @@ _TRAVELS = insert_or_update(
     "version = excluded.version, state = excluded.state, package = excluded.package",
     _COLUMNS,
 )
+_PEOPLE_IN = select(outbound.c.key, outbound.c.version).where(
+    outbound.c.package == bindparam("in"), outbound.c.kind == ACCOUNT
+)
+_DELIVERED = update(outbound).where(outbound.c.package == bindparam("in")).values(state="delivered")
 _WAITING = (
     select(outbound.c.no, outbound.c.kind, outbound.c.version, outbound.c.body)
     .where(
@@ -132,10 +136,8 @@ def note_accounts(
 
 def delivered(tx: Connection, package_no: int) -> dict[str, int]:
     """The other end has taken this package; returns the versions of people in it, by address."""
-    of_package = outbound.c.package == package_no
-    people = tx.execute(select(outbound.c.key, outbound.c.version).where(of_package, outbound.c.kind == ACCOUNT))
-    versions = {row.key: int(row.version) for row in people}
-    tx.execute(update(outbound).where(of_package).values(state="delivered"))
+    versions = {row.key: int(row.version) for row in tx.execute(_PEOPLE_IN, {"in": package_no})}
+    tx.execute(_DELIVERED, {"in": package_no})
     return versions
 
 

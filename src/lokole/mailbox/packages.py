@@ -42,10 +42,41 @@ _WAITING = (
     )
     .order_by(waiting.c.email, waiting.c.recipient)
 )
-_HIGHEST_SEQ = select(func.max(package.c.seq)).where(
+# what each visit asks often is put together once
+_NUMBERED = and_(
     package.c.tenant == bindparam("tenant"),
     package.c.epoch == bindparam("epoch"),
     package.c.direction == bindparam("direction"),
+)
+_HIGHEST_SEQ, _LOWEST_SEQ = (select(edge(package.c.seq)).where(_NUMBERED) for edge in (func.max, func.min))
+_BY_SEQ = select(package).where(_NUMBERED, package.c.seq == bindparam("seq"))
+_NEWEST = (
+    select(package)
+    .where(package.c.tenant == bindparam("tenant"), package.c.direction == bindparam("direction"))
+    .order_by(package.c.no.desc())
+    .limit(1)
+)
+#: numbers below 1 are of those put aside
+_KNOWN_SEQS = select(package.c.seq).where(_NUMBERED, package.c.seq >= 1).order_by(package.c.seq)
+_IN_STATES = package.c.state.in_(bindparam("states", expanding=True))
+_KNOWN_SEQS_IN_STATES = _KNOWN_SEQS.where(_IN_STATES)
+_NAMES_OF_SEQS = select(package.c.seq, package.c.sha256).where(
+    _NUMBERED, package.c.seq.in_(bindparam("seqs", expanding=True))
+)
+#: a repeat finds nothing any more
+_NAMED_AND_NOT_ACKNOWLEDGED = (
+    select(package.c.no)
+    .where(
+        _NUMBERED,
+        or_(package.c.seq <= bindparam("seq"), package.c.seq.in_(bindparam("beyond", expanding=True))),
+        package.c.state.not_in(("acknowledged", "withdrawn")),
+    )
+    .order_by(package.c.no)
+)
+_SET_STATE = (
+    update(package)
+    .where(package.c.no == bindparam("package"))
+    .values(state=bindparam("into"), changed_at=bindparam("at"))
 )
 
 
@@ -63,8 +94,7 @@ def _packages_after(*more: ColumnElement[bool]) -> Select[Any]:
 
 
 _OF_EPOCH = package.c.epoch == bindparam("epoch")
-_IN_STATES = package.c.state.in_(bindparam("states", expanding=True))
-#: by whether an epoch and states are asked for; put together once, as each visit asks it often
+#: by whether an epoch and states are asked for
 _PACKAGES_AFTER = {
     (False, False): _packages_after(),
     (True, False): _packages_after(_OF_EPOCH),
@@ -189,8 +219,7 @@ def waiting_by_tenant(tx: Connection, direction: str, whose: Select[tuple[int]] 
 def next_seq(tx: Connection, tenant_no: int, epoch: int, direction: str) -> int:
     """The number of the next package; stays free until :func:`add_package` of the same transaction uses it."""
     lock(tx, tenant_no)  # keeps two builders apart
-    place = {"tenant": tenant_no, "epoch": epoch, "direction": direction}
-    return (tx.execute(_HIGHEST_SEQ, place).scalar() or 0) + 1
+    return (tx.execute(_HIGHEST_SEQ, _place(tenant_no, epoch, direction)).scalar() or 0) + 1
 
 
 def add_package(
@@ -302,17 +331,9 @@ def acknowledge(
 
     May be repeated and come out of order; numbers that no package has are ignored.
     """
-    this = _numbered(tenant_no, epoch, direction)
-    named: ColumnElement[bool] = package.c.seq <= seq
-    if beyond:
-        named = or_(named, package.c.seq.in_(list(beyond)))
-    rows = tx.execute(
-        select(package.c.no)
-        .where(this, named, package.c.state.not_in(("acknowledged", "withdrawn")))
-        .order_by(package.c.no)
-    )
+    named = _place(tenant_no, epoch, direction) | {"seq": seq, "beyond": list(beyond)}
     delivered = 0
-    for no in rows.scalars().all():
+    for no in tx.execute(_NAMED_AND_NOT_ACKNOWLEDGED, named).scalars().all():
         letters = select(func.count(waiting.c.email.distinct())).where(
             waiting.c.package == no, waiting.c.state != "delivered"
         )
@@ -356,7 +377,7 @@ def number_aside(tx: Connection, tenant_no: int, epoch: int, direction: str) -> 
 
     What is numbered so is in no acknowledgement and in no window.
     """
-    lowest = tx.execute(select(func.min(package.c.seq)).where(_numbered(tenant_no, epoch, direction))).scalar()
+    lowest = tx.execute(_LOWEST_SEQ, _place(tenant_no, epoch, direction)).scalar()
     return min(0, int(lowest or 0)) - 1
 
 
@@ -400,8 +421,7 @@ def still_waiting(tx: Connection, tenant_no: int, direction: str, numbers: Seque
 
 def set_package_state(tx: Connection, package_no: int, state: str, now: datetime) -> None:
     """Move a package on; raises NotFound."""
-    statement = update(package).where(package.c.no == package_no).values(state=state, changed_at=to_micros(now))
-    if tx.execute(statement).rowcount != 1:
+    if tx.execute(_SET_STATE, {"package": package_no, "into": state, "at": to_micros(now)}).rowcount != 1:
         raise NotFound("no such package")
 
 
@@ -412,15 +432,9 @@ def highest_contiguous(
 
     Only packages in one of ``states`` count; all when empty.
     """
-    query = (
-        select(package.c.seq)
-        .where(_numbered(tenant_no, epoch, direction), package.c.seq >= 1)  # below are those put aside
-        .order_by(package.c.seq)
-    )
-    if states:
-        query = query.where(package.c.state.in_(list(states)))
+    asked = _place(tenant_no, epoch, direction) | {"states": list(states)}
     highest, beyond = 0, []
-    for seq in tx.execute(query).scalars():
+    for seq in tx.execute(_KNOWN_SEQS_IN_STATES if states else _KNOWN_SEQS, asked).scalars():
         if seq == highest + 1:
             highest = seq
         else:
@@ -433,10 +447,8 @@ def check_of(
 ) -> bytes | None:
     """The check of an acknowledgement of these numbers (protocol 4.8); None when the bytes of one of them are not known here."""
     numbers = [*([seq] if seq else []), *beyond]
-    query = select(package.c.seq, package.c.sha256).where(
-        _numbered(tenant_no, epoch, direction), package.c.seq.in_(numbers)
-    )
-    names = {int(row.seq): row.sha256 for row in tx.execute(query)}
+    asked = _place(tenant_no, epoch, direction) | {"seqs": numbers}
+    names = {int(row.seq): row.sha256 for row in tx.execute(_NAMES_OF_SEQS, asked)}
     if not all(names.get(number) for number in numbers):
         return None
     return ack_check(names[number] for number in numbers)
@@ -469,7 +481,7 @@ def find_package(tx: Connection, tenant_no: int, sha256: str, direction: str | N
 
 def find_package_by_seq(tx: Connection, tenant_no: int, epoch: int, direction: str, seq: int) -> PackageRow | None:
     """This tenant's package with this number, or None."""
-    row = tx.execute(select(package).where(_numbered(tenant_no, epoch, direction), package.c.seq == seq)).first()
+    row = tx.execute(_BY_SEQ, _place(tenant_no, epoch, direction) | {"seq": seq}).first()
     return None if row is None else _package_row(row)
 
 
@@ -490,8 +502,7 @@ def count_packages(tx: Connection, tenant_no: int, direction: str, state: str, *
 
 def newest_package(tx: Connection, tenant_no: int, direction: str) -> PackageRow | None:
     """The package of this direction that was noted last, or None."""
-    query = select(package).where(package.c.tenant == tenant_no, package.c.direction == direction)
-    row = tx.execute(query.order_by(package.c.no.desc()).limit(1)).first()
+    row = tx.execute(_NEWEST, {"tenant": tenant_no, "direction": direction}).first()
     return None if row is None else _package_row(row)
 
 
@@ -504,8 +515,8 @@ def packages_after(
     return [_package_row(row) for row in tx.execute(query, asked)]
 
 
-def _numbered(tenant_no: int, epoch: int, direction: str) -> ColumnElement[bool]:
-    return and_(package.c.tenant == tenant_no, package.c.epoch == epoch, package.c.direction == direction)
+def _place(tenant_no: int, epoch: int, direction: str) -> dict[str, Any]:
+    return {"tenant": tenant_no, "epoch": epoch, "direction": direction}
 
 
 def _package_row(row: Row[Any]) -> PackageRow:
