@@ -186,17 +186,6 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """One installed Lokole (a *box* in what people read)."""
-
-    id: DeviceId
-    tenant: TenantNo
-    domain: str
-    owner: str = ""
-    v1: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class SyncReport:
     """What one meeting of device and server moved; bytes are on the wire without TLS, ``seconds`` by the injected clock."""
 

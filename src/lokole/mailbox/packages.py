@@ -113,7 +113,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class PackageRow:
-    """One package; ``state`` is built, held, unpacked, acknowledged, withdrawn or fetched; ``size`` in bytes, ``type`` a content type, ``blob`` a key."""
+    """One package; ``state`` is built, held, unpacked, set_aside, acknowledged, withdrawn, fetched or asked-again; ``size`` in bytes, ``type`` a content type, ``blob`` a key."""
 
     no: int
     tenant: TenantNo
@@ -285,13 +285,6 @@ def mark_packed(tx: Connection, package_no: int, rows: Iterable[Waiting] | Itera
         )
     if whole:
         tx.execute(statement.values(state="packed", package=package_no), whole)
-
-
-def unpack_again(tx: Connection, package_no: int) -> int:
-    """The letters of a package wait again (its blob is gone, or the other end never had it); returns how many rows."""
-    statement = update(waiting).where(waiting.c.package == package_no, waiting.c.state == "packed")
-    outbound.wait_again(tx, package_no)
-    return tx.execute(statement.values(state="waiting", package=None)).rowcount
 
 
 def withdraw_package(tx: Connection, package_no: int, now: datetime) -> int:

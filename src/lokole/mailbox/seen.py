@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select
 
 from lokole.mail.model import EmailNo
 from lokole.mailbox.database import Connection, to_micros
@@ -55,15 +55,6 @@ def find_noted(tx: Connection, tenant_no: int, kind: str, start: str) -> str | N
 def forget(tx: Connection, tenant_no: int, kind: str, key: str) -> None:
     """As if (``kind``, ``key``) had never been noted."""
     tx.execute(delete(seen).where(seen.c.tenant == tenant_no, seen.c.kind == kind, seen.c.key == _short(key)))
-
-
-def attach_email(tx: Connection, tenant_no: int, kind: str, key: str, email: int) -> None:
-    """Say which letter a noted key stands for."""
-    tx.execute(
-        update(seen)
-        .where(seen.c.tenant == tenant_no, seen.c.kind == kind, seen.c.key == _short(key))
-        .values(email=email)
-    )
 
 
 def was_seen(tx: Connection, tenant_no: int, kind: str, key: str) -> bool:

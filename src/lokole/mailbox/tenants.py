@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy import Table as SqlTable
 
 from lokole.mail.errors import NotFound, Refused
-from lokole.mail.model import Device, DeviceId, TenantNo, normal_domain
+from lokole.mail.model import DeviceId, TenantNo, normal_domain
 from lokole.mailbox import schema
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.fulltext import forget_letters
@@ -38,10 +38,6 @@ class TenantRow:
     visits: int
     heard_visits: int
     created_at: datetime
-
-    @property
-    def device(self) -> Device:
-        return Device(self.device_id, self.no, self.domain, self.owner, self.v1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,11 +355,6 @@ def remove_tenant(tx: Connection, tenant_no: int) -> None:
     for table in _children_first():
         tx.execute(delete(table).where(table.c.tenant == tenant_no))
     tx.execute(delete(tenant).where(tenant.c.no == tenant_no))
-
-
-def has_tenants(tx: Connection) -> bool:
-    """Whether any device is known here."""
-    return bool(tx.execute(select(exists().select_from(tenant))).scalar_one())
 
 
 def _children_first() -> list[SqlTable]:

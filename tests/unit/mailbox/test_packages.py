@@ -63,15 +63,6 @@ def test_an_acknowledgement_may_come_twice_and_out_of_order(world: World) -> Non
         assert acknowledge(tx, world.tenant, EPOCH, "up", 4, [], world.now) == 2
 
 
-def test_letters_of_a_lost_package_wait_again(world: World) -> None:
-    with world.database.write() as tx:
-        no = world.written(tx, world.ann, to=("a@example.org",))
-        package = _package(world, tx, 1)
-        packages.mark_packed(tx, package, [no])
-        assert packages.unpack_again(tx, package) == 1
-        assert _waiting(world, tx) == [no]
-
-
 def test_a_letter_is_queued_for_the_other_end_once(world: World) -> None:
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])

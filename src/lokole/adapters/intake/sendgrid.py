@@ -57,11 +57,6 @@ class SendGridIntake:
             raise Permanent(f"the key has not the whole permission Inbound Parse; missing: {', '.join(missing)}")
         return "the key has the permission Inbound Parse"
 
-    def leads_here(self, domain: str, webhook_secret: str) -> bool:
-        """Whether mail for ``domain`` is posted here; raises Temporary."""
-        found = self._find(domain)
-        return found is not None and found.get("url") == self._webhooks + webhook_secret
-
     def _find(self, domain: str) -> dict[str, Any] | None:
         answer = self._api.call("GET", _path(domain))
         if answer.status == 404:

@@ -51,7 +51,7 @@ class SmtpMailOut:
     def send(self, *, sender: str, recipient: str, message: bytes) -> None:
         """Hand over one message, see ``ports.mail_out``; a 4xx answer and everything about the connection is Temporary, a 5xx answer Permanent."""
         if _NOT_IN_A_PATH.search(sender) or _NOT_IN_A_PATH.search(recipient):
-            raise Permanent("this is not an address", reason="this is not an address")
+            raise Permanent("this is not an address", reason="address")
         try:
             connection = self._connect()
         except (OSError, smtplib.SMTPException) as error:
@@ -101,7 +101,7 @@ class SmtpMailOut:
 def hand_over(connection: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> None:
     """One letter over a connection that has greeted; raises as ``ports.mail_out`` says. Line ends become CRLF."""
     if _NOT_IN_A_PATH.search(sender) or _NOT_IN_A_PATH.search(recipient):
-        raise Permanent("this is not an address", reason="this is not an address")
+        raise Permanent("this is not an address", reason="address")
     # A lone CR or LF could be read as the end of the letter by a careless relay: none leaves here.
     message = _LINE_END.sub(b"\r\n", message)
     options = []
