@@ -58,7 +58,7 @@ def test_whoever_writes_to_echo_has_an_answer_at_once_that_stays_here(box: Box, 
     assert "Echo" in browser.text
     body = browser.open("/email/2/body").html
     assert "What you and echo write stays in this box and costs nothing." in body
-    assert "<blockquote>" in body
+    assert "<blockquote" in body
     assert "Good &lt;morning&gt;" in body
     assert "We sing" in body
     asked, answer = letter_of(box, 1), letter_of(box, 2)
