@@ -129,7 +129,7 @@ class _Counted:
 
 
 def _until_idle(
-    place: Place, at_work: Callable[[], bool], again: Callable[[], int] = lambda: 0, seconds: float = 30
+    place: Place, at_work: Callable[[], bool], again: Callable[[], int] = lambda: 0, seconds: float = 120
 ) -> None:
     """Until nothing is due and nothing is at work; ``again`` is called until then.
 
