@@ -511,7 +511,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.rigs.every_byte")
     parser.add_argument("--every", type=int, default=1, help="only every so manieth offset")
     parser.add_argument("--tcp", type=int, default=400, help="so many cuts over TCP besides")
-    parser.add_argument("--seconds", type=float, default=1700, help="begin no trial after this time")
+    parser.add_argument("--seconds", type=float, default=1740, help="begin no trial after this time")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--note", action="store_true", help="add the result to docs/proof.md")
