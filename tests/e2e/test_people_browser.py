@@ -205,19 +205,25 @@ def test_what_was_seen_is_shown_out_of_reach_and_nothing_after_leaving(browser: 
         context.close()
 
 
+def enter_on_an_own_telephone(made: Tab, served: Served) -> None:
+    """Mireille enters, and her browser has made ready what is read out of reach."""
+    made.go(served.base + "/user/login")
+    page = made.page
+    page.get_by_label("Name in Lokole").fill("mireille")
+    page.get_by_label("Password or PIN").fill(PASSWORD)
+    page.get_by_label("This is my own telephone").check()
+    page.get_by_role("button", name="Enter", exact=True).click()
+    page.wait_for_url("**/email/inbox")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+
+
 @pytest.mark.parametrize("how", ["for-good", "everywhere"])
 def test_nothing_of_somebody_who_left_stays_on_their_own_telephone(browser: Browser, served: Served, how: str) -> None:
     served.box.person("mireille")
     served.box.letter("mireille", "For her alone", read=True)
     with tab(browser, f"left-{how}", scripts=True, width=NARROW) as made:
         page = made.page
-        made.go(served.base + "/user/login")
-        page.get_by_label("Name in Lokole").fill("mireille")
-        page.get_by_label("Password or PIN").fill(PASSWORD)
-        page.get_by_label("This is my own telephone").check()
-        page.get_by_role("button", name="Enter", exact=True).click()
-        page.wait_for_url("**/email/inbox")
-        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        enter_on_an_own_telephone(made, served)
         made.go(served.base + "/email/inbox")
         come_true(page, "caches.open('lokole-pages').then(c => c.match('/email/inbox')).then(Boolean)")
         if how == "for-good":
@@ -237,13 +243,7 @@ def test_the_text_of_a_letter_that_was_seen_is_read_out_of_reach(browser: Browse
     no = served.box.letter("mireille", "The roof", "<p>The <b>roof</b> is ready.</p>", read=True)
     with tab(browser, "letter-out-of-reach", scripts=True, width=NARROW) as made:
         page = made.page
-        made.go(served.base + "/user/login")
-        page.get_by_label("Name in Lokole").fill("mireille")
-        page.get_by_label("Password or PIN").fill(PASSWORD)
-        page.get_by_label("This is my own telephone").check()
-        page.get_by_role("button", name="Enter", exact=True).click()
-        page.wait_for_url("**/email/inbox")
-        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        enter_on_an_own_telephone(made, served)
         made.go(f"{served.base}/email/{no}")
         come_true(
             page,

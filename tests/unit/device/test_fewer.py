@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from lokole.adapters.sync_peer.in_process import InProcessExchange, Uploaded
 from lokole.device import answers
@@ -20,25 +16,8 @@ from lokole.sync.compression import Compression
 from lokole.sync.records import EmailRecord, ToldRecord
 from lokole.sync.sealed import read_sealed
 from lokole.sync.signing import encode_key, public_key
-from lokole.testing import FrozenClock, make_box
+from lokole.testing import FrozenClock
 from tests.unit.device.people import incoming, person, write
-
-
-@pytest.fixture
-def peer() -> InProcessExchange:
-    return InProcessExchange()
-
-
-@pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
-
-
-@pytest.fixture
-def box(tmp_path: Path, peer: InProcessExchange, clock: FrozenClock) -> Iterator[Box]:
-    made = make_box(tmp_path, peer=peer, clock=clock)
-    yield made
-    made.ports.database.close()
 
 
 def test_a_letter_that_the_server_never_reads_keeps_no_other_back_and_its_writer_is_told(
