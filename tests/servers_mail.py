@@ -21,12 +21,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Browser, Locator, Page
     from playwright.sync_api._generated import LocatorAssertions
 
 #: Chromium as root in a container needs the first two; the rest keeps it from calling home.
@@ -381,6 +381,31 @@ def expect(what: Locator) -> LocatorAssertions:
     from playwright.sync_api import expect as of_playwright
 
     return of_playwright(what)
+
+
+def follow(what: Locator, *, key: str = "") -> None:
+    """Touch (or press ``key`` on) what leads to another page, and wait until that is there: a click alone returns before."""
+    with what.page.expect_navigation():
+        if key:
+            what.press(key)
+        else:
+            what.click()
+
+
+def in_whole(page: Page, script: str, argument: object = None) -> Any:
+    """What ``script`` says of the page, asked when the page is there in whole: one that is coming in has neither root nor width."""
+    from playwright.sync_api import Error
+
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            if page.evaluate("document.readyState") == "complete":
+                return page.evaluate(script, argument)
+        except Error as error:  # the page went away for the next one while it was asked
+            if "context was destroyed" not in str(error):
+                raise
+        assert time.monotonic() < deadline, f"{page.url} did not come in whole"
+        page.wait_for_timeout(20)
 
 
 @contextmanager

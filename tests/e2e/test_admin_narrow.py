@@ -19,6 +19,7 @@ from lokole.webmail import setting_up
 from lokole.webmail.parts import Room
 from tests.e2e.test_browser import NARROW, SCREENSHOTS, Tab, tab
 from tests.e2e.test_people_browser import Served, browser, empty_database
+from tests.servers_mail import follow
 from tests.unit.webmail.conftest import PASSWORD, Box, UpdaterHere, make_box
 
 if TYPE_CHECKING:
@@ -160,17 +161,17 @@ def _first_day(made: Tab, served: Served, language: str) -> None:
         """Fill in the form of the page by the names of its fields, and press its first large button."""
         for field, value in fields.items():
             page.locator(f"main [name={field}]").first.fill(value)
-        page.locator("main form button.main").first.click()
+        follow(page.locator("main form button.main").first)
 
     def press(action: str) -> None:
-        page.locator(f"main form[action*='{action}'] button").first.click()
+        follow(page.locator(f"main form[action*='{action}'] button").first)
 
     def go(path: str, what: str) -> None:
         made.go(served.base + path)
         made.look(what)
 
     made.go(served.base + "/user/login")
-    page.locator(f"button[lang={language}]").click()
+    follow(page.locator(f"button[lang={language}]"))
     made.look("door")
     send(name="chief", password="wrong")
     made.look("wrong")
@@ -204,7 +205,7 @@ def _first_day(made: Tab, served: Served, language: str) -> None:
     made.look("list-on-paper")
     page.emulate_media(media="screen")
     go("/admin/people", "people")
-    page.locator(".person a.b").last.click()
+    follow(page.locator(".person a.b").last)
     made.look("person")
     page.locator("[name=paid_until]").fill("2027-03-31")
     page.locator("[name=quota_mb]").fill("50")

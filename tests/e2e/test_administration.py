@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.processes import process, run
 from tests.e2e.test_browser import NARROW, Tab, tab
-from tests.servers_mail import chromium, free_port, wait_for_port
+from tests.servers_mail import chromium, follow, free_port, wait_for_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -55,13 +55,13 @@ def test_the_first_day_of_an_administrator(tmp_path: Path, browser: Browser, scr
         assert chief.page.url.endswith("/admin/first")
         chief.look("place")
         chief.page.get_by_label("Name of the place").fill("Bolenge")
-        chief.page.get_by_role("button", name="Keep this").click()
+        follow(chief.page.get_by_role("button", name="Keep this"))
         chief.look("hours")
-        chief.page.get_by_role("button", name="Keep these hours").click()
+        follow(chief.page.get_by_role("button", name="Keep these hours"))
         chief.look("server")
-        chief.page.get_by_role("button", name="Later").click()
+        follow(chief.page.get_by_role("button", name="Later"))
         chief.look("limits")
-        chief.page.get_by_role("button", name="Keep this").click()
+        follow(chief.page.get_by_role("button", name="Keep this"))
         chief.look("the-box")
         assert "What is still to be done stands here." in chief.page.inner_text("main")
         assert "This box is not registered yet." in chief.page.inner_text("main")
@@ -70,7 +70,7 @@ def test_the_first_day_of_an_administrator(tmp_path: Path, browser: Browser, scr
         chief.page.get_by_label("Name in Lokole").fill("mireille")
         chief.page.get_by_label("Full name").fill("Mireille Ilunga")
         chief.look("new-person")
-        chief.page.get_by_role("button", name="Make this person").click()
+        follow(chief.page.get_by_role("button", name="Make this person"))
         chief.look("slip-covered")
         chief.page.get_by_text("Show it", exact=True).click()
         chief.look("slip")
@@ -82,15 +82,15 @@ def test_the_first_day_of_an_administrator(tmp_path: Path, browser: Browser, scr
         chief.page.get_by_label("Text").fill("Tuesday at six")
         chief.page.get_by_label("Also for those who are not signed in").check()
         chief.look("board-new")
-        chief.page.get_by_role("button", name="Hang it up").click()
+        follow(chief.page.get_by_role("button", name="Hang it up"))
         person.go(f"{address}/board")
-        person.page.get_by_role("link", name="Water").click()
+        follow(person.page.get_by_role("link", name="Water"))
         person.look("post")
         assert person.page.frame_locator("iframe").locator("body").inner_text().strip() == "Tuesday at six"
         passer.go(address)
         assert "This is the Lokole of Bolenge." in passer.page.inner_text("main")
         passer.page.get_by_role("link", name="News").click()
-        passer.page.get_by_role("link", name="Water").click()
+        follow(passer.page.get_by_role("link", name="Water"))
         passer.look("news")
         assert passer.page.frame_locator("iframe").locator("body").inner_text().strip() == "Tuesday at six"
     assert "Traceback" not in (tmp_path / "box.log").read_text()

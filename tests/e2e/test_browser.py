@@ -22,7 +22,7 @@ from PIL import Image
 
 from tests.corpus import REPOSITORY
 from tests.e2e.processes import process, run
-from tests.servers_mail import chromium, expect, free_port
+from tests.servers_mail import chromium, expect, follow, free_port, in_whole
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -96,9 +96,9 @@ class Tab:
         """Photograph the page, and see that nothing of it is wider than the screen."""
         self._shot += 1
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        wide = self.page.evaluate(_BAR, "static")  # it would lie across a picture of the whole page
+        wide = in_whole(self.page, _BAR, "static")  # it would lie across a picture of the whole page
         self.page.screenshot(path=SCREENSHOTS / f"{self._name}-{self._shot:02}-{what}.png", full_page=True)
-        self.page.evaluate(_BAR, "")
+        in_whole(self.page, _BAR, "")
         assert wide <= self._width, f"{what} is {wide} px wide on a screen of {self._width} px"
 
     def go(self, url: str) -> None:
@@ -273,5 +273,5 @@ def read(ada: Tab, village: Village, subject: str) -> None:
     ada.look("answer")
     ada.go(f"{village.device}/email/inbox")
     expect(page.locator("li.row.new", has_text=f"Re: {subject}")).to_have_count(0)
-    page.get_by_role("link", name="Waiting").first.click()
+    follow(page.get_by_role("link", name="Waiting").first)
     ada.look("delivered")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.processes import Device, Server, device, server
 from tests.e2e.test_browser import NARROW, Tab, Village, photo, sign_up, tab, write
-from tests.servers_mail import chromium, expect
+from tests.servers_mail import chromium, expect, follow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -68,7 +68,7 @@ class PasserBy:
         """At the box: from its start page to the file."""
         page = self.tab.page
         self.tab.go(self._land.box.url)
-        page.get_by_role("link", name="Carry the mail").click()
+        follow(page.get_by_role("link", name="Carry the mail"))
         self.tab.look("carry-the-mail")
         expect(page.get_by_text(f"{self._land.town.url}/carry")).to_have_count(1)
         return self._download("Get the file")
@@ -87,7 +87,7 @@ class PasserBy:
         page = self.tab.page
         self.tab.go(f"{self._land.box.url}/carry")
         page.get_by_label("The file from town").set_input_files(file)
-        page.get_by_role("button", name="Hand it in").click()
+        follow(page.get_by_role("button", name="Hand it in"))
         self.tab.look("handed-in")
         page.locator(".say").first.wait_for()
         return " ".join(page.locator(".say").all_inner_texts())
@@ -96,7 +96,7 @@ class PasserBy:
         page = self.tab.page
         self.tab.go(f"{self._land.town.url}/carry")
         page.get_by_label("The file from the box").set_input_files(file)
-        page.get_by_role("button", name="Hand it in").click()
+        follow(page.get_by_role("button", name="Hand it in"))
         page.locator(".say").first.wait_for()
         return " ".join(page.locator(".say").all_inner_texts())
 

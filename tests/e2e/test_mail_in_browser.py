@@ -17,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from lokole.mail.model import Attachment, Contact, DeliveryState
 from lokole.mailbox import recipients
 from tests.corpus import REPOSITORY
-from tests.servers_mail import chromium, expect
+from tests.servers_mail import chromium, expect, follow, in_whole
 from tests.unit.webmail.conftest import PASSWORD, Box, empty_database, make_box
 from tests.unit.webmail.test_reading import PNG
 
@@ -111,15 +111,15 @@ class Tab:
     def look(self, what: str) -> None:
         self._shots += 1
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        wide, seen = in_whole(self.page, "[document.documentElement.scrollWidth, window.innerWidth]")
         self.page.screenshot(path=SCREENSHOTS / f"mail-{self._name}-{self._shots:02}-{what}.png", full_page=True)
-        wide, seen = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         assert wide <= seen, f"{what} is {wide} px wide on a screen of {seen} px"
 
     def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).first.click()
+        follow(self.page.get_by_role("button", name=name, exact=True).first)
 
     def follow(self, name: str) -> None:
-        self.page.locator("main").get_by_role("link", name=name).first.click()
+        follow(self.page.locator("main").get_by_role("link", name=name).first)
 
 
 @contextmanager
@@ -176,7 +176,7 @@ def test_deleted_letters_are_opened_and_go_for_good_after_a_question(
     with tab(browser, site, f"for-good-{'js' if scripts else 'plain'}", scripts=scripts) as mine:
         for no in (1, 2, 4):
             mine.go(f"/email/delete/{no}")
-            mine.page.locator("main form button").click()
+            follow(mine.page.locator("main form button"))
         mine.go("/email/deleted", "list")
         mine.page.get_by_label("Choose: Le toit de la maison").check()
         mine.press("Put back what is ticked")
@@ -253,7 +253,7 @@ def test_letters_are_found_by_filters(browser: Browser, site: str, scripts: bool
         mine.page.get_by_label("From", exact=True).fill("bureau")
         mine.page.get_by_label("With a file").check()
         mine.look("filters")
-        mine.page.locator("main").get_by_role("button", name="Search").click()
+        follow(mine.page.locator("main").get_by_role("button", name="Search"))
         mine.look("found")
         expect(mine.page.locator("li.row")).to_have_count(1)
         assert mine.page.get_by_label("With a file").is_checked()

@@ -18,7 +18,7 @@ from lokole.mailbox import accounts
 from lokole.mailbox.migrate import migrate
 from tests.corpus import REPOSITORY
 from tests.e2e.test_browser import NARROW, Tab, tab
-from tests.servers_mail import chromium, expect
+from tests.servers_mail import chromium, expect, follow, in_whole
 from tests.unit.webmail.conftest import PASSWORD, Box, make_box
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def test_a_child_signs_up_and_enters_with_pictures(browser: Browser, served: Ser
             page.get_by_role("button", name="rutha").click()
             page.get_by_text("rutha is free.").wait_for()
         else:
-            page.get_by_role("button", name="Show free names").click()
-            page.get_by_role("button", name="rutha").click()
+            follow(page.get_by_role("button", name="Show free names"))
+            follow(page.get_by_role("button", name="rutha"))
         assert page.get_by_label("Name in Lokole").input_value() == "rutha"
         made.look("free-name")
         page.get_by_role("button", name="With pictures").click()
@@ -103,15 +103,15 @@ def test_a_child_signs_up_and_enters_with_pictures(browser: Browser, served: Ser
         page.get_by_role("button", name="Begin again").click()
         touch(made, "Bird", "House", "Moon")
         made.look("chosen")
-        page.get_by_role("button", name="These are my pictures").click()
+        follow(page.get_by_role("button", name="These are my pictures"))
         made.look("once-more")
         touch(made, "Bird", "House", "Moon")
-        page.get_by_role("button", name="These are my pictures").click()
+        follow(page.get_by_role("button", name="These are my pictures"))
         page.wait_for_url("**/email/inbox")
         made.look("inbox")
         page.get_by_role("button", name="Leave").click()
         page.get_by_label("Name in Lokole").fill("rutha")
-        page.get_by_role("button", name="With my pictures").click()
+        follow(page.get_by_role("button", name="With my pictures"))
         before = page.get_by_role("button", name="Fish").bounding_box()
         touch(made, "Bird", "House", "Moon")
         assert page.get_by_role("button", name="Fish").bounding_box() == before
@@ -272,7 +272,7 @@ def test_a_new_person_finds_their_way_in_their_own_language(
     with tab(browser, f"newcomer-{language}", scripts=scripts, width=NARROW) as made:
         page = made.page
         made.go(served.base + "/user/register")
-        page.locator(f"button[lang={language}]").click()
+        follow(page.locator(f"button[lang={language}]"))
         page.locator("[name=called]").fill("Ruth Mbo")
         page.locator("[name=name]").fill("ruth")
         page.locator("[name=password]").fill(PASSWORD)
@@ -282,7 +282,7 @@ def test_a_new_person_finds_their_way_in_their_own_language(
         made.look("names")
         page.locator("[name=name]").fill("ruthm")
         page.locator("[name=listed]").check()
-        page.locator("button[name=way][value=pin]").click()
+        follow(page.locator("button[name=way][value=pin]"))
         made.look("pin")
         page.locator("[name=pin]").fill("7392")
         page.locator("[name=again]").fill("7392")
@@ -298,10 +298,10 @@ def test_a_new_person_finds_their_way_in_their_own_language(
         page.locator("button[value^='fix:to rut ruth@']").wait_for()
         made.look("near")
         made.wrong.clear()
-        page.locator("form.leave button").click()
+        follow(page.locator("form.leave button"))
         made.look("door")
         page.locator("[name=name]").fill("ruthm")
-        page.locator("button[value=pictures]").click()
+        follow(page.locator("button[value=pictures]"))
         made.look("pictures")
 
 
@@ -501,7 +501,7 @@ def test_no_page_of_people_has_a_fault_that_axe_sees(browser: Browser, served: S
     faults: list[str] = []
 
     def look(what: str) -> None:
-        page.evaluate(axe)
+        in_whole(page, axe)
         found = page.evaluate(
             "axe.run().then(found => found.violations.map(v => v.id + ' ' + v.nodes.map(n => n.html).join(' | ')))"
         )
@@ -513,11 +513,11 @@ def test_no_page_of_people_has_a_fault_that_axe_sees(browser: Browser, served: S
             look(path)
         page.goto(served.base + "/user/register")
         page.get_by_label("Name in Lokole").fill("ruth")
-        page.get_by_role("button", name="Show free names").click()
+        follow(page.get_by_role("button", name="Show free names"))
         look("names")
         page.goto(served.base + "/user/register")
         page.get_by_label("Name in Lokole").fill("zoe")
-        page.get_by_role("button", name="With pictures").click()
+        follow(page.get_by_role("button", name="With pictures"))
         look("choose pictures")
         page.goto(served.base + "/user/login")
         page.get_by_label("Name in Lokole").fill("chief")
@@ -525,7 +525,7 @@ def test_no_page_of_people_has_a_fault_that_axe_sees(browser: Browser, served: S
         page.get_by_role("button", name="Enter", exact=True).click()
         page.get_by_text("That is not right.").wait_for()
         look("wrong")
-        page.get_by_role("button", name="With my pictures").click()
+        follow(page.get_by_role("button", name="With my pictures"))
         look("pictures")
         page.goto(served.base + "/user/login")
         page.get_by_label("Name in Lokole").fill("chief")
@@ -545,9 +545,9 @@ def test_no_page_of_people_has_a_fault_that_axe_sees(browser: Browser, served: S
         ):
             page.goto(served.base + path)
             look(path)
-        page.get_by_role("link", name="Make a one-time password").click()
+        follow(page.get_by_role("link", name="Make a one-time password"))
         look("slip-asked")
-        page.get_by_role("button", name="Make a one-time password").click()
+        follow(page.get_by_role("button", name="Make a one-time password"))
         page.locator("summary").click()
         look("slip")
     finally:

@@ -23,7 +23,7 @@ from werkzeug.serving import make_server
 from lokole.mailbox.schema import email
 from lokole.webmail.headers import PAGE_POLICY
 from tests.corpus import shared_folder
-from tests.servers_mail import chromium, free_port
+from tests.servers_mail import chromium, follow, free_port
 from tests.unit.webmail.conftest import PASSWORD, Box, empty_database, make_box
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Rig:
         self.page.goto(self.base + "/user/login")
         self.page.fill("[name=name]", "mireille")
         self.page.fill("[name=password]", PASSWORD)
-        self.page.click("form[action='/user/login'] .main")
+        follow(self.page.locator("form[action='/user/login'] .main"))
         letter = self.page.goto(f"{self.base}/email/{plain}")
         assert letter is not None
         found = re.search(r"<iframe.*?</iframe>", letter.text())

@@ -24,7 +24,7 @@ from lokole.mailbox import accounts, drafts, letters
 from lokole.mailbox.allowances import BoxLimits, set_box_limits
 from lokole.mailbox.options import set_option
 from tests.corpus import REPOSITORY
-from tests.servers_mail import chromium, expect, free_port
+from tests.servers_mail import chromium, expect, follow, free_port, in_whole
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, empty_database, make_box
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class Tab:
 
     def look(self, what: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        wide = in_whole(self.page, "document.documentElement.scrollWidth")
         self.page.screenshot(path=SCREENSHOTS / f"writing-{what}.png", full_page=True)
-        wide = self.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= WIDTH, f"{what} is {wide} px wide"
 
 
@@ -181,10 +181,10 @@ def test_a_letter_is_kept_and_gone_on_with(browser: Browser, served: tuple[Box, 
             until(lambda: "the roof is ready" in kept(box)[0].typed.body)
         else:
             letter.fill("Dear Ruth, the roof is ready")
-            page.get_by_role("button", name="Keep for later").click()
+            follow(page.get_by_role("button", name="Keep for later"))
         made.write("/email/drafts")
         made.look(f"drafts-{scripts}")
-        page.get_by_role("link", name="Go on writing to ruth@example.com").click()
+        follow(page.get_by_role("link", name="Go on writing to ruth@example.com"))
         assert "the roof is ready" in (letter.inner_text() if scripts else letter.input_value())
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("**/email/outbox")
@@ -233,8 +233,8 @@ def test_without_scripts_going_back_finds_what_was_sent_out_of_reach(browser: Br
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("chrome-error://**")
         page.go_back()
-        assert page.get_by_label("To", exact=True).input_value() == "jeanne"
-        assert page.get_by_label("Letter", exact=True).input_value() == "Dear Jeanne, the roof is ready"
+        expect(page.get_by_label("To", exact=True)).to_have_value("jeanne")
+        expect(page.get_by_label("Letter", exact=True)).to_have_value("Dear Jeanne, the roof is ready")
         made.look("back-out-of-reach")
         reach.come()
         made.wrong.clear()
@@ -268,8 +268,8 @@ def test_a_draft_of_the_editor_is_plain_text_without_scripts(browser: Browser, s
         page.get_by_role("textbox", name="Letter").click()
         page.get_by_role("button", name="Bold").click()
         page.keyboard.type("Dear Ruth")
-        page.get_by_role("button", name="Keep for later").click()
-        page.get_by_role("link", name="Go on", exact=False).first.click()
+        follow(page.get_by_role("button", name="Keep for later"))
+        follow(page.get_by_role("link", name="Go on", exact=False).first)
         assert page.locator(".edit b").inner_text() == "Dear Ruth"
     with tab(browser, url, scripts=False) as plain:
         page = plain.write(f"/email/new?draft={kept(box)[0].no}")
@@ -647,16 +647,16 @@ def test_the_pages_of_the_address_book_and_of_letters_fit_a_telephone(
         page = made.write("/contacts")
         page.get_by_label("Name", exact=True).fill("Ruth Namatovu")
         page.get_by_label("Address", exact=True).fill("ruth@example.com")
-        page.get_by_role("button", name="Put into the book").click()
+        follow(page.get_by_role("button", name="Put into the book"))
         made.look("contacts")
-        page.get_by_role("link", name="Make a group").click()
+        follow(page.get_by_role("link", name="Make a group"))
         page.get_by_label("Name of the group").fill("Choir")
         page.get_by_label("People").fill("jeanne, ruth@example.com")
         made.look("group")
-        page.get_by_role("button", name="Keep the group").click()
+        follow(page.get_by_role("button", name="Keep the group"))
         made.write("/user/letters")
         page.get_by_label("contains").fill("news")
-        page.get_by_role("button", name="Make the rule").click()
+        follow(page.get_by_role("button", name="Make the rule"))
         made.look("letters")
         expect(page.get_by_text("When the sender contains “news”: put it into “Archive”")).to_have_count(1)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from lokole.mail.model import Account
 from lokole.mailbox import accounts
 from tests.e2e.test_browser import Tab
-from tests.servers_mail import expect
+from tests.servers_mail import expect, follow
 from tests.unit.webmail.conftest import Box
 
 LANGUAGES = ("en", "fr", "ln", "sw")
@@ -34,16 +34,11 @@ class Walk:
             self.made.look(what)
 
     def press(self, selector: str, what: str = "", *, key: bool = False) -> None:
-        """Touch what leads to another page, and wait until that is there: a click alone returns before.
+        """Touch what leads to another page, and wait until that is there.
 
         ``key``: by keyboard, for a page with a frame, in which a click right after a jump of the page may still land.
         """
-        touched = self.page.locator(f"main {selector}").first
-        with self.page.expect_navigation():
-            if key:
-                touched.press("Enter")
-            else:
-                touched.click()
+        follow(self.page.locator(f"main {selector}").first, key="Enter" if key else "")
         if what:
             self.look(what)
 
@@ -72,8 +67,7 @@ class Walk:
 
     def leave(self) -> None:
         """To the door."""
-        with self.page.expect_navigation():
-            self.page.locator("form.leave button").click()
+        follow(self.page.locator("form.leave button"))
 
     def account(self, name: str) -> Account:
         """Whoever has this name."""
