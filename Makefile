@@ -82,7 +82,7 @@ test-emails: start ## more letters from the outside world to the people of the l
 # Every rig to its full number, half an hour each at most; the result is a row of docs/proof.md.
 # Some wait for their programs, or for a box that gives up, half of the time: two for each core.
 WAITING := $(shell expr 2 '*' $(WORKERS))
-PROOFS := proof-simulate proof-kill proof-power proof-disk proof-clock proof-cut proof-intake proof-machines proof-twins proof-many mutants
+PROOFS := proof-simulate proof-kill proof-power proof-disk proof-clock proof-cut proof-intake proof-provider proof-damage proof-machines proof-twins proof-many mutants
 .PHONY: proof $(PROOFS)
 proof: $(PROOFS) ## every one of them, one after the other: a few hours
 
@@ -104,6 +104,12 @@ proof-clock: setup ## wrong and jumping clocks
 
 proof-intake: setup ## break the server 1,000 times while it takes letters in
 	$(BIN)/python -m tests.rigs.intake --workers $(WORKERS) --note
+
+proof-provider: setup ## 2,000 times a way out that fails, hangs or drops the line
+	$(BIN)/python -m tests.rigs.provider --workers $(WAITING) --note
+
+proof-damage: setup ## 100,000 damaged letters among good ones, up and down
+	$(BIN)/python -m tests.rigs.damage --workers $(WORKERS) --note
 
 proof-machines: setup ## 2,000 runs of the mailbox's state machine, 200 times many exchanges at once
 	$(BIN)/python -m tests.rigs.machines --workers $(WORKERS) --note

@@ -38,6 +38,8 @@ class SendGrid:
     url: str = ""
     domains: set[str] = field(default_factory=set)  # authenticated; empty: all
     taken: list[dict[str, Any]] = field(default_factory=list)
+    #: which of them nobody heard a yes to
+    unheard: set[int] = field(default_factory=set)
     calls: int = 0
     next: list[int | str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
@@ -173,7 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.over.wait(20)
                 self.close_connection = True
                 return
-            case "drop-after-taking":
+            case "drop-after-taking" if not problems(json.loads(body)):
+                world.unheard.add(len(world.taken))
                 self._take(json.loads(body))
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True

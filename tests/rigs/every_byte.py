@@ -11,9 +11,6 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
-import json
-import logging
-import multiprocessing
 import os
 import random
 import shutil
@@ -43,12 +40,13 @@ from lokole.config import Url
 from lokole.device.box import Box, DevicePorts
 from lokole.device.register import register
 from lokole.device.settings import DeviceSettings
-from lokole.mail.model import Attachment, Contact, DeviceId, Email
+from lokole.mail.model import Attachment, Contact, DeviceId, Email, EmailNo
 from lokole.mailbox import accounts, letters
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.migrate import migrate
 from lokole.ports.identity import Caller
+from lokole.ports.mail_out import MailOut
 from lokole.server import devices
 from lokole.server.app import make_streamed_app
 from lokole.server.build import UVICORN, build_server
@@ -59,7 +57,7 @@ from lokole.simulate.link import Request, Socket, Town
 from lokole.sync.container import PayloadKind
 from lokole.sync.signing import encode_key
 from lokole.testing import CountedEntropy, FrozenClock
-from tests.rigs.rig import note
+from tests.rigs import inside
 
 DOMAIN = "village.lokole.test"
 CHUNK = 16 * 1024
@@ -197,7 +195,7 @@ class Kept:
 class World:
     """A box of a village with one person, its server, and what the world got."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, mail_out: MailOut | None = None) -> None:
         self.folder = folder
         self.clock = FrozenClock()
         self.told = Told()
@@ -222,7 +220,7 @@ class World:
             settings,
             clock=self.clock,
             entropy=self.entropy,
-            mail_out=self.outside,
+            mail_out=mail_out or self.outside,
             shrink=lambda content, limits: None,
             blobs=self.server.blobs,
             identity=StaticIdentity("operator", "nobody's"),
@@ -302,19 +300,26 @@ class World:
     def _file(self) -> Attachment:
         return Attachment("seeds.bin", self._dice.randbytes(FILE_BYTES))
 
-    def write(self, subject: str, *files: Attachment) -> None:
+    def write(
+        self,
+        subject: str,
+        *files: Attachment,
+        to: tuple[Contact, ...] = (Contact("bob@example.org"),),
+        cc: tuple[Contact, ...] = (),
+        bcc: tuple[Contact, ...] = (),
+    ) -> EmailNo:
         """Ann writes to somebody outside."""
         ports = self.box.ports
         with ports.database.read() as tx:
             writer = accounts.find_account(tx, self.box.tenant, "ann")
         assert writer is not None
         stored = letters.put_attachments(ports.blobs, writer.domain, files)
-        email = Email(
-            sender=Contact(str(writer.address)), to=(Contact("bob@example.org"),), subject=subject, body="<p>here</p>"
-        )
+        email = Email(sender=Contact(str(writer.address)), to=to, cc=cc, bcc=bcc, subject=subject, body="<p>here</p>")
         with ports.database.write() as tx:
             id_ = next_email_id(tx, self.box.row().device_id)
-            letters.write_letter(tx, self.box.tenant, writer, email, id=id_, now=self.clock(), attachments=stored)
+            return letters.write_letter(
+                tx, self.box.tenant, writer, email, id=id_, now=self.clock(), attachments=stored
+            )
 
     def receive(self, subject: str, *files: Attachment) -> None:
         """Somebody outside writes to ann."""
@@ -486,11 +491,11 @@ def over_tcp(made: World, seed: int) -> Iterator[World]:
 
 
 @contextmanager
-def world(seed: int) -> Iterator[World]:
-    """A world in memory."""
+def world(seed: int, mail_out: MailOut | None = None) -> Iterator[World]:
+    """A world in memory; letters leave it by ``mail_out``, or are only counted."""
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="lokole-rig-", dir=memory if os.access(memory, os.W_OK) else None))
-    made = World(folder, seed)
+    made = World(folder, seed, mail_out)
     try:
         yield made
     finally:
@@ -508,13 +513,9 @@ def cuts(lengths: dict[tuple[str, str], int], *, every: int = 1, first: int = 0)
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.rigs.every_byte")
+    parser = inside.arguments("every_byte", seconds=1740)
     parser.add_argument("--every", type=int, default=1, help="only every so manieth offset")
     parser.add_argument("--tcp", type=int, default=400, help="so many cuts over TCP besides")
-    parser.add_argument("--seconds", type=float, default=1740, help="begin no trial after this time")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--note", action="store_true", help="add the result to docs/proof.md")
     return parser.parse_args()
 
 
@@ -554,22 +555,8 @@ def _count(figures: dict[str, int], what: str, cut: Cut, wrong: list[str]) -> No
 
 
 def main() -> int:
-    """All offsets, shared out to workers; one JSON line at the end."""
-    options = arguments()
-    seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4))
-    print(f"seed {seed}", flush=True)
-    logging.disable(logging.CRITICAL)
-    began = time.monotonic()
-    with multiprocessing.get_context("fork").Pool(options.workers) as pool:
-        shares = [pool.apply_async(do, (seed, worker, options, began)) for worker in range(options.workers)]
-        done = [share.get() for share in shares]
-    line: dict[str, Any] = {"rig": "cut", "seed": seed}
-    line |= {name: sum(one[name] for one in done) for name in done[0]}
-    line["seconds"] = round(time.monotonic() - began, 1)
-    print(json.dumps(line), flush=True)
-    if options.note:
-        note("cut", line)
-    return 1 if line["bad"] or line["trials"] < line["asked"] else 0
+    """All offsets, shared out to workers."""
+    return inside.run("cut", arguments(), do)
 
 
 if __name__ == "__main__":

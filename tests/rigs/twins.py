@@ -15,21 +15,16 @@ What the world took between a backup of the server and its restore goes out once
 from __future__ import annotations
 
 import argparse
-import json
-import logging
-import multiprocessing
-import os
 import random
 import sys
 import time
 from collections import Counter
 from email import message_from_bytes
-from typing import Any
 
 from lokole.mailbox.identity import renew_epoch
 from lokole.server import devices
+from tests.rigs import inside
 from tests.rigs.every_byte import DOMAIN, OPERATOR, World, world
-from tests.rigs.rig import note
 
 KINDS = ("box", "server", "epoch", "clones", "reset")
 #: visits after which everything that could come has come
@@ -214,10 +209,12 @@ class Trial:
 
 def do(seed: int, worker: int, options: argparse.Namespace, began: float) -> dict[str, int]:
     """One worker's share of the trials."""
-    figures = {"trials": 0, "bad": 0, "repeated": 0, "excused": 0, "letters": 0}
+    figures = {"asked": 0, "trials": 0, "bad": 0, "repeated": 0, "excused": 0, "letters": 0}
     names = options.only or [f"{KINDS[n % len(KINDS)]}:{n}" for n in range(options.trials)]
+    mine = names[worker :: options.workers]
+    figures["asked"] = len(mine)
     with world(seed) as made:
-        for name in names[worker :: options.workers]:
+        for name in mine:
             if time.monotonic() - began > options.seconds:
                 break
             trial = Trial(made, name.partition(":")[0], random.Random(f"{seed}:{name}"))
@@ -233,29 +230,11 @@ def do(seed: int, worker: int, options: argparse.Namespace, began: float) -> dic
 
 
 def main() -> int:
-    """All trials, shared out to workers; one JSON line at the end."""
-    parser = argparse.ArgumentParser(prog="python -m tests.rigs.twins")
+    """All trials, shared out to workers."""
+    parser = inside.arguments("twins")
     parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=1700, help="begin no trial after this time")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", action="append", help="the trial of this name, as a line of a failure says")
-    parser.add_argument("--note", action="store_true", help="add the result to docs/proof.md")
-    options = parser.parse_args()
-    seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4))
-    print(f"seed {seed}", flush=True)
-    logging.disable(logging.CRITICAL)
-    began = time.monotonic()
-    with multiprocessing.get_context("fork").Pool(options.workers) as pool:
-        shares = [pool.apply_async(do, (seed, worker, options, began)) for worker in range(options.workers)]
-        done = [share.get() for share in shares]
-    line: dict[str, Any] = {"rig": "twins", "seed": seed, "asked": len(options.only or ()) or options.trials}
-    line |= {name: sum(one[name] for one in done) for name in done[0]}
-    line["seconds"] = round(time.monotonic() - began, 1)
-    print(json.dumps(line), flush=True)
-    if options.note:
-        note("twins", line)
-    return 1 if line["bad"] or line["trials"] < line["asked"] else 0
+    return inside.run("twins", parser.parse_args(), do)
 
 
 if __name__ == "__main__":

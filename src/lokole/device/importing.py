@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lokole.device import answers
-from lokole.mail.errors import BadPackage, Refused, Temporary
+from lokole.mail.errors import BadPackage, LokoleError, Refused, Temporary
 from lokole.mail.html import make_safe
 from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
 from lokole.mailbox import accounts, folders, letters, outbound, roaming
@@ -146,7 +146,8 @@ class _Importer:
             raise Temporary("the letter is too large for the memory that is left") from error
         except Exception as error:
             # whatever it is about this record, its neighbours do not wait for it
-            self.keep_apart("record", source, type(error).__name__, key, _evidence(record), frame=frame)
+            reason = str(error) if isinstance(error, LokoleError) else f"not storable: {type(error).__name__}"
+            self.keep_apart("record", source, reason, key, _evidence(record), frame=frame)
 
     def keep_apart(
         self, kind: str, source: str, reason: str, key: str, raw: bytes | None, *, frame: int | None
