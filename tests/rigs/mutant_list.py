@@ -871,6 +871,14 @@ MUTANTS = (
         "P7",
     ),
     Mutant(
+        "the subject of a letter stands in the log",
+        "server/receive.py",
+        '    ports.events.count("email_stored_for_client")\n',
+        '    ports.events.count("email_stored_for_client")\n    log.warning("stored: %s", email.subject)\n',
+        ("tests/e2e/test_no_secret_left.py",),
+        "P19",
+    ),
+    Mutant(
         "a line that dropped counts as a yes",
         "adapters/mail_out/smtp.py",
         '        raise Temporary(f"the dialogue with the relay broke: {type(error).__name__}") from error\n',
