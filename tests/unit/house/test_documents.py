@@ -127,6 +127,12 @@ def test_make_targets_named_in_documents_exist() -> None:
     assert named - targets == set()
 
 
+def test_tests_named_in_documents_exist() -> None:
+    named = {one for path in documents() for one in re.findall(r"`(tests/[\w/.-]+)`", path.read_text())}
+    assert len(named) > 20
+    assert {one for one in named if not (ROOT / one).exists()} == set()
+
+
 def test_the_page_of_settings_is_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, "tools/settings_page.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
