@@ -800,7 +800,7 @@ MUTANTS = (
     ),
     Mutant(
         "rules act in town and at the box",
-        "mailbox/post.py",
+        "mailbox/mail_flow.py",
         "    if written is None:\n        take_in(",
         "    if True:\n        take_in(",
         ("tests/e2e/test_town_and_box.py",),

@@ -28,7 +28,7 @@ from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.letters import StoredAttachment
-from lokole.mailbox.post import Arriving, take_in
+from lokole.mailbox.mail_flow import Arriving, take_in
 from lokole.mailbox.posting import BOARD_NAME, make_post
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope, set_recipients

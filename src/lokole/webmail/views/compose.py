@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from lokole.mail.errors import NotFound, Refused, Temporary
 from lokole.mail.html import html_to_text
 from lokole.mail.model import Account, Email, FolderName
-from lokole.mailbox import contacts, drafts, letter_options, lists, post, recipients, seen
+from lokole.mailbox import contacts, drafts, letter_options, lists, mail_flow, recipients, seen
 from lokole.mailbox.database import Connection
 from lokole.webmail import access, addressing, bounds, carried_files, language, limits, photos, practice, sheet, wording
 from lokole.webmail.cost import LETTER_BYTES, price
@@ -249,7 +249,7 @@ def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
             if not seen.remember(tx, person.tenant, "form", drafts.form_key(person, paper.nonce), now):
                 raise Refused("the form was sent before", code="sent")
             seen.remember(tx, person.tenant, "form-text", _text_key(paper, person), now)
-            no = post.send_letter(
+            no = mail_flow.send_letter(
                 tx, person, email, origin=ports.origin, now=now, attachments=paper.files, written=ports.written
             )
             practice.answer(tx, person, no)
