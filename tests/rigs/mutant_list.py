@@ -832,7 +832,7 @@ MUTANTS = (
     ),
     Mutant(
         "nobody sees a letter that the box could not read",
-        "server/incoming.py",
+        "server/control_records.py",
         "        _give_up(tx, row, one, now)\n",
         "        pass\n",
         ("tests/unit/server/test_fewer.py",),
@@ -840,7 +840,7 @@ MUTANTS = (
     ),
     Mutant(
         "a letter that the server could not read stays with it for its writer",
-        "device/answers.py",
+        "device/control_records.py",
         "        not_taken = [one.email for one in fewer.pack_anew(tx, found, now)]\n",
         "        fewer.pack_anew(tx, found, now)\n        not_taken = []\n",
         ("tests/unit/device/test_fewer.py",),

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from lokole.device import answers
+from lokole.device import control_records
 from lokole.mail.errors import BadPackage, Refused, Temporary
 from lokole.mail.html import make_safe
 from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
@@ -139,7 +139,7 @@ class _Importer:
                     self.keep_apart("unknown", source, reason, key, b"", frame=None)
                 case _:
                     with self._database.write() as tx:
-                        answers.apply(tx, self._tenant, record, self._clock(), self._entropy)
+                        control_records.apply(tx, self._tenant, record, self._clock(), self._entropy)
         except Temporary:
             raise
         except MemoryError as error:

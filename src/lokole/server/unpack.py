@@ -42,7 +42,7 @@ from lokole.mailbox.recipients import set_recipients
 from lokole.mailbox.schema import package as package_table
 from lokole.mailbox.seen import find_by_uid, find_letter, remember_letter
 from lokole.mailbox.tenants import REMOVED, TenantRow
-from lokole.server import incoming, logs
+from lokole.server import control_records, logs
 from lokole.server.keys import server_seed
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
@@ -234,7 +234,7 @@ def _take(ports: ServerPorts, reading: _Reading, n: int, record: AnyRecord) -> N
                 _set_apart(ports, reading, n, f"unknown:{n}", f"kind {record.kind}", record.raw, kind="unknown")
             case _:
                 with ports.database.write() as tx:
-                    incoming.apply(ports, tx, reading.row, reading.package_no, record)
+                    control_records.apply(ports, tx, reading.row, reading.package_no, record)
     except Temporary:
         raise
     except MemoryError as error:  # of this moment, not of the record

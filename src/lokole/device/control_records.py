@@ -1,4 +1,4 @@
-"""What the server says besides letters: what became of letters, what it has taken and could not take, people and their marks."""
+"""The control records of the server, everything it says besides letters: what became of letters, what it has taken and could not take, people and their marks."""
 
 from __future__ import annotations
 

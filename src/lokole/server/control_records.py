@@ -1,4 +1,4 @@
-"""What a box says besides letters and people: what it has taken, what it could not take, flags, requests, how it is."""
+"""The control records of a box, everything it says besides letters and people: what it has taken, what it could not take, flags, requests, how it is."""
 
 from __future__ import annotations
 
