@@ -20,14 +20,14 @@ from lokole.device import control_records
 from lokole.mail.errors import BadPackage, Refused, Temporary
 from lokole.mail.html import make_safe
 from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
-from lokole.mailbox import accounts, folders, letters, outbound, roaming
+from lokole.mailbox import accounts, attachments, folders, letters, outbound, roaming
 from lokole.mailbox.allowances import count_from_elsewhere
+from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.board import is_news
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
-from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.mail_flow import Arriving, take_in
 from lokole.mailbox.posting import BOARD_NAME, make_post
 from lokole.mailbox.quarantine import quarantine
@@ -180,7 +180,7 @@ class _Importer:
         # the server has made it safe; a box that shows it does not depend on that
         email = replace(record.email, body=make_safe(record.email.body))
         print_ = letter_print(record.email)
-        stored = letters.put_attachments(self._blobs, tenant.domain, email.attachments)
+        stored = attachments.put_attachments(self._blobs, tenant.domain, email.attachments)
         with self._database.write() as tx:
             known, another = find_letter(tx, tenant.no, record.uid, print_)
             id = _id_of(record.uid)
@@ -261,7 +261,7 @@ class _Importer:
         self.unknown += sum(state == "unknown" for state in envelope.values())
 
     def _attachment(self, record: AttachmentRecord) -> bool:
-        (stored,) = letters.put_attachments(self._blobs, self._tenant.domain, (record.attachment,))
+        (stored,) = attachments.put_attachments(self._blobs, self._tenant.domain, (record.attachment,))
         with self._database.write() as tx:
             return _add_later(tx, self._tenant, record.email_uids, stored)
 
@@ -303,7 +303,7 @@ def _add_later(tx: Connection, tenant: TenantRow, uids: tuple[str, ...], stored:
     for uid in uids:
         no = letters.find_email(tx, tenant.no, _id_of(uid))
         if no is not None:
-            letters.add_attachment_later(tx, tenant.no, no, stored)
+            attachments.add_attachment_later(tx, tenant.no, no, stored)
             found = True
     return found
 

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, cast
 from lokole.device.night import for_tonight
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Attachment, DeliveryState, EmailNo, PackageRef, TenantNo
-from lokole.mailbox import account_records, letters, outbound, packages, recipients
+from lokole.mailbox import account_records, attachments, letters, outbound, packages, recipients
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.fewer import letters_at_once
 from lokole.mailbox.held import Carried, note_carried
@@ -246,7 +246,7 @@ def _files(blobs: BlobStore, tenant: TenantRow, stored: StoredEmail) -> Iterator
     """The files of a letter; for one that the disk has lost a few words, or no letter would leave any more."""
     for one in stored.attachments:
         try:
-            yield from letters.load_attachments(blobs, tenant.domain, [one])
+            yield from attachments.load_attachments(blobs, tenant.domain, [one])
         except NotFound:
             log.error("a file of a letter that waits is gone")
             yield Attachment(f"{one.filename}.txt", b"This file was lost before it could be sent.\n", "text/plain")

@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
-from lokole.mailbox import account_records, letters, outbound, packages, tenants
+from lokole.mailbox import account_records, attachments, letters, outbound, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.fewer import letters_at_once
 from lokole.mailbox.held import Carried, note_carried
@@ -275,7 +275,7 @@ def _files(ports: ServerPorts, row: TenantRow, stored: StoredEmail, left: int) -
             found[n] = fitting.too_large(one.filename, one.size)
             continue
         try:
-            (found[n],) = letters.load_attachments(ports.blobs, row.domain, [one])
+            (found[n],) = attachments.load_attachments(ports.blobs, row.domain, [one])
         except NotFound:
             log.error("a file of a waiting letter is gone")
             found[n] = fitting.lost(one.filename)

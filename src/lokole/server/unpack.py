@@ -29,13 +29,14 @@ from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, 
 from lokole.mailbox import jobs, outbound, packages, roaming, tenants
 from lokole.mailbox.accounts import find_account_no, get_account
 from lokole.mailbox.allowances import count_from_elsewhere
+from lokole.mailbox.attachments import add_attachment_later, put_attachments
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.held import Carried, note_carried
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.leaving import take_account
-from lokole.mailbox.letters import add_attachment_later, put_attachments, store_email
+from lokole.mailbox.letters import store_email
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine, settle_bytes
 from lokole.mailbox.recipients import set_recipients

@@ -19,9 +19,9 @@ from lokole.mail.errors import NotFound, Refused
 from lokole.mail.html import html_to_text, make_safe
 from lokole.mail.model import Account, EmailNo
 from lokole.mailbox import accounts, lists
+from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.drafts import StoredDraft, Typed
-from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.lists import StoredEntry
 from lokole.webmail import carried_files
 from lokole.webmail.carried_files import signer

@@ -9,7 +9,7 @@ import pytest
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, Attachment, Contact, Email, EmailNo
-from lokole.mailbox import contacts, letter_options, letters, lists, mail_flow, recipients, rules
+from lokole.mailbox import attachments, contacts, letter_options, letters, lists, mail_flow, recipients, rules
 from lokole.mailbox.database import Connection
 from lokole.mailbox.letter_options import LetterOptions
 from tests.mailbox_world import DOMAIN, World, email_from
@@ -91,7 +91,7 @@ def test_a_rule_passes_a_letter_on_with_its_files_and_no_second_copy(world: Worl
     from lokole.adapters.blobs.memory import MemoryBlobStore
 
     blobs = MemoryBlobStore()
-    stored = letters.put_attachments(blobs, DOMAIN, [Attachment("a.pdf", b"plan", "application/pdf")])
+    stored = attachments.put_attachments(blobs, DOMAIN, [Attachment("a.pdf", b"plan", "application/pdf")])
     with world.database.write() as tx:
         rules.add_rule(tx, world.ann, "from", "example", "forward", "sister@town.org")
         no, _ = letters.store_email(

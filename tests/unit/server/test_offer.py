@@ -10,8 +10,9 @@ import pytest
 
 from lokole.mail.model import Attachment, Contact, Email, EmailId, EmailNo
 from lokole.mailbox import accounts, letters, packages
+from lokole.mailbox.attachments import put_attachments
 from lokole.mailbox.identity import next_email_id
-from lokole.mailbox.letters import put_attachments, store_email
+from lokole.mailbox.letters import store_email
 from lokole.mailbox.recipients import set_envelope
 from lokole.server import intake, offer, send
 from lokole.sync.bundle import Bundle

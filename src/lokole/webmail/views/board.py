@@ -15,10 +15,10 @@ from lokole.mail.errors import Refused, Temporary
 from lokole.mail.html import html_to_text, text_to_html
 from lokole.mail.model import Contact, Email
 from lokole.mailbox import audit, board, identity, seen
-from lokole.mailbox.attachments import open_file
+from lokole.mailbox.attachments import StoredAttachment, open_file
 from lokole.mailbox.board import Post
 from lokole.mailbox.database import Connection
-from lokole.mailbox.letters import StoredAttachment, StoredEmail
+from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.posting import may_post
 from lokole.webmail import access, carried_files, language
 from lokole.webmail.numbers import row_number
