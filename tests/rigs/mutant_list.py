@@ -632,7 +632,7 @@ MUTANTS = (
     ),
     Mutant(
         "a file of somebody else's form may be sent along",
-        "webmail/carried_files.py",
+        "webmail/form_files.py",
         "    if owner_no != person.no:\n",
         "    if False:\n",
         ("tests/unit/webmail/test_others_things.py",),

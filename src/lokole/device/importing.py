@@ -26,7 +26,7 @@ from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.board import is_news
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.entries import deliver
-from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.mail_flow import Arriving, take_in
 from lokole.mailbox.posting import BOARD_NAME, make_post
@@ -255,7 +255,9 @@ class _Importer:
             if self._package_no is not None:
                 outbound.tell_no_more(tx, tenant.no, "up", self._name, frame)
             if self._package_no is not None and _ID.fullmatch(record.uid):
-                note_carried(tx, tenant.no, self._package_no, [Carried(frame, bytes.fromhex(record.uid), no)])
+                note_packed_letters(
+                    tx, tenant.no, self._package_no, [PackedLetter(frame, bytes.fromhex(record.uid), no)]
+                )
         self.letters += created
         self.repeated += not created
         self.unknown += sum(state == "unknown" for state in envelope.values())

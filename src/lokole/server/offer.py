@@ -21,7 +21,7 @@ from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
 from lokole.mailbox import account_records, attachments, letters, outbound, packages, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.fewer import letters_at_once
-from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
@@ -166,7 +166,9 @@ def build_one(ports: ServerPorts, row: TenantRow, *, even_empty: bool = False, e
         outbound.mark_packed(tx, no, besides)
         outbound.note_accounts(tx, row.no, DOWN, no, people)
         carried = [(frame, uid, letters.find_email(tx, row.no, id)) for frame, uid, id in frames]
-        note_carried(tx, row.no, no, [Carried(frame, uid, email) for frame, uid, email in carried if email is not None])
+        note_packed_letters(
+            tx, row.no, no, [PackedLetter(frame, uid, email) for frame, uid, email in carried if email is not None]
+        )
     return True
 
 

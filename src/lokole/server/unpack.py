@@ -32,7 +32,7 @@ from lokole.mailbox.allowances import count_from_elsewhere
 from lokole.mailbox.attachments import add_attachment_later, put_attachments
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
-from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.leaving import take_account
@@ -307,7 +307,7 @@ def _held(tx: Connection, reading: _Reading, n: int, record: EmailRecord, no: Em
     if reading.sealed:
         outbound.tell_no_more(tx, reading.row.no, "down", reading.sealed, n)
     if reading.sealed and _ID.fullmatch(record.uid):
-        note_carried(tx, reading.row.no, reading.package_no, [Carried(n, bytes.fromhex(record.uid), no)])
+        note_packed_letters(tx, reading.row.no, reading.package_no, [PackedLetter(n, bytes.fromhex(record.uid), no)])
 
 
 def _own(row: TenantRow, email: Email, now: datetime) -> Email:
