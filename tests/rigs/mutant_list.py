@@ -824,10 +824,10 @@ MUTANTS = (
     ),
     Mutant(
         "letters of a package that could not be read go together again",
-        "mailbox/fewer.py",
+        "mailbox/repacking.py",
         "max(1, package.letters // 2)",
         "package.letters",
-        ("tests/unit/server/test_fewer.py", "tests/unit/device/test_fewer.py"),
+        ("tests/unit/server/test_repacking.py", "tests/unit/device/test_repacking.py"),
         "P2",
     ),
     Mutant(
@@ -835,15 +835,15 @@ MUTANTS = (
         "server/control_records.py",
         "        _give_up(tx, row, one, now)\n",
         "        pass\n",
-        ("tests/unit/server/test_fewer.py",),
+        ("tests/unit/server/test_repacking.py",),
         "P7",
     ),
     Mutant(
         "a letter that the server could not read stays with it for its writer",
         "device/control_records.py",
-        "        not_taken = [one.email for one in fewer.pack_anew(tx, found, now)]\n",
-        "        fewer.pack_anew(tx, found, now)\n        not_taken = []\n",
-        ("tests/unit/device/test_fewer.py",),
+        "        not_taken = [one.email for one in repacking.pack_anew(tx, found, now)]\n",
+        "        repacking.pack_anew(tx, found, now)\n        not_taken = []\n",
+        ("tests/unit/device/test_repacking.py",),
         "P7",
     ),
     Mutant(

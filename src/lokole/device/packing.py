@@ -21,13 +21,13 @@ from lokole.mail.errors import NotFound
 from lokole.mail.model import Attachment, DeliveryState, EmailNo, PackageRef, TenantNo
 from lokole.mailbox import account_records, attachments, letters, outbound, packages, recipients
 from lokole.mailbox.database import Connection, Database
-from lokole.mailbox.fewer import letters_at_once
 from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.recipients import move_waiting
+from lokole.mailbox.repacking import letters_at_once
 from lokole.mailbox.tenants import TenantRow, lock
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy

@@ -20,7 +20,6 @@ from lokole.mail.errors import NotFound
 from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
 from lokole.mailbox import account_records, attachments, letters, outbound, packages, tenants
 from lokole.mailbox.database import Connection
-from lokole.mailbox.fewer import letters_at_once
 from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
@@ -28,6 +27,7 @@ from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import Waiting
 from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.recipients import envelope_of
+from lokole.mailbox.repacking import letters_at_once
 from lokole.mailbox.roaming import was_written_here, written_entries
 from lokole.mailbox.shared_answers import hangs_until
 from lokole.mailbox.tenants import TenantRow
