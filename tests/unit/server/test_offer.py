@@ -110,9 +110,7 @@ def test_builders_at_once_make_one_package(place: Place, box: BoxAtPlace) -> Non
     assert built.letters == 20
 
 
-def test_builders_of_two_processes_make_one_package(
-    place: Place, box: BoxAtPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_builders_of_two_processes_make_one_package(place: Place, box: BoxAtPlace) -> None:
     """Without the lock of the process, the rows keep them apart."""
     arrive(place, *(f"{n}" for n in range(5)))
     row = place.row("a.lokole.test")
