@@ -81,7 +81,7 @@ def waiting(box: Box) -> int:
 
 def carried(box: Box) -> datetime | None:
     with box.ports.database.read() as tx:
-        return visits.last_carried(tx, box.tenant)
+        return visits.last_carrier(tx, box.tenant)
 
 
 def from_outside(place: Place, subject: str, domain: str = DOMAIN) -> None:
@@ -109,7 +109,7 @@ def test_a_passer_by_brings_letters_to_town_and_the_answer_home(place: Place, bo
     assert (taken.letters, taken.refused) == (1, [])
     assert carried(box) == box.ports.clock()
     with box.ports.database.write() as tx:
-        options.forget_option(tx, box.tenant, visits.CARRIED_OPTION)
+        options.forget_option(tx, box.tenant, visits.CARRIER_OPTION)
     assert inbox(box) == ["From town"]
     assert waiting(box) == 0, "the answer says that the letter was held"
     again = carrying.take(box, io.BytesIO(answer.content))

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lokole.config import load
-from lokole.mailbox import accounts, letters, packages, recipients, tenants
+from lokole.mailbox import accounts, attachments, letters, packages, recipients, tenants
 from lokole.server.build import build_ports
 from lokole.server.offer import build_pending
 from lokole.server.settings import ServerSettings
@@ -70,7 +70,7 @@ def _let_wait(settings: dict[str, str], count: int) -> None:
         person = accounts.create_account(tx, tenant, PERSON, password_hash=None, now=now)
     address = f"{PERSON}@{DOMAIN}"
     source = list(Letters(address)(count))
-    stored = [letters.put_attachments(ports.blobs, DOMAIN, one.attachments) for one in source]
+    stored = [attachments.put_attachments(ports.blobs, DOMAIN, one.attachments) for one in source]
     with ports.database.write() as tx:
         for n, (one, files) in enumerate(zip(source, stored, strict=True), start=1):
             no, _ = letters.store_email(

@@ -19,7 +19,7 @@ from sqlalchemy import Table, event, func, select
 from lokole.mailbox import schema
 from lokole.mailbox.database import Database, to_micros
 from lokole.mailbox.options import set_option
-from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.control_records import HEALTH_OPTION
 from lokole.server.reconcile import HELD_OPTION
 from lokole.sync.ids import email_id
 from tests.bench.measure import Figure, tree_cpu_seconds

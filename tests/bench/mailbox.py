@@ -11,8 +11,8 @@ from pathlib import Path
 
 from lokole.mail.model import AccountNo, TenantNo
 from lokole.mailbox import accounts, letters, tenants
+from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.database import Database
-from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.options import forget_option
 from lokole.mailbox.passwords import hash_password
 from lokole.sync.ids import email_id

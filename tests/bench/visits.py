@@ -25,7 +25,7 @@ from pathlib import Path
 from lokole.config import load
 from lokole.mail.errors import LokoleError
 from lokole.mail.model import Contact, DeviceId, Email
-from lokole.mailbox import accounts, letters, packages, recipients, tenants
+from lokole.mailbox import accounts, attachments, letters, packages, recipients, tenants
 from lokole.mailbox.identity import next_email_id
 from lokole.server.build import build_ports
 from lokole.server.keys import server_seed
@@ -103,7 +103,7 @@ def _register(settings: dict[str, str], count: int) -> list[LightBox]:
     for n in range(count):
         domain, seed = f"box-{n}.lokole.test", new_key(ports.entropy)
         device_id = DeviceId(f"box-{n}")
-        files = [letters.put_attachments(ports.blobs, domain, one.attachments) for one in source]
+        files = [attachments.put_attachments(ports.blobs, domain, one.attachments) for one in source]
         with ports.database.write(brief=True) as tx:
             tenant = tenants.add_tenant(
                 tx, domain=domain, device_id=device_id, state="claimed", webhook_secret=f"hook-{n}", now=now

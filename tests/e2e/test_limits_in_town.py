@@ -10,7 +10,7 @@ import pytest
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, Contact, Email, EmailId
-from lokole.mailbox import accounts, letters, post, standing, tenants
+from lokole.mailbox import accounts, letters, mail_flow, standing, tenants
 from lokole.mailbox.allowances import Allowed, BoxLimits, allowed, set_box_limits, taken_up
 from lokole.mailbox.database import Connection
 from lokole.server import send
@@ -63,7 +63,7 @@ def write_in_town(place: Village, body: str = "<p>text</p>") -> str:
         with ports.database.write() as tx:
             ann = there(place, tx)
             letter = Email(Contact(str(ann.address)), to=(Contact("kofi@example.org"),), subject="From town", body=body)
-            post.send_letter(
+            mail_flow.send_letter(
                 tx, ann, letter, origin="server", now=ports.clock(),
                 written=lambda tx, tenant, no: send.leave_from_here(ports, tx, tenant, no),
             )  # fmt: skip

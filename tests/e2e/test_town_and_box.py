@@ -12,8 +12,8 @@ import pytest
 from lokole.mail.model import Account, Contact, Email
 from lokole.mailbox import accounts, days, lists, packages, quarantine, roaming, rules, schema
 from lokole.mailbox.leaving import remove_account
+from lokole.mailbox.mail_flow import send_letter
 from lokole.mailbox.options import get_option
-from lokole.mailbox.post import send_letter
 from lokole.server import intake
 from lokole.server.send import leave_from_here
 from lokole.testing import Village, village

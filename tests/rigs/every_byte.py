@@ -41,7 +41,7 @@ from lokole.device.box import Box, DevicePorts
 from lokole.device.register import register
 from lokole.device.settings import DeviceSettings
 from lokole.mail.model import Attachment, Contact, DeviceId, Email, EmailNo
-from lokole.mailbox import accounts, letters
+from lokole.mailbox import accounts, attachments, letters
 from lokole.mailbox.database import Database
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.migrate import migrate
@@ -313,7 +313,7 @@ class World:
         with ports.database.read() as tx:
             writer = accounts.find_account(tx, self.box.tenant, "ann")
         assert writer is not None
-        stored = letters.put_attachments(ports.blobs, writer.domain, files)
+        stored = attachments.put_attachments(ports.blobs, writer.domain, files)
         email = Email(sender=Contact(str(writer.address)), to=to, cc=cc, bcc=bcc, subject=subject, body="<p>here</p>")
         with ports.database.write() as tx:
             id_ = next_email_id(tx, self.box.row().device_id)

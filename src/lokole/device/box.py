@@ -13,9 +13,9 @@ from uuid import UUID
 from lokole.device.health import note_health
 from lokole.device.lock import OneAtATime
 from lokole.device.run_sync import run_sync
-from lokole.device.schedule import Timetable
 from lokole.device.settings import DeviceSettings
 from lokole.device.signer import RequestCounter, device_seed
+from lokole.device.timetable import Timetable
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import DeviceId, SyncReport, TenantNo
 from lokole.mailbox import days

@@ -135,7 +135,7 @@ def take(box: Box, stream: BinaryIO) -> Taken:
             taken.refused.append(error.code)
     if taken.packages > taken.known:
         with box.ports.database.write() as tx:
-            visits.note_carried(tx, row.no, box.ports.clock())
+            visits.note_carrier(tx, row.no, box.ports.clock())
     return taken
 
 
@@ -159,7 +159,7 @@ def _take_one(box: Box, package: BinaryIO, maker: Callable[[Header], bytes | Non
         tenant=box.row(),
         entropy=ports.entropy,
         seed=box.seed,
-        carried=True,
+        by_carrier=True,
     )
     taken.packages += 1
     if imported is None:

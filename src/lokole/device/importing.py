@@ -16,19 +16,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from lokole.device import answers
+from lokole.device import control_records
 from lokole.mail.errors import BadPackage, LokoleError, Refused, Temporary
 from lokole.mail.html import make_safe
 from lokole.mail.model import AccountNo, Address, Delivery, DeliveryState, Email, EmailId, EmailNo
-from lokole.mailbox import accounts, folders, letters, outbound, roaming
+from lokole.mailbox import accounts, attachments, folders, letters, outbound, roaming
 from lokole.mailbox.allowances import count_from_elsewhere
+from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.board import is_news
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.entries import deliver
-from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import next_email_id
-from lokole.mailbox.letters import StoredAttachment
-from lokole.mailbox.post import Arriving, take_in
+from lokole.mailbox.mail_flow import Arriving, take_in
 from lokole.mailbox.posting import BOARD_NAME, make_post
 from lokole.mailbox.quarantine import quarantine
 from lokole.mailbox.recipients import set_envelope, set_recipients
@@ -139,7 +139,7 @@ class _Importer:
                     self.keep_apart("unknown", source, reason, key, b"", frame=None)
                 case _:
                     with self._database.write() as tx:
-                        answers.apply(tx, self._tenant, record, self._clock(), self._entropy)
+                        control_records.apply(tx, self._tenant, record, self._clock(), self._entropy)
         except Temporary:
             raise
         except MemoryError as error:
@@ -181,7 +181,7 @@ class _Importer:
         # the server has made it safe; a box that shows it does not depend on that
         email = replace(record.email, body=make_safe(record.email.body))
         print_ = letter_print(record.email)
-        stored = letters.put_attachments(self._blobs, tenant.domain, email.attachments)
+        stored = attachments.put_attachments(self._blobs, tenant.domain, email.attachments)
         with self._database.write() as tx:
             known, another = find_letter(tx, tenant.no, record.uid, print_)
             id = _id_of(record.uid)
@@ -256,13 +256,15 @@ class _Importer:
             if self._package_no is not None:
                 outbound.tell_no_more(tx, tenant.no, "up", self._name, frame)
             if self._package_no is not None and _ID.fullmatch(record.uid):
-                note_carried(tx, tenant.no, self._package_no, [Carried(frame, bytes.fromhex(record.uid), no)])
+                note_packed_letters(
+                    tx, tenant.no, self._package_no, [PackedLetter(frame, bytes.fromhex(record.uid), no)]
+                )
         self.letters += created
         self.repeated += not created
         self.unknown += sum(state == "unknown" for state in envelope.values())
 
     def _attachment(self, record: AttachmentRecord) -> bool:
-        (stored,) = letters.put_attachments(self._blobs, self._tenant.domain, (record.attachment,))
+        (stored,) = attachments.put_attachments(self._blobs, self._tenant.domain, (record.attachment,))
         with self._database.write() as tx:
             return _add_later(tx, self._tenant, record.email_uids, stored)
 
@@ -304,7 +306,7 @@ def _add_later(tx: Connection, tenant: TenantRow, uids: tuple[str, ...], stored:
     for uid in uids:
         no = letters.find_email(tx, tenant.no, _id_of(uid))
         if no is not None:
-            letters.add_attachment_later(tx, tenant.no, no, stored)
+            attachments.add_attachment_later(tx, tenant.no, no, stored)
             found = True
     return found
 

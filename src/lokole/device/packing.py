@@ -19,15 +19,15 @@ from typing import IO, BinaryIO, cast
 from lokole.device.night import for_tonight
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Attachment, DeliveryState, EmailNo, PackageRef, TenantNo
-from lokole.mailbox import account_records, letters, outbound, packages, recipients
+from lokole.mailbox import account_records, attachments, letters, outbound, packages, recipients
 from lokole.mailbox.database import Connection, Database
-from lokole.mailbox.fewer import letters_at_once
-from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.recipients import move_waiting
+from lokole.mailbox.repacking import letters_at_once
 from lokole.mailbox.tenants import TenantRow, lock
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
@@ -155,7 +155,7 @@ def _build_once(
         return None
     packed: dict[EmailNo, frozenset[str]] = {}  # with those for whom each of them was read
     too_long: list[EmailNo] = []
-    carried: list[Carried] = []
+    carried: list[PackedLetter] = []
     # people first, so that the server knows whose the letters are
     first_frame = 1 + len(people)
 
@@ -173,7 +173,7 @@ def _build_once(
             if _does_not_fit(record, sealed=server_key is not None):
                 too_long.append(no)
                 continue
-            carried.append(Carried(frame, stored.id, no))
+            carried.append(PackedLetter(frame, stored.id, no))
             frame += payload2.frames_of(record)
             size += payload2.size_of(record)
             yield record
@@ -236,7 +236,7 @@ def _build_once(
         outbound.mark_packed(tx, no, besides)
         outbound.note_accounts(tx, tenant.no, UP, no, people)
         if server_key is not None:
-            note_carried(tx, tenant.no, no, carried)
+            note_packed_letters(tx, tenant.no, no, carried)
         for letter in too_long:  # it waits no longer, and its writer is told
             _refuse(tx, tenant.no, letter)
         return packages.get_package(tx, tenant.no, no)
@@ -246,7 +246,7 @@ def _files(blobs: BlobStore, tenant: TenantRow, stored: StoredEmail) -> Iterator
     """The files of a letter; for one that the disk has lost a few words, or no letter would leave any more."""
     for one in stored.attachments:
         try:
-            yield from letters.load_attachments(blobs, tenant.domain, [one])
+            yield from attachments.load_attachments(blobs, tenant.domain, [one])
         except NotFound:
             log.error("a file of a letter that waits is gone")
             yield Attachment(f"{one.filename}.txt", b"This file was lost before it could be sent.\n", "text/plain")

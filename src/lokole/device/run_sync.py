@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lokole.device import packing, reconciling
-from lokole.device.parts import Parts
+from lokole.device.downloads import Parts
 from lokole.device.taking import DOWN, take_package
 from lokole.mail.errors import BadPackage, LokoleError, NotFound, Refused, Temporary
 from lokole.mail.model import SyncReport

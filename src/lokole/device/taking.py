@@ -42,12 +42,12 @@ def take_package(
     entropy: Entropy,
     seed: bytes,
     again: bool = False,
-    carried: bool = False,
+    by_carrier: bool = False,
 ) -> Imported | None:
     """Have ``offered`` in the mailboxes of this box; returns what came of it, None when it was there already.
 
     ``content_of`` begins to give its bytes and is asked only when they are not here; with ``again`` a known package is read once more.
-    Where the number is taken by other bytes, a package that the server offers gets it, one that was ``carried`` does not.
+    Where the number is taken by other bytes, a package that the server offers gets it, one that came ``by_carrier`` does not.
     Raises BadPackage, and what ``content_of`` raises.
     """
     seq = offered.seq
@@ -55,7 +55,7 @@ def take_package(
         known = packages.find_package_by_seq(tx, tenant.no, offered.epoch, DOWN, offered.seq)
         server_key = packing.find_server_key(tx, tenant.no)
     if known is not None and known.sha256 != offered.ref:
-        known, seq = _beside(database, tenant, known, offered, clock(), carried=carried)
+        known, seq = _beside(database, tenant, known, offered, clock(), by_carrier=by_carrier)
     if known is not None and known.state != "held" and not again:
         return None
     blob = f"{tenant.domain}/pkg-{offered.ref}"
@@ -113,7 +113,7 @@ def _opened(
 
 
 def _beside(
-    database: Database, tenant: TenantRow, taken: PackageRow, offered: Offered, now: datetime, *, carried: bool
+    database: Database, tenant: TenantRow, taken: PackageRow, offered: Offered, now: datetime, *, by_carrier: bool
 ) -> tuple[PackageRow | None, int]:
     """The server has used the number of ``taken`` for other bytes too: it was restored, and both are taken (protocol 8.6, 8.7).
 
@@ -133,7 +133,7 @@ def _beside(
                 now=now,
             )
         known = packages.find_package(tx, tenant.no, offered.ref, DOWN)
-        if carried:
+        if by_carrier:
             aside = packages.number_aside(tx, tenant.no, offered.epoch, DOWN)
             return known, known.seq if known is not None else aside
         packages.renumber_aside(tx, taken.no, now)

@@ -47,7 +47,7 @@ _DIGESTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class PackedLetter:
     """Letter ``email`` travelled as frame ``record`` (from 1) under the name ``id`` (16 bytes)."""
 
     record: int
@@ -55,7 +55,7 @@ class Carried:
     email: EmailNo
 
 
-def note_carried(tx: Connection, tenant_no: int, package_no: int, rows: Iterable[Carried]) -> None:
+def note_packed_letters(tx: Connection, tenant_no: int, package_no: int, rows: Iterable[PackedLetter]) -> None:
     """These letters travelled in this package and are held here; those noted already stay."""
     values: list[dict[str, Any]] = [
         {"tenant": tenant_no, "package": package_no, "record": one.record, "id": bytes(one.id), "email": one.email}
@@ -65,10 +65,10 @@ def note_carried(tx: Connection, tenant_no: int, package_no: int, rows: Iterable
         _NOTE.run_many(tx, values)
 
 
-def carried_letters(tx: Connection, package_no: int) -> list[Carried]:
+def packed_letters(tx: Connection, package_no: int) -> list[PackedLetter]:
     """The letters of a package, in its order."""
     rows = tx.execute(select(carried).where(carried.c.package == package_no).order_by(carried.c.record))
-    return [Carried(row.record, bytes(row.id), EmailNo(row.email)) for row in rows]
+    return [PackedLetter(row.record, bytes(row.id), EmailNo(row.email)) for row in rows]
 
 
 def not_held(tx: Connection, package_no: int, record: int = 0) -> list[EmailNo]:

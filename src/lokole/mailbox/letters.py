@@ -37,12 +37,9 @@ from lokole.mailbox.accounts import any_roaming, find_account_no
 from lokole.mailbox.allowances import check_letter
 from lokole.mailbox.attachments import (
     StoredAttachment,
-    add_attachment_later,
     attachments_of,
-    blob_key,
     load_attachments,
     note_attachments,
-    put_attachments,
 )
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.entries import deliver
@@ -396,24 +393,3 @@ def _conversation(tx: Connection, tenant_no: int, letter: Email, id: EmailId) ->
     else:
         root = letter.message_id or id.hex()
     return hashlib.sha256(root.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-__all__ = [
-    "PREVIEW_CHARS",
-    "StoredAttachment",
-    "StoredEmail",
-    "add_attachment_later",
-    "attachments_of",
-    "blob_key",
-    "count_letters",
-    "deliver",
-    "find_email",
-    "has_print",
-    "load_attachments",
-    "load_email",
-    "put_attachments",
-    "read_email",
-    "set_recipients",
-    "store_email",
-    "write_letter",
-]

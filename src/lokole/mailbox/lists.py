@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, bindparam, false, func, literal, or_, select, true, union_all
 
 from lokole.mail.model import Account, Contact, Delivery, DeliveryState, EmailId, EmailNo, FolderName
+from lokole.mailbox.attachments import StoredAttachment, attachments_of
 from lokole.mailbox.database import Connection, from_micros
-from lokole.mailbox.letters import StoredAttachment, StoredEmail, attachments_of, read_email
+from lokole.mailbox.letters import StoredEmail, read_email
 from lokole.mailbox.recipients import written_recipients
 from lokole.mailbox.roaming import set_flag
 from lokole.mailbox.schema import email, entry, folder_count, recipient

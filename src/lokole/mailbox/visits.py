@@ -14,7 +14,7 @@ from lokole.mailbox.options import get_option, set_option
 from lokole.mailbox.schema import visit
 
 #: when something new came by a carrier, in microseconds since 1970
-CARRIED_OPTION = "carried_at"
+CARRIER_OPTION = "carried_at"
 
 
 class End(StrEnum):
@@ -128,12 +128,12 @@ def last_visits(tx: Connection, tenant_no: int, limit: int = 10) -> list[Visit]:
     ]
 
 
-def note_carried(tx: Connection, tenant_no: int, now: datetime) -> None:
+def note_carrier(tx: Connection, tenant_no: int, now: datetime) -> None:
     """Something new came by a carrier: the other end was reached without a meeting."""
-    set_option(tx, tenant_no, CARRIED_OPTION, to_micros(now))
+    set_option(tx, tenant_no, CARRIER_OPTION, to_micros(now))
 
 
-def last_carried(tx: Connection, tenant_no: int) -> datetime | None:
+def last_carrier(tx: Connection, tenant_no: int) -> datetime | None:
     """When that was last; None when it never was."""
-    found = get_option(tx, tenant_no, CARRIED_OPTION, None)
+    found = get_option(tx, tenant_no, CARRIER_OPTION, None)
     return from_micros(found) if isinstance(found, int) else None

@@ -27,7 +27,7 @@ from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import alarm, job
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.mailbox.upsert import insert_new
-from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.control_records import HEALTH_OPTION
 from lokole.server.nights import Plan, read_plan, weak_signal
 from lokole.server.ports import ServerPorts
 

@@ -18,10 +18,11 @@ from lokole.mail.mime import message_id_for
 from lokole.mail.model import Account, Address, Contact, DeliveryState, Email, EmailId
 from lokole.mailbox import jobs, letters, tenants
 from lokole.mailbox.accounts import find_account
+from lokole.mailbox.attachments import StoredAttachment, put_attachments
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.jobs import Job
-from lokole.mailbox.letters import StoredAttachment, StoredEmail, put_attachments, store_email
+from lokole.mailbox.letters import StoredEmail, store_email
 from lokole.mailbox.limits import add_count
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.posting import BOARD_NAME

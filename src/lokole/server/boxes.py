@@ -10,7 +10,7 @@ from sqlalchemy import Select
 
 from lokole.mailbox import accounts, options, packages, tenants
 from lokole.mailbox.database import Connection, from_micros
-from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.control_records import HEALTH_OPTION
 from lokole.server.nights import nights_missed, weak_signal
 from lokole.server.reconcile import HELD_OPTION
 

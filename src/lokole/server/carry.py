@@ -77,7 +77,7 @@ def _take_one(ports: ServerPorts, package: BinaryIO, brought: Brought) -> None:
         epoch=opened.header.epoch,
         seq=opened.header.seq,
         type=CONTENT_TYPE,
-        carried=True,
+        by_carrier=True,
     )
     brought.packages += 1
     brought.new += new

@@ -13,6 +13,7 @@ from lokole.mailbox.database import Database
 from lokole.mailbox.migrate import HEAD, is_ahead, is_current, read_step
 from lokole.ports.blobs import BlobStore
 from lokole.server.build import build_ports, open_database
+from lokole.server.dns_records import Checked, check_records
 from lokole.server.doctor import Finding, data_finding, examine
 from lokole.server.drivers import (
     database_url,
@@ -24,7 +25,6 @@ from lokole.server.move.domains import Source
 from lokole.server.move.report import Report
 from lokole.server.move.run import import_first
 from lokole.server.ports import ServerPorts
-from lokole.server.records import Checked, check_records
 from lokole.server.settings import FirstStoreKeys, ServerSettings
 from lokole.sync.signing import encode_key
 

@@ -29,8 +29,8 @@ from lokole.ports.callables import Entropy
 from lokole.ports.identity import Caller
 from lokole.server import reconcile
 from lokole.server.dkim_names import key_names
+from lokole.server.dns_records import Checked, check_records, wanted_records
 from lokole.server.ports import ServerPorts
-from lokole.server.records import Checked, check_records, wanted_records
 from lokole.sync.signing import decode_key, encode_key
 
 #: which payloads the box of a row can read (protocol 4.1); without it all that we write

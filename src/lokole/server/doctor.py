@@ -20,11 +20,11 @@ from lokole.mailbox.schema import job
 from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING, TenantRow
 from lokole.ports.checkable import Checkable
 from lokole.server import certificates
+from lokole.server.control_records import HEALTH_OPTION
+from lokole.server.dns_records import check_records
 from lokole.server.drivers import open_broker
-from lokole.server.incoming import HEALTH_OPTION
 from lokole.server.nights import nights_missed, weak_signal
 from lokole.server.ports import ServerPorts
-from lokole.server.records import check_records
 from lokole.server.settings import ServerSettings, split_listen
 
 State = Literal["good", "warning", "bad"]

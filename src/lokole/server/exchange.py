@@ -74,12 +74,12 @@ def take(
     epoch: int,
     seq: int,
     type: str,
-    carried: bool = False,
+    by_carrier: bool = False,
 ) -> bool:
     """Hold a package of the box for good and queue its reading; ``content`` has the digest ``sha256``.
 
     Returns False when it was held already. Raises Refused with code ``seq`` when the number belongs to another package;
-    one that was ``carried``, whose maker hears no answer, is taken nevertheless, and its twin warned of (protocol 8.7).
+    one that came ``by_carrier``, whose maker hears no answer, is taken nevertheless, and its twin warned of (protocol 8.7).
     """
     now = ports.clock()
     key = f"{row.domain}/packages/{sha256}"
@@ -89,13 +89,13 @@ def take(
         # two uploads of one package at once: the second waits here for the first
         packages.next_seq(tx, row.no, epoch, "up")
         known = packages.find_package(tx, row.no, sha256, "up")
-        if known is not None and known.seq < 1 and not carried:
+        if known is not None and known.seq < 1 and not by_carrier:
             raise Refused("this number belongs to another package", code="seq", field="seq")
         if known is not None and known.state != ASKED_AGAIN:
             return False
         if known is not None:
             packages.take_again(tx, known.no, key, now)
-        elif carried and packages.find_package_by_seq(tx, row.no, epoch, "up", seq) is not None:
+        elif by_carrier and packages.find_package_by_seq(tx, row.no, epoch, "up", seq) is not None:
             tell_twin(tx, row, f"{epoch}:{seq}", "another package came under the number of an earlier one", now)
             seq = packages.number_aside(tx, row.no, epoch, "up")
         no = packages.add_package(

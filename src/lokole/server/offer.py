@@ -18,16 +18,16 @@ from typing import BinaryIO, cast
 
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Address, Attachment, Email, EmailId, EmailNo
-from lokole.mailbox import account_records, letters, outbound, packages, tenants
+from lokole.mailbox import account_records, attachments, letters, outbound, packages, tenants
 from lokole.mailbox.database import Connection
-from lokole.mailbox.fewer import letters_at_once
-from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import ensure_identity
 from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.options import get_option
 from lokole.mailbox.packages import Waiting
 from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.recipients import envelope_of
+from lokole.mailbox.repacking import letters_at_once
 from lokole.mailbox.roaming import was_written_here, written_entries
 from lokole.mailbox.shared_answers import hangs_until
 from lokole.mailbox.tenants import TenantRow
@@ -166,7 +166,9 @@ def build_one(ports: ServerPorts, row: TenantRow, *, even_empty: bool = False, e
         outbound.mark_packed(tx, no, besides)
         outbound.note_accounts(tx, row.no, DOWN, no, people)
         carried = [(frame, uid, letters.find_email(tx, row.no, id)) for frame, uid, id in frames]
-        note_carried(tx, row.no, no, [Carried(frame, uid, email) for frame, uid, email in carried if email is not None])
+        note_packed_letters(
+            tx, row.no, no, [PackedLetter(frame, uid, email) for frame, uid, email in carried if email is not None]
+        )
     return True
 
 
@@ -275,7 +277,7 @@ def _files(ports: ServerPorts, row: TenantRow, stored: StoredEmail, left: int) -
             found[n] = fitting.too_large(one.filename, one.size)
             continue
         try:
-            (found[n],) = letters.load_attachments(ports.blobs, row.domain, [one])
+            (found[n],) = attachments.load_attachments(ports.blobs, row.domain, [one])
         except NotFound:
             log.error("a file of a waiting letter is gone")
             found[n] = fitting.lost(one.filename)

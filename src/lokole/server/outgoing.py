@@ -7,7 +7,7 @@ from dataclasses import replace
 from lokole.mail.errors import NotFound
 from lokole.mail.mime import build_mime, message_id_for
 from lokole.mail.model import Delivery, DeliveryState
-from lokole.mailbox import letters, tenants
+from lokole.mailbox import attachments, letters, tenants
 from lokole.mailbox.database import Connection
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.letters import StoredEmail
@@ -35,7 +35,7 @@ def to_message(ports: ServerPorts, row: TenantRow, stored: StoredEmail, *, outsi
 
     For another box of this server (not ``outside``) people stand in it as their boxes have them.
     """
-    email = replace(stored.email, attachments=letters.load_attachments(ports.blobs, row.domain, stored.attachments))
+    email = replace(stored.email, attachments=attachments.load_attachments(ports.blobs, row.domain, stored.attachments))
     if outside:
         email = outward_letter(ports.settings, email)
     # the box's clock may be nonsense; what the world sees then is when the letter reached us

@@ -19,8 +19,8 @@ from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.jobs import due_since
 from lokole.mailbox.schema import alarm, job, package, quarantine, waiting
 from lokole.mailbox.tenants import CLAIMED, PREPARING, WAITING
+from lokole.server.control_records import HEALTH_OPTION
 from lokole.server.counting import EVENTS, read_events
-from lokole.server.incoming import HEALTH_OPTION
 from lokole.server.jobs import KINDS
 from lokole.server.nights import nights_missed
 from lokole.server.ports import ServerPorts

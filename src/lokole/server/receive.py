@@ -21,10 +21,11 @@ from lokole.mail.model import Address, Email, EmailNo
 from lokole.mail.slim import slim_email
 from lokole.mailbox import jobs, tenants
 from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.attachments import StoredAttachment, put_attachments
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
-from lokole.mailbox.letters import StoredAttachment, mark_proven, put_attachments, store_email
+from lokole.mailbox.letters import mark_proven, store_email
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.posting import BOARD_NAME
 from lokole.mailbox.quarantine import quarantine, settle_bytes

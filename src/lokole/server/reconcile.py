@@ -251,7 +251,7 @@ def _offer_again(ports: ServerPorts, tx: Connection, package: PackageRow, now: d
     if package.blob and _is_there(ports, package):
         packages.set_package_state(tx, package.no, "built", now)
         return True
-    carried = len(held.carried_letters(tx, package.no))
+    carried = len(held.packed_letters(tx, package.no))
     gone = carried - packages.withdraw_package(tx, package.no, now)
     if gone > 0:  # their retention time is over
         quarantine(

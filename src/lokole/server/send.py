@@ -1,6 +1,6 @@
 """A written letter leaves: one job for each recipient, so that each has a delivery state of their own.
 
-Where the way out writes To and Cc from the envelope, those outside get it in one call instead (``together.py``).
+Where the way out writes To and Cc from the envelope, those outside get it in one call instead (``send_together.py``).
 A recipient at a domain of this very server gets it without a detour, under the same rules as one outside.
 A temporary failure is tried again (``jobs.py`` says how long), a permanent one becomes the recipient's state and a receipt (``receipts.py``).
 The Message-ID is the same at every attempt, so that a letter sent twice, because the answer to the first was lost, can be told.
@@ -18,7 +18,7 @@ from lokole.mailbox.recipients import deliveries, move_waiting
 from lokole.mailbox.suppressions import BOUNCE, hold_back, is_hard, is_suppressed
 from lokole.mailbox.tenants import TenantRow
 from lokole.ports.mail_out import TogetherMailOut
-from lokole.server import answering, intake, outbound_limit, strangers, together
+from lokole.server import answering, intake, outbound_limit, send_together, strangers
 from lokole.server.addresses import home, outward
 from lokole.server.judgement import OF_A_BOX
 from lokole.server.outgoing import find_standing, to_message
@@ -30,7 +30,7 @@ from lokole.server.strangers import Verdict
 def run(ports: ServerPorts, job: Job) -> bool:
     """Hand one letter to one recipient (ids: ``email``, ``address``), or to all outside (``email`` alone)."""
     if "address" not in job.ids:
-        return together.run(ports, job)
+        return send_together.run(ports, job)
     found = _find(ports, job)
     if found is None:
         return False
@@ -54,7 +54,7 @@ def given_up(ports: ServerPorts, job: Job, error: Exception) -> None:
     """The time is up, or a fault of ours stays: the writer is told."""
     reason = error.reason if isinstance(error, Temporary) else "fault"
     if "address" not in job.ids:
-        together.give_up(ports, job, reason)
+        send_together.give_up(ports, job, reason)
         return
     found = _find(ports, job)
     if found is not None:
@@ -77,10 +77,10 @@ def queue_sending(ports: ServerPorts, tx: Connection, row: TenantRow, no: EmailN
         else:
             standing.append(one.address)
     if standing and isinstance(ports.mail_out, TogetherMailOut):
-        jobs.enqueue(tx, "send", f"{no}:{together.KEY}", {"email": no}, tenant=row.no, now=now)
+        jobs.enqueue(tx, "send", f"{no}:{send_together.KEY}", {"email": no}, tenant=row.no, now=now)
         return
     for address in standing:
-        together.queue_one(tx, row, no, address, now)
+        send_together.queue_one(tx, row, no, address, now)
 
 
 def leave_from_here(ports: ServerPorts, tx: Connection, tenant: int, no: int) -> None:

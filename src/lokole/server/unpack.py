@@ -29,20 +29,21 @@ from lokole.mail.model import Address, Contact, Delivery, DeliveryState, Email, 
 from lokole.mailbox import jobs, outbound, packages, roaming, tenants
 from lokole.mailbox.accounts import find_account_no, get_account
 from lokole.mailbox.allowances import count_from_elsewhere
+from lokole.mailbox.attachments import add_attachment_later, put_attachments
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
-from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.leaving import take_account
-from lokole.mailbox.letters import add_attachment_later, put_attachments, store_email
+from lokole.mailbox.letters import store_email
 from lokole.mailbox.packages import PackageRow
 from lokole.mailbox.quarantine import quarantine, settle_bytes
 from lokole.mailbox.recipients import set_recipients
 from lokole.mailbox.schema import package as package_table
 from lokole.mailbox.seen import find_by_uid, find_letter, remember_letter
 from lokole.mailbox.tenants import REMOVED, TenantRow
-from lokole.server import incoming, logs
+from lokole.server import control_records, logs
 from lokole.server.keys import server_seed
 from lokole.server.notices import write_home
 from lokole.server.ports import ServerPorts
@@ -234,7 +235,7 @@ def _take(ports: ServerPorts, reading: _Reading, n: int, record: AnyRecord) -> N
                 _set_apart(ports, reading, n, f"unknown:{n}", f"kind {record.kind}", record.raw, kind="unknown")
             case _:
                 with ports.database.write() as tx:
-                    incoming.apply(ports, tx, reading.row, reading.package_no, record)
+                    control_records.apply(ports, tx, reading.row, reading.package_no, record)
     except Temporary:
         raise
     except MemoryError as error:  # of this moment, not of the record
@@ -306,7 +307,7 @@ def _held(tx: Connection, reading: _Reading, n: int, record: EmailRecord, no: Em
     if reading.sealed:
         outbound.tell_no_more(tx, reading.row.no, "down", reading.sealed, n)
     if reading.sealed and _ID.fullmatch(record.uid):
-        note_carried(tx, reading.row.no, reading.package_no, [Carried(n, bytes.fromhex(record.uid), no)])
+        note_packed_letters(tx, reading.row.no, reading.package_no, [PackedLetter(n, bytes.fromhex(record.uid), no)])
 
 
 def _own(row: TenantRow, email: Email, now: datetime) -> Email:

@@ -11,7 +11,7 @@ from random import Random
 from lokole.device.register import register
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import Attachment, Contact, Email
-from lokole.mailbox import accounts, entries, identity, letters, lists, seen
+from lokole.mailbox import accounts, attachments, entries, identity, letters, lists, seen
 from lokole.ports.identity import Caller
 from lokole.server import devices
 from lokole.simulate.disk import Disk
@@ -148,7 +148,7 @@ class Villages:
             try:
                 box = machine.ensure_on()
                 row = box.row()
-                files = letters.put_attachments(box.ports.blobs, row.domain, email.attachments)
+                files = attachments.put_attachments(box.ports.blobs, row.domain, email.attachments)
                 with box.ports.database.write() as tx:
                     person = accounts.find_account(tx, row.no, name)
                     assert person is not None

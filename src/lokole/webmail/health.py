@@ -93,7 +93,7 @@ def went_wrong(tx: Connection, tenant_no: int, last: Visit) -> bool:
     """Whether somebody should hear how ``last`` ended: not when it went well, nor when a carrier has come since."""
     if last.result == End.OK:
         return False
-    carried = visits.last_carried(tx, tenant_no)
+    carried = visits.last_carrier(tx, tenant_no)
     return carried is None or carried < last.started_at
 
 
@@ -128,7 +128,7 @@ def _exchange(tx: Connection, person: Account, done: list[Visit], now: datetime,
     advice = gettext("Look whether the modem has power and the SIM card has money, then press “Send now”.")
     good = next((one for one in done if one.result == End.OK), None)
     since = (good or done[-1]).started_at
-    carried = visits.last_carried(tx, person.tenant)
+    carried = visits.last_carrier(tx, person.tenant)
     if carried is not None:
         since = max(since, carried)
     if now - since > NO_CONTACT:

@@ -139,7 +139,7 @@ class WebmailSettings:
     sign_in_tries_per_place: str = "60 per minute"  # per address of the caller: one hotspot may be many people
     sign_ups: str = "30 per hour"  # per address of the caller
     letters: str = "120 per hour"  # per person
-    carried: str = "30 per hour"  # files fetched, and files handed in, per address of the caller
+    carrier_files: str = "30 per hour"  # files fetched, and files handed in, per address of the caller
     pictures: PictureLimits = field(default_factory=PictureLimits)
     address: str = (
         ""  # what people type to get here, such as http://lokole.lan/; without it nobody who joins the Wi-Fi is told

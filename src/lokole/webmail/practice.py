@@ -11,7 +11,7 @@ from flask_babel import force_locale
 from markupsafe import Markup
 
 from lokole.mail.model import Account, Contact, Email, EmailNo
-from lokole.mailbox import accounts, identity, letters, post, recipients
+from lokole.mailbox import accounts, identity, letters, mail_flow, recipients
 from lokole.mailbox.database import Connection
 from lokole.mailbox.posting import ECHO_NAME
 from lokole.webmail import wording
@@ -52,4 +52,4 @@ def answer(tx: Connection, writer: Account, no: EmailNo) -> None:
     )
     id_ = identity.next_email_id(tx, ports.origin)
     answered, _new = letters.store_email(tx, writer.tenant, reply, id=id_, received_at=now, deliver_to=[writer.no])
-    post.take_in(tx, writer.tenant, answered, [writer.no], origin=ports.origin, now=now)
+    mail_flow.take_in(tx, writer.tenant, answered, [writer.no], origin=ports.origin, now=now)

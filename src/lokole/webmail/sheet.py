@@ -1,7 +1,7 @@
 """The sheet of paper that a letter is written on: what its form carries from one round to the next.
 
 Everything works as plain forms.
-Files that came with one round are carried to the next (``carried_files.py``).
+Files that came with one round are carried to the next (``form_files.py``).
 A form carries a number drawn for it: sent twice, it makes one letter, and kept twice, one draft.
 It also carries, signed, whose it is: so what was typed can be kept for them when their session has ended meanwhile.
 """
@@ -19,12 +19,12 @@ from lokole.mail.errors import NotFound, Refused
 from lokole.mail.html import html_to_text, make_safe
 from lokole.mail.model import Account, EmailNo
 from lokole.mailbox import accounts, lists
+from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.drafts import StoredDraft, Typed
-from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.lists import StoredEntry
-from lokole.webmail import carried_files
-from lokole.webmail.carried_files import signer
+from lokole.webmail import form_files
+from lokole.webmail.form_files import signer
 from lokole.webmail.forms import LetterForm, submitted
 from lokole.webmail.numbers import row_number
 from lokole.webmail.parts import parts
@@ -107,7 +107,7 @@ def from_form(tx: Connection, person: Account) -> Sheet:
         if sheet.answers is None:
             raise NotFound("the letter that is answered is not there")
         sheet.action = action
-    sheet.files = carried_files.named(person, MAX_FILES)
+    sheet.files = form_files.named(person, MAX_FILES)
     if sheet.format == "html":
         sheet.form.body.data = make_safe(sheet.form.body.data or "")
     return sheet

@@ -13,11 +13,11 @@ from tests.unit.mailbox.test_held import *  # noqa: F403
 from tests.unit.mailbox.test_jobs import *  # noqa: F403
 from tests.unit.mailbox.test_letters import *  # noqa: F403
 from tests.unit.mailbox.test_lists import *  # noqa: F403
+from tests.unit.mailbox.test_mail_flow import *  # noqa: F403
 from tests.unit.mailbox.test_notes import *  # noqa: F403
 from tests.unit.mailbox.test_outbound import *  # noqa: F403
 from tests.unit.mailbox.test_packages import *  # noqa: F403
 from tests.unit.mailbox.test_people import *  # noqa: F403
-from tests.unit.mailbox.test_post import *  # noqa: F403
 from tests.unit.mailbox.test_roaming import *  # noqa: F403
 from tests.unit.mailbox.test_search import *  # noqa: F403
 from tests.unit.mailbox.test_tenants import *  # noqa: F403

@@ -10,6 +10,7 @@ from lokole.device.box import Box
 from lokole.mail.errors import Temporary
 from lokole.mail.model import Account, Attachment, Contact, Email, EmailNo, PackageRef
 from lokole.mailbox import accounts, letters
+from lokole.mailbox.attachments import put_attachments
 from lokole.mailbox.identity import next_email_id
 from lokole.sync.compression import Compression
 from lokole.sync.package import read_package, write_package
@@ -35,7 +36,7 @@ def write(
 ) -> EmailNo:
     """``name`` sends a letter, as the pages do it."""
     writer = person(box, name)
-    stored = letters.put_attachments(box.ports.blobs, writer.domain, attachments)
+    stored = put_attachments(box.ports.blobs, writer.domain, attachments)
     email = Email(
         sender=Contact(str(writer.address)),
         to=tuple(Contact(part) for part in to.split(",")),

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from lokole.adapters.sync_peer.in_process import InProcessExchange
 from lokole.config import Url
 from lokole.device.box import Box
-from lokole.device.schedule import DEPARTURES_OPTION, SCHEDULE_OPTION, TICK_SECONDS, _Every, _Ticker
+from lokole.device.schedule import DEPARTURES_OPTION, SCHEDULE_OPTION
+from lokole.device.timetable import TICK_SECONDS, _Every, _Ticker
 from lokole.mail.model import DeliveryState
 from lokole.mailbox import deleted, lists, recipients
 from lokole.mailbox.options import get_option, set_option

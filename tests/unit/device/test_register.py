@@ -16,7 +16,7 @@ from lokole.device.signer import COUNTER_OPTION, TWIN_OPTION, RequestCounter
 from lokole.mail.errors import Refused, Temporary
 from lokole.mail.model import Attachment, DeviceId
 from lokole.mailbox import accounts, lists, passwords, slips
-from lokole.mailbox.letters import load_attachments
+from lokole.mailbox.attachments import load_attachments
 from lokole.mailbox.options import get_option, set_option
 from lokole.sync.records import EmailRecord
 from lokole.sync.signing import public_key

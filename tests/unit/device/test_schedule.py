@@ -15,7 +15,6 @@ from lokole.device.schedule import (
     RETRY_WINDOW,
     Departures,
     Schedule,
-    Timetable,
     due,
     mended,
     next_slot,
@@ -23,6 +22,7 @@ from lokole.device.schedule import (
     settled,
     write_schedule,
 )
+from lokole.device.timetable import Timetable
 from lokole.mail.cron import falls_on, read_cron
 from lokole.mail.errors import Refused
 from lokole.mail.model import TenantNo

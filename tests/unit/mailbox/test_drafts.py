@@ -8,8 +8,8 @@ import pytest
 
 from lokole.mail.errors import Refused
 from lokole.mailbox import drafts, seen
+from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.drafts import Typed
-from lokole.mailbox.letters import StoredAttachment
 from tests.mailbox_world import World
 
 FILE = StoredAttachment("plan\x00.pdf", "application/pdf", None, "ab" * 32, 7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lokole.mail.model import Contact
-from lokole.mailbox import filters, letters, lists
+from lokole.mailbox import attachments, filters, lists
 from lokole.mailbox.database import Connection
 from lokole.mailbox.filters import Filters
 from tests.mailbox_world import DOMAIN, World
@@ -23,8 +23,8 @@ def test_each_filter_finds_what_it_says(world: World) -> None:
         file = world.incoming(
             tx, [world.ann], sender="uncle@far.example", to=(Contact("x@y.example", "École Lisanga"),)
         )
-        letters.add_attachment_later(
-            tx, world.tenant, file, letters.StoredAttachment("a.txt", "text/plain", None, "b" * 64, 4)
+        attachments.add_attachment_later(
+            tx, world.tenant, file, attachments.StoredAttachment("a.txt", "text/plain", None, "b" * 64, 4)
         )
         lists.set_flag(tx, world.ann, file, "read", True, "device-1")
         world.later(days=1)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from lokole.mailbox import held, packages
 from lokole.mailbox.database import Connection
-from lokole.mailbox.held import Carried
+from lokole.mailbox.held import PackedLetter
 from lokole.sync.digest import package_digest
 from lokole.sync.records import Window
 from tests.mailbox_world import World
@@ -31,8 +31,8 @@ def _package(
     )
 
 
-def _letters(world: World, tx: Connection, count: int) -> list[Carried]:
-    return [Carried(n + 1, bytes([n]) * 16, world.incoming(tx, [world.ann])) for n in range(count)]
+def _letters(world: World, tx: Connection, count: int) -> list[PackedLetter]:
+    return [PackedLetter(n + 1, bytes([n]) * 16, world.incoming(tx, [world.ann])) for n in range(count)]
 
 
 def test_a_letter_is_noted_once_in_each_package_that_carried_it(world: World) -> None:
@@ -40,10 +40,10 @@ def test_a_letter_is_noted_once_in_each_package_that_carried_it(world: World) ->
         rows = _letters(world, tx, 3)
         first, second = _package(world, tx, 1), _package(world, tx, 2)
         for _ in range(2):
-            held.note_carried(tx, world.tenant, first, rows)
-        held.note_carried(tx, world.tenant, second, rows[:1])
-        held.note_carried(tx, world.tenant, second, [])
-        assert held.carried_letters(tx, first) == rows
+            held.note_packed_letters(tx, world.tenant, first, rows)
+        held.note_packed_letters(tx, world.tenant, second, rows[:1])
+        held.note_packed_letters(tx, world.tenant, second, [])
+        assert held.packed_letters(tx, first) == rows
         found = held.digests(tx, world.tenant, ["acknowledged"])
         assert [(one.seq, one.count, one.xor) for one in found] == [
             (1, 3, package_digest("up", 7, 1, [one.id for one in rows]).xor),
@@ -55,17 +55,17 @@ def test_what_was_told_and_what_was_withdrawn_count_no_more(world: World) -> Non
     with world.database.write() as tx:
         rows = _letters(world, tx, 3)
         first = _package(world, tx, 1)
-        held.note_carried(tx, world.tenant, first, rows)
+        held.note_packed_letters(tx, world.tenant, first, rows)
         assert held.not_held(tx, first, 2) == [rows[1].email]
         assert held.not_held(tx, first, 2) == []
-        assert held.carried_letters(tx, first) == [rows[0], rows[2]]
+        assert held.packed_letters(tx, first) == [rows[0], rows[2]]
         assert sorted(held.not_held(tx, first)) == [rows[0].email, rows[2].email]
         (left,) = held.digests(tx, world.tenant, ["acknowledged"])
         assert (left.count, left.xor) == (0, bytes(16)), "a package without letters counts as one"
-        held.note_carried(tx, world.tenant, first, rows)
+        held.note_packed_letters(tx, world.tenant, first, rows)
         packages.withdraw_package(tx, first, world.now)
         assert held.digests(tx, world.tenant, ["acknowledged"]) == []
-        assert held.carried_letters(tx, first) == []
+        assert held.packed_letters(tx, first) == []
 
 
 def test_digests_are_of_one_tenant_of_some_states_and_of_the_windows_asked_for(world: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Address, Attachment, Contact, Delivery, DeliveryState, Email, EmailId
-from lokole.mailbox import accounts, letters, lists, packages, recipients, search, tenants
+from lokole.mailbox import accounts, attachments, letters, lists, packages, recipients, search, tenants
 from tests.mailbox_world import DOMAIN, START, World, email_from
 
 ID = EmailId(bytes(range(16)))
@@ -73,7 +73,7 @@ def test_text_that_no_database_takes_still_arrives(world: World) -> None:
         in_reply_to=bad,
         references=(bad,),
     )
-    files = [letters.StoredAttachment(bad, bad, bad, "0" * 64, 1)]
+    files = [attachments.StoredAttachment(bad, bad, bad, "0" * 64, 1)]
     with world.database.write() as tx:
         letters.store_email(
             tx, world.tenant, letter, id=ID, received_at=START, attachments=files, deliver_to=[world.ann.no]
@@ -249,8 +249,8 @@ def test_files_travel_with_their_letter_and_are_kept_once(world: World) -> None:
         Attachment("b.png", b"other", "image/png", cid="pic@1"),
         Attachment("c.txt", b"same", "text/plain"),
     )
-    stored = letters.put_attachments(blobs, DOMAIN, files)
-    letters.put_attachments(blobs, DOMAIN, files)
+    stored = attachments.put_attachments(blobs, DOMAIN, files)
+    attachments.put_attachments(blobs, DOMAIN, files)
     with world.database.write() as tx:
         no, _ = letters.store_email(tx, world.tenant, WHOLE, id=ID, received_at=START, attachments=stored)
         assert letters.load_email(tx, blobs, world.tenant, DOMAIN, no).attachments == files
@@ -258,15 +258,15 @@ def test_files_travel_with_their_letter_and_are_kept_once(world: World) -> None:
 
 
 def test_a_file_that_comes_later_joins_its_letter_once(world: World) -> None:
-    late = letters.StoredAttachment("Été.pdf", "application/pdf", None, "a" * 64, 7)
+    late = attachments.StoredAttachment("Été.pdf", "application/pdf", None, "a" * 64, 7)
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])
-        assert letters.add_attachment_later(tx, world.tenant, no, late) == 0
-        assert letters.add_attachment_later(tx, world.tenant, no, late) == 0
+        assert attachments.add_attachment_later(tx, world.tenant, no, late) == 0
+        assert attachments.add_attachment_later(tx, world.tenant, no, late) == 0
         assert lists.list_folder(tx, world.ann, "inbox").rows[0].attachment_count == 1
         assert search.search(tx, world.ann, "ete").total == 1
         with pytest.raises(NotFound):
-            letters.add_attachment_later(tx, world.tenant, no + 1, late)
+            attachments.add_attachment_later(tx, world.tenant, no + 1, late)
 
 
 def test_answers_stay_in_the_conversation_they_belong_to(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from lokole.mail.model import Account, DeliveryState
-from lokole.mailbox import entries, letters, lists, recipients, search
+from lokole.mailbox import attachments, entries, lists, recipients, search
 from lokole.mailbox.database import Connection, Database
 from tests.mailbox_world import DOMAIN, World
 
@@ -77,10 +77,10 @@ def test_a_deleted_letter_is_in_no_list_and_cannot_be_opened(world: World) -> No
 
 
 def test_nobody_opens_the_letter_or_the_file_of_another(world: World) -> None:
-    one_file = [letters.StoredAttachment("a.txt", "text/plain", None, "b" * 64, 4)]
+    one_file = [attachments.StoredAttachment("a.txt", "text/plain", None, "b" * 64, 4)]
     with world.database.write() as tx:
         no = world.incoming(tx, [world.ann])
-        letters.add_attachment_later(tx, world.tenant, no, one_file[0])
+        attachments.add_attachment_later(tx, world.tenant, no, one_file[0])
         assert lists.get_entry(tx, world.bob, no) is None
         assert lists.attachment_of(tx, world.bob, no, 0) is None
         assert lists.rows_of(tx, world.bob, [no]) == []

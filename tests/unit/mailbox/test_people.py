@@ -29,10 +29,10 @@ from lokole.mailbox import (
     standing,
     ways,
 )
+from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.database import Connection
 from lokole.mailbox.drafts import Typed
 from lokole.mailbox.letter_options import LetterOptions
-from lokole.mailbox.letters import StoredAttachment
 from lokole.mailbox.schema import email
 from lokole.sync.records import AccountRecord
 from tests.mailbox_world import DOMAIN, World

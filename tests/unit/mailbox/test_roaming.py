@@ -12,7 +12,7 @@ from lokole.mail.model import Account, EmailId
 from lokole.mailbox import accounts, identity, letters, lists, outbound, packages, quarantine, roaming
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
-from lokole.mailbox.held import Carried, note_carried
+from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.seen import remember_letter
 from lokole.sync.ids import SERVER_ORIGIN
 from lokole.sync.records import EntryState, FlagRecord
@@ -155,7 +155,7 @@ def test_a_letter_is_known_by_the_name_under_which_it_travelled(world: World) ->
             now=world.now,
         )
         travelled = EmailId(b"t" * 16)
-        note_carried(tx, world.tenant, package, [Carried(1, travelled, no)])
+        note_packed_letters(tx, world.tenant, package, [PackedLetter(1, travelled, no)])
         assert roaming.wire_id(tx, world.tenant, no, "ann") == travelled
         assert roaming.find_wire(tx, world.tenant, travelled) == no
 

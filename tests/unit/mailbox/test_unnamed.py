@@ -10,7 +10,7 @@ import pytest
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import NotFound
 from lokole.mail.model import Attachment, Contact, Email, EmailId
-from lokole.mailbox import letters
+from lokole.mailbox import attachments, letters
 from lokole.mailbox.attachments import blob_key, open_file, put_attachments, read_file
 from lokole.mailbox.unnamed import AGE, sweep_unnamed
 from tests.mailbox_world import DOMAIN, World
@@ -70,12 +70,12 @@ def test_a_file_that_is_chosen_again_is_back(world: World) -> None:
             received_at=world.now,
             attachments=stored,
         )
-        kept = letters.attachments_of(tx, world.tenant, no)
-    assert letters.load_attachments(blobs, DOMAIN, kept) == (PHOTO,)
+        kept = attachments.attachments_of(tx, world.tenant, no)
+    assert attachments.load_attachments(blobs, DOMAIN, kept) == (PHOTO,)
     for day in range(AGE.days, 100):
         assert sweep(world, blobs, day) == 0
     assert list(blobs.list()) == [blob_key(DOMAIN, NAME)]
-    assert letters.load_attachments(blobs, DOMAIN, kept) == (PHOTO,)
+    assert attachments.load_attachments(blobs, DOMAIN, kept) == (PHOTO,)
 
 
 def test_its_age_begins_anew_when_a_letter_has_named_it_meanwhile(world: World) -> None:

@@ -13,7 +13,7 @@ from lokole.config import Url
 from lokole.mail.errors import Temporary
 from lokole.mailbox.options import set_option
 from lokole.server import alarms
-from lokole.server.incoming import HEALTH_OPTION
+from lokole.server.control_records import HEALTH_OPTION
 from lokole.server.sweep import Sweeps
 from lokole.sync.records import AccountRecord, HealthRecord
 from tests.fakes.web_server import HANG_UP, Asked, FakeProvider, Said

@@ -17,8 +17,7 @@ from lokole.mailbox.letters import read_email
 from lokole.mailbox.recipients import deliveries
 from lokole.mailbox.seen import find_by_uid
 from lokole.ports.service import Answer, Question
-from lokole.server import answering, intake, strangers, unpack
-from lokole.server.api import outside_services
+from lokole.server import answering, intake, outside_services, strangers, unpack
 from lokole.sync.records import AccountRecord, EmailRecord, ReceiptRecord
 from tests.unit.server.place import BoxAtPlace, Place, message
 

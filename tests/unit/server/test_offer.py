@@ -10,8 +10,9 @@ import pytest
 
 from lokole.mail.model import Attachment, Contact, Email, EmailId, EmailNo
 from lokole.mailbox import accounts, letters, packages
+from lokole.mailbox.attachments import put_attachments
 from lokole.mailbox.identity import next_email_id
-from lokole.mailbox.letters import put_attachments, store_email
+from lokole.mailbox.letters import store_email
 from lokole.mailbox.recipients import set_envelope
 from lokole.server import intake, offer, send
 from lokole.sync.bundle import Bundle
@@ -109,9 +110,7 @@ def test_builders_at_once_make_one_package(place: Place, box: BoxAtPlace) -> Non
     assert built.letters == 20
 
 
-def test_builders_of_two_processes_make_one_package(
-    place: Place, box: BoxAtPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_builders_of_two_processes_make_one_package(place: Place, box: BoxAtPlace) -> None:
     """Without the lock of the process, the rows keep them apart."""
     arrive(place, *(f"{n}" for n in range(5)))
     row = place.row("a.lokole.test")

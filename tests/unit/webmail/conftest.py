@@ -18,7 +18,7 @@ from sqlalchemy import select
 from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.adapters.mobile_networks.serviceproviders import ServiceProviders
 from lokole.mail.model import Account, Address, Contact, Email, PictureLimits, TenantNo
-from lokole.mailbox import accounts, identity, letters, passwords, schema
+from lokole.mailbox import accounts, attachments, identity, letters, passwords, schema
 from lokole.mailbox.database import Database
 from lokole.mailbox.migrate import migrate
 from lokole.mailbox.tenants import add_tenant
@@ -139,7 +139,7 @@ class Box:
 
     def letter(self, holder: str, subject: str = "Hello", body: str = "<p>Good morning</p>", **values: Any) -> int:
         """A letter from the world lies in the inbox of ``holder``; returns its number."""
-        files = letters.put_attachments(self.ports.blobs, DOMAIN, values.pop("attachments", ()))
+        files = attachments.put_attachments(self.ports.blobs, DOMAIN, values.pop("attachments", ()))
         read = values.pop("read", False)
         values.setdefault("sender", Contact("ruth@example.com", "Ruth Namatovu"))
         values.setdefault("to", (Contact(f"{holder}@{DOMAIN}"),))

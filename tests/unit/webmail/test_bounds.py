@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import update
 
 from lokole.mail.model import Attachment, Contact, Delivery, DeliveryState
-from lokole.mailbox import letters, recipients
+from lokole.mailbox import attachments, recipients
 from lokole.mailbox.attachments import StoredAttachment, note_attachments
 from lokole.mailbox.schema import email
 from tests.unit.webmail.conftest import Box
@@ -65,7 +65,7 @@ def test_a_letter_to_two_thousand_says_how_far_it_is_without_naming_all(box: Box
 def test_ten_thousand_files_come_fifty_at_a_time(box: Box) -> None:
     browser = box.signed_in("mireille")
     no = box.letter("mireille", "Files")
-    one = letters.put_attachments(box.ports.blobs, "bolenge.lokole.ca", [Attachment("x", b"x", "text/plain")])[0]
+    one = attachments.put_attachments(box.ports.blobs, "bolenge.lokole.ca", [Attachment("x", b"x", "text/plain")])[0]
     with box.ports.database.write() as tx:
         note_attachments(
             tx,

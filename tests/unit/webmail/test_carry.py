@@ -135,7 +135,7 @@ def test_a_file_as_large_as_a_file_may_be_is_taken_and_a_larger_one_is_not(box: 
 
 
 def test_one_telephone_may_not_press_for_ever(make_box: Callable[..., Box]) -> None:
-    box = make_box(carried="2 per hour")
+    box = make_box(carrier_files="2 per hour")
     browser = box.browser()
     said = [browser.open("/carry").press("Get the file").status for _ in range(3)]
     assert said == [200, 200, 429]

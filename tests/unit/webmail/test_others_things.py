@@ -14,7 +14,7 @@ import pytest
 
 import lokole.webmail
 from lokole.mail.model import Attachment, Contact, Email, TenantNo
-from lokole.mailbox import accounts, identity, letters, lists
+from lokole.mailbox import accounts, attachments, identity, letters, lists
 from lokole.mailbox.tenants import add_tenant
 from lokole.webmail.app import ManyTenants
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box
@@ -87,7 +87,9 @@ def things(box: Box, tenant: TenantNo, domain: str, name: str) -> list[int]:
         person = accounts.find_account(tx, tenant, name)
         if person is None:
             person = accounts.create_account(tx, tenant, name, password_hash=None, now=box.clock[0])
-        files = letters.put_attachments(box.ports.blobs, domain, [Attachment("a.png", b"\x89PNG", "image/png", "cid")])
+        files = attachments.put_attachments(
+            box.ports.blobs, domain, [Attachment("a.png", b"\x89PNG", "image/png", "cid")]
+        )
         for n, marks in enumerate([[], *([one] for one in flags)]):
             email = Email(sender=Contact("ruth@example.com"), to=(Contact(f"{name}@{domain}"),), subject=f"Secret {n}")
             no, _ = letters.store_email(

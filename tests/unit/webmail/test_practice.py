@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from lokole.mail.model import Account, Contact, DeliveryState, Email, EmailNo
-from lokole.mailbox import accounts, letter_options, letters, lists, packages, post, recipients, rules, schema
+from lokole.mailbox import accounts, letter_options, letters, lists, mail_flow, packages, recipients, rules, schema
 from lokole.mailbox.letter_options import LetterOptions
 from lokole.mailbox.options import set_option
 from lokole.webmail import practice
@@ -122,7 +122,7 @@ def test_nothing_goes_round_in_circles(box: Box) -> None:
     # what a rule passes on to it by itself has no answer
     no = box.letter("mireille", subject="first of all")
     with box.ports.database.write() as tx:
-        post.take_in(tx, box.tenant, EmailNo(no), [me.no], origin="device-1", now=box.clock[0])
+        mail_flow.take_in(tx, box.tenant, EmailNo(no), [me.no], origin="device-1", now=box.clock[0])
     assert count(box) == 5  # passed on, and the answer of who is away
     with box.ports.database.read() as tx:
         from_echo = tx.execute(select(schema.email).where(schema.email.c.sender_address == ECHO)).all()
@@ -182,7 +182,7 @@ def test_only_people_write_to_it(box: Box) -> None:
     me = box.person("mireille")
     with box.ports.database.write() as tx:
         by_itself = Email(sender=me.contact, to=(Contact(ECHO),), subject="Auto", automatic=True)
-        no = post.send_letter(tx, me, by_itself, origin="device-1", now=box.clock[0])
+        no = mail_flow.send_letter(tx, me, by_itself, origin="device-1", now=box.clock[0])
     with box.app.test_request_context():
         with box.ports.database.write() as tx:
             practice.answer(tx, me, no)

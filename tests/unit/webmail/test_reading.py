@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from lokole.mail.model import Attachment, Contact, DeliveryState
-from lokole.mailbox import letters, recipients
+from lokole.mailbox import attachments, recipients
 from tests.unit.webmail.conftest import DOMAIN, Box
 
 PNG = base64.b64decode(
@@ -319,7 +319,7 @@ def test_old_addresses_of_lists_still_lead_there(box: Box) -> None:
 def test_files_are_kept_under_the_domain(box: Box) -> None:
     box.person("mireille")
     box.letter("mireille", attachments=(Attachment("a.txt", b"x", "text/plain"),))
-    assert all(key.startswith(letters.blob_key(DOMAIN, "")) for key in box.ports.blobs.list())
+    assert all(key.startswith(attachments.blob_key(DOMAIN, "")) for key in box.ports.blobs.list())
 
 
 def test_a_spoken_message_is_played_on_its_page_and_stays_a_download(box: Box) -> None:

@@ -89,7 +89,7 @@ def test_a_failed_night_is_forgotten_when_a_carrier_has_come(box: Box) -> None:
     assert "No contact for 2 nights." in browser.open("/admin").text
     assert "No network." in writer.open("/email/outbox").text
     with box.ports.database.write() as tx:
-        visits.note_carried(tx, box.tenant, box.clock[0])
+        visits.note_carrier(tx, box.tenant, box.clock[0])
     assert "All good." in browser.open("/admin").text
     for address in ("/email/outbox", "/email/inbox"):
         assert "No network." not in writer.open(address).text

@@ -23,11 +23,12 @@ from lokole.mail.mime import message_id_for
 from lokole.mail.model import AccountNo, Address, Contact, Delivery, DeliveryState, Email, FolderName
 from lokole.mailbox import tenants
 from lokole.mailbox.accounts import find_account_no
+from lokole.mailbox.attachments import StoredAttachment, put_attachments
 from lokole.mailbox.database import Connection
 from lokole.mailbox.entries import deliver
 from lokole.mailbox.identity import next_email_id
 from lokole.mailbox.leaving import take_account
-from lokole.mailbox.letters import StoredAttachment, put_attachments, store_email
+from lokole.mailbox.letters import store_email
 from lokole.mailbox.packages import add_waiting
 from lokole.mailbox.recipients import set_envelope, set_recipients
 from lokole.mailbox.schema import waiting

@@ -15,12 +15,12 @@ from lokole.mail.errors import Refused, Temporary
 from lokole.mail.html import html_to_text, text_to_html
 from lokole.mail.model import Contact, Email
 from lokole.mailbox import audit, board, identity, seen
-from lokole.mailbox.attachments import open_file
+from lokole.mailbox.attachments import StoredAttachment, open_file
 from lokole.mailbox.board import Post
 from lokole.mailbox.database import Connection
-from lokole.mailbox.letters import StoredAttachment, StoredEmail
+from lokole.mailbox.letters import StoredEmail
 from lokole.mailbox.posting import may_post
-from lokole.webmail import access, carried_files, language
+from lokole.webmail import access, form_files, language
 from lokole.webmail.numbers import row_number
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
@@ -105,8 +105,8 @@ def new() -> str | AnyResponse | tuple[str, int]:
     files: list[StoredAttachment] = []
     problems, status = {}, 400
     try:
-        files = carried_files.named(person, _MAX_FILES)
-        brought = carried_files.brought(files, len(text.encode()), _MAX_FILES)
+        files = form_files.named(person, _MAX_FILES)
+        brought = form_files.brought(files, len(text.encode()), _MAX_FILES)
         if brought.too_many:
             problems["files"], status = gettext("Up to %(n)s files hang at a time. Take fewer.", n=_MAX_FILES), 413
         elif brought.too_large:
@@ -114,7 +114,7 @@ def new() -> str | AnyResponse | tuple[str, int]:
             sentence = gettext("Too large together: up to %(limit)s. Take fewer or smaller files.", limit=limit)
             problems["files"], status = sentence, 413
         else:
-            files += carried_files.store(person, brought.found)
+            files += form_files.store(person, brought.found)
         if not title:
             problems["title"] = gettext("Give it a title.")
         if not text.strip() and not files:
@@ -201,7 +201,7 @@ def _form(tx: Connection, files: Sequence[StoredAttachment] = (), problems: Mapp
         pinned="pinned" in typed,
         days=days if days.isdecimal() else "30",
         choices=DAYS,
-        files=[(carried_files.token(file, person), file) for file in files],
+        files=[(form_files.token(file, person), file) for file in files],
         problems=problems or {},
     )
 

@@ -52,7 +52,7 @@ def start() -> str:
 @blueprint.post("/carry/pack")
 def pack() -> Response | tuple[str, int]:
     """The file, or why there is none."""
-    limits.count(parts().settings.carried, "carry-out", request.remote_addr)
+    limits.count(parts().settings.carrier_files, "carry-out", request.remote_addr)
     try:
         bundle = _carrier().pack()
     except Refused as error:
@@ -65,7 +65,7 @@ def pack() -> Response | tuple[str, int]:
 @blueprint.post("/carry/take")
 def take() -> str | tuple[str, int]:
     """The return file, and what was in it."""
-    limits.count(parts().settings.carried, "carry-in", request.remote_addr)
+    limits.count(parts().settings.carrier_files, "carry-in", request.remote_addr)
     try:
         file = request.files.get("file")
         if file is None or not file.filename:

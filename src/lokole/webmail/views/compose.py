@@ -15,9 +15,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from lokole.mail.errors import NotFound, Refused, Temporary
 from lokole.mail.html import html_to_text
 from lokole.mail.model import Account, Email, FolderName
-from lokole.mailbox import contacts, drafts, letter_options, lists, post, recipients, seen
+from lokole.mailbox import contacts, drafts, letter_options, lists, mail_flow, recipients, seen
 from lokole.mailbox.database import Connection
-from lokole.webmail import access, addressing, bounds, carried_files, language, limits, photos, practice, sheet, wording
+from lokole.webmail import access, addressing, bounds, form_files, language, limits, photos, practice, sheet, wording
 from lokole.webmail.cost import LETTER_BYTES, price
 from lokole.webmail.forms import LetterForm
 from lokole.webmail.headers import PAGE_POLICY
@@ -219,7 +219,7 @@ def kept_for_its_writer() -> Answer | None:
 def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
     """Keep the files of this round; the page that says why not when that does not work."""
     text_bytes = len((paper.form.body.data or "").encode())
-    brought = carried_files.brought(paper.files, text_bytes, MAX_FILES, paper.photo)
+    brought = form_files.brought(paper.files, text_bytes, MAX_FILES, paper.photo)
     if brought.too_many:
         sentence = gettext("A letter carries up to %(n)s files. Your text is kept; take fewer files.", n=MAX_FILES)
         return _again(paper, sentence, 413)
@@ -230,7 +230,7 @@ def _take_files(paper: Sheet, person: Account) -> tuple[str, int] | None:
         )
         return _again(paper, sentence, 413)
     try:
-        paper.files += carried_files.store(person, brought.found)
+        paper.files += form_files.store(person, brought.found)
     except Temporary:
         return _again(paper, gettext("Lokole could not keep the files: its memory is full. Your text is kept."), 503)
     return None
@@ -249,7 +249,7 @@ def _send(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
             if not seen.remember(tx, person.tenant, "form", drafts.form_key(person, paper.nonce), now):
                 raise Refused("the form was sent before", code="sent")
             seen.remember(tx, person.tenant, "form-text", _text_key(paper, person), now)
-            no = post.send_letter(
+            no = mail_flow.send_letter(
                 tx, person, email, origin=ports.origin, now=now, attachments=paper.files, written=ports.written
             )
             practice.answer(tx, person, no)
@@ -429,7 +429,7 @@ def _page(tx: Connection, paper: Sheet) -> str:
         sheet=paper,
         owner=sheet.owner_token(person, paper.nonce),
         form=paper.form,
-        files=[(carried_files.token(file, person), file) for file in paper.files],
+        files=[(form_files.token(file, person), file) for file in paper.files],
         used=used,
         bounds=bound,
         limit=limit,

@@ -22,8 +22,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from lokole.mail.html import html_to_text, make_safe, rewrite_cids
 from lokole.mail.model import DeliveryState, Email, FolderName
 from lokole.mailbox import conversations, lists, recipients, taking_back
-from lokole.mailbox.attachments import open_file, read_file
-from lokole.mailbox.letters import StoredAttachment
+from lokole.mailbox.attachments import StoredAttachment, open_file, read_file
 from lokole.mailbox.lists import StoredEntry
 from lokole.webmail import access, cost
 from lokole.webmail.numbers import row_number

@@ -1,4 +1,4 @@
-"""What the server says besides letters: what became of letters, what it has taken and could not take, people and their marks."""
+"""The control records of the server, everything it says besides letters: what became of letters, what it has taken and could not take, people and their marks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from lokole.device import packing
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import account_records, fewer, letters, outbound, packages, recipients, roaming
+from lokole.mailbox import account_records, letters, outbound, packages, recipients, repacking, roaming
 from lokole.mailbox.database import Connection
 from lokole.mailbox.held import not_held
 from lokole.mailbox.identity import ensure_identity, renew_epoch
@@ -107,7 +107,7 @@ def _told(tx: Connection, tenant: TenantRow, record: ToldRecord, now: datetime) 
     if record.record:
         not_taken = not_held(tx, found.no, record.record)
     else:
-        not_taken = [one.email for one in fewer.pack_anew(tx, found, now)]
+        not_taken = [one.email for one in repacking.pack_anew(tx, found, now)]
     for no in not_taken:
         for one in recipients.deliveries(tx, tenant.no, no):
             if one.state is not DeliveryState.LOCAL:

@@ -1,4 +1,4 @@
-"""What a box says besides letters and people: what it has taken, what it could not take, flags, requests, how it is."""
+"""The control records of a box, everything it says besides letters and people: what it has taken, what it could not take, flags, requests, how it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import fewer, folders, letters, packages, recipients, roaming, town_limits
+from lokole.mailbox import folders, letters, packages, recipients, repacking, roaming, town_limits
 from lokole.mailbox.database import Connection, to_micros
 from lokole.mailbox.held import not_held
 from lokole.mailbox.options import get_option, set_option
@@ -111,7 +111,7 @@ def _told(tx: Connection, row: TenantRow, record: ToldRecord, ports: ServerPorts
     if record.record:
         not_held(tx, found.no, record.record)
         return
-    for one in fewer.pack_anew(tx, found, now):
+    for one in repacking.pack_anew(tx, found, now):
         _give_up(tx, row, one, now)
 
 

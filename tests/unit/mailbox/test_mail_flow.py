@@ -9,7 +9,7 @@ import pytest
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import Account, Attachment, Contact, Email, EmailNo
-from lokole.mailbox import contacts, letter_options, letters, lists, post, recipients, rules
+from lokole.mailbox import attachments, contacts, letter_options, letters, lists, mail_flow, recipients, rules
 from lokole.mailbox.database import Connection
 from lokole.mailbox.letter_options import LetterOptions
 from tests.mailbox_world import DOMAIN, World, email_from
@@ -18,13 +18,13 @@ from tests.mailbox_world import DOMAIN, World, email_from
 def arrives(world: World, tx: Connection, person: Account, **values: Any) -> EmailNo:
     """A letter from outside, as a package brings it."""
     no = world.incoming(tx, [person], **values)
-    post.take_in(tx, world.tenant, no, [person.no], origin="device-1", now=world.now)
+    mail_flow.take_in(tx, world.tenant, no, [person.no], origin="device-1", now=world.now)
     return no
 
 
 def sends(world: World, tx: Connection, writer: Account, *to: str, **values: Any) -> EmailNo:
     letter = email_from(str(writer.address), to=to, **values)
-    return post.send_letter(tx, writer, letter, origin="device-1", now=world.now)
+    return mail_flow.send_letter(tx, writer, letter, origin="device-1", now=world.now)
 
 
 def away(tx: Connection, person: Account, text: str = "Back in May", **values: Any) -> None:
@@ -66,7 +66,7 @@ def test_a_rule_looks_where_it_says(world: World, field: str, words: str, matche
             received_at=world.now,
             deliver_to=[world.ann.no],
         )
-        post.take_in(tx, world.tenant, no, [world.ann.no], origin="device-1", now=world.now)
+        mail_flow.take_in(tx, world.tenant, no, [world.ann.no], origin="device-1", now=world.now)
         entry = lists.get_entry(tx, world.ann, no)
     assert entry is not None
     assert entry.starred is matches
@@ -80,7 +80,7 @@ def test_a_rule_moves_a_letter_for_its_owner_only(world: World) -> None:
     with world.database.write() as tx:
         rules.add_rule(tx, world.ann, "subject", "news", "move", "archive")
         no = world.incoming(tx, [world.ann, world.bob], subject="News of today")
-        post.take_in(tx, world.tenant, no, [world.ann.no, world.bob.no], origin="device-1", now=world.now)
+        mail_flow.take_in(tx, world.tenant, no, [world.ann.no, world.bob.no], origin="device-1", now=world.now)
         assert [row.no for row in lists.list_folder(tx, world.ann, "archive").rows] == [no]
         assert lists.list_folder(tx, world.ann, "inbox").rows == ()
         assert [row.no for row in lists.list_folder(tx, world.bob, "inbox").rows] == [no]
@@ -91,7 +91,7 @@ def test_a_rule_passes_a_letter_on_with_its_files_and_no_second_copy(world: Worl
     from lokole.adapters.blobs.memory import MemoryBlobStore
 
     blobs = MemoryBlobStore()
-    stored = letters.put_attachments(blobs, DOMAIN, [Attachment("a.pdf", b"plan", "application/pdf")])
+    stored = attachments.put_attachments(blobs, DOMAIN, [Attachment("a.pdf", b"plan", "application/pdf")])
     with world.database.write() as tx:
         rules.add_rule(tx, world.ann, "from", "example", "forward", "sister@town.org")
         no, _ = letters.store_email(
@@ -103,7 +103,7 @@ def test_a_rule_passes_a_letter_on_with_its_files_and_no_second_copy(world: Worl
             attachments=stored,
             deliver_to=[world.ann.no],
         )
-        post.take_in(tx, world.tenant, no, [world.ann.no], origin="device-1", now=world.now)
+        mail_flow.take_in(tx, world.tenant, no, [world.ann.no], origin="device-1", now=world.now)
         (sent,) = lists.list_folder(tx, world.ann, "sent").rows
         letter = letters.read_email(tx, world.tenant, sent.no)
         assert [one.address for one in recipients.deliveries(tx, world.tenant, sent.no)] == ["sister@town.org"]
@@ -146,11 +146,11 @@ def test_somebodys_rules_write_fifty_letters_a_day_at_most(world: World) -> None
         rules.add_rule(tx, world.ann, "subject", "news", "forward", "sister@town.org")
         for _ in range(60):
             arrives(world, tx, world.ann, subject="News")
-        assert lists.list_folder(tx, world.ann, "sent").total == post.MAX_BY_ITSELF
+        assert lists.list_folder(tx, world.ann, "sent").total == mail_flow.MAX_BY_ITSELF
         assert lists.list_folder(tx, world.ann, "inbox").total == 60
         world.later(days=2)
         arrives(world, tx, world.ann, subject="News")
-        assert lists.list_folder(tx, world.ann, "sent").total == post.MAX_BY_ITSELF + 1
+        assert lists.list_folder(tx, world.ann, "sent").total == mail_flow.MAX_BY_ITSELF + 1
 
 
 def test_a_rule_that_cannot_work_any_more_keeps_no_letter_back(world: World) -> None:
@@ -277,7 +277,7 @@ def test_who_writes_gets_into_the_address_book_and_strangers_rename_nobody(world
             deliver_to=[world.ann.no],
         )
         for _ in range(2):
-            post.take_in(tx, world.tenant, no, [world.ann.no], origin="device-1", now=world.now)
+            mail_flow.take_in(tx, world.tenant, no, [world.ann.no], origin="device-1", now=world.now)
         assert [(one.address, one.name, one.uses) for one in contacts.list_contacts(tx, world.ann)] == [
             ("ruth@example.org", "Ruth N.", 0)
         ]

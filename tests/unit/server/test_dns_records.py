@@ -15,7 +15,7 @@ from lokole.cli import main
 from lokole.config import Url
 from lokole.mail.errors import Temporary
 from lokole.ports.dns import DnsRecord
-from lokole.server.records import check_records, wanted_records
+from lokole.server.dns_records import check_records, wanted_records
 from tests.servers_dns import name_server
 from tests.servers_mail import free_port
 from tests.unit.server.place import OPERATOR, place_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from lokole.adapters.sync_peer.in_process import InProcessExchange, Uploaded
-from lokole.device import answers
+from lokole.device import control_records
 from lokole.device.box import Box
 from lokole.device.importing import import_package
 from lokole.device.packing import SERVER_KEY_OPTION, build_package
@@ -44,7 +44,7 @@ def test_a_letter_that_the_server_never_reads_keeps_no_other_back_and_its_writer
             if "bad" in subjects_of(package):
                 told = ToldRecord(package.ref, 0, "damaged", "it breaks off")
                 with box.ports.database.write() as tx:
-                    answers.apply(tx, box.row(), told, clock(), box.ports.entropy)
+                    control_records.apply(tx, box.row(), told, clock(), box.ports.entropy)
         clock.advance(minutes=30)
     # alone it goes twice, because a line may be to blame once; what went beside it goes once more without it
     assert nights == [[["a", "bad", "c", "d"]], [["a", "bad"], ["c", "d"]], [["a"], ["bad"]], [["bad"]], [[]], []]
@@ -54,7 +54,7 @@ def test_a_letter_that_the_server_never_reads_keeps_no_other_back_and_its_writer
             for subject, no in numbers.items()
         }
         assert packages.count_waiting(tx, box.tenant, "up") == 0
-    assert found.pop("bad") == [(DeliveryState.REFUSED, answers.NOT_TAKEN)]
+    assert found.pop("bad") == [(DeliveryState.REFUSED, control_records.NOT_TAKEN)]
     assert all(states == [(DeliveryState.AT_SERVER, "")] for states in found.values())
 
 

@@ -18,8 +18,8 @@ from lokole.mail.errors import Refused
 from lokole.mail.filenames import safe_filename
 from lokole.mail.model import Account, Attachment, Contact, Email, PictureLimits
 from lokole.mail.slim import SIGNATURE_BYTES, may_shrink, slim_email
-from lokole.mailbox import letters
-from lokole.mailbox.letters import StoredAttachment
+from lokole.mailbox import attachments
+from lokole.mailbox.attachments import StoredAttachment
 from lokole.webmail.parts import parts
 from lokole.webmail.photos import SMALL, limits_of
 
@@ -71,7 +71,7 @@ def brought(had: list[StoredAttachment], text_bytes: int, most: int, photo: str 
 
 def store(person: Account, files: tuple[Attachment, ...]) -> list[StoredAttachment]:
     """Keep files. Raises Temporary when there is no room."""
-    return letters.put_attachments(parts().ports.blobs, person.domain, files) if files else []
+    return attachments.put_attachments(parts().ports.blobs, person.domain, files) if files else []
 
 
 def signer(salt: str) -> URLSafeSerializer:
