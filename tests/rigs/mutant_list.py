@@ -862,4 +862,12 @@ MUTANTS = (
         ("tests/unit/server/test_unpack.py",),
         "P22",
     ),
+    Mutant(
+        "a letter goes before somebody whom it is for has come",
+        "mailbox/forgetting.py",
+        "staying = {*tx.execute(hanging).scalars(), *tx.execute(for_somebody).scalars()}",
+        "staying = {*tx.execute(hanging).scalars()}",
+        ("tests/unit/mailbox/test_people.py", "tests/unit/mailbox/test_deleted.py"),
+        "P1",
+    ),
 )

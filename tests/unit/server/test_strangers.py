@@ -155,6 +155,15 @@ def test_a_stranger_that_has_the_letter_does_not_get_it_again_with_the_others(pl
     assert for_whom(box.fetch()) == [["ann@a.lokole.test"]]
 
 
+def test_a_stranger_gets_their_letter_though_all_others_who_had_it_have_left(place: Place, box: BoxAtPlace) -> None:
+    both(place, box)
+    box.fetch(unsent=True)
+    place.clock.pass_by(hours=1)
+    box.put([AccountRecord("ann@a.lokole.test", version=2, removed=True), AccountRecord(ZOE, version=1)])
+    (found,) = box.fetch()
+    assert (found.email.subject, for_whom([found])) == ("hello", [[ZOE]])
+
+
 def test_a_visit_whose_upload_broke_says_nothing_about_strangers(place: Place, box: BoxAtPlace) -> None:
     """The person stands in the package that did not arrive."""
     place.clock.pass_by(hours=1)
