@@ -870,4 +870,12 @@ MUTANTS = (
         ("tests/unit/mailbox/test_people.py", "tests/unit/mailbox/test_deleted.py"),
         "P1",
     ),
+    Mutant(
+        "who was in a package that could not be read is never told again",
+        "mailbox/packages.py",
+        "    forget_accounts_sent(tx, row.tenant, outbound.wait_again(tx, package_no))\n",
+        "    outbound.wait_again(tx, package_no)\n",
+        ("tests/unit/mailbox/test_outbound.py",),
+        "P1",
+    ),
 )

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import outbound
-from lokole.mailbox.account_records import mark_accounts_sent
+from lokole.mailbox.account_records import forget_accounts_sent, mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.schema import carried, email, package, recipient, waiting
 from lokole.mailbox.seen import remember
@@ -298,7 +298,7 @@ def withdraw_package(tx: Connection, package_no: int, now: datetime) -> int:
             remember(tx, row.tenant, OFFERED, str(one.email), now)
     statement = update(waiting).where(waiting.c.package == package_no)
     rows = tx.execute(statement.values(state="waiting", package=None)).rowcount
-    outbound.wait_again(tx, package_no)
+    forget_accounts_sent(tx, row.tenant, outbound.wait_again(tx, package_no))
     tx.execute(delete(carried).where(carried.c.package == package_no))
     set_package_state(tx, package_no, "withdrawn", now)
     return rows
