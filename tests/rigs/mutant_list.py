@@ -878,4 +878,12 @@ MUTANTS = (
         ("tests/unit/mailbox/test_outbound.py",),
         "P1",
     ),
+    Mutant(
+        "what is handed out once more counts as a hand-out of its own",
+        "server/carry.py",
+        "    if sealed and made:",
+        "    if sealed:",
+        ("tests/api/test_carry.py",),
+        "P1",
+    ),
 )
