@@ -478,8 +478,10 @@ def find_package_by_seq(tx: Connection, tenant_no: int, epoch: int, direction: s
     return None if row is None else _package_row(row)
 
 
-def count_packages(tx: Connection, tenant_no: int, direction: str, state: str, *, since: datetime) -> int:
-    """How many packages came into ``state`` after a moment."""
+def count_packages(
+    tx: Connection, tenant_no: int, direction: str, state: str, *, since: datetime, until: datetime
+) -> int:
+    """How many packages came into ``state`` between two moments."""
     query = (
         select(func.count())
         .select_from(package)
@@ -487,7 +489,7 @@ def count_packages(tx: Connection, tenant_no: int, direction: str, state: str, *
             package.c.tenant == tenant_no,
             package.c.direction == direction,
             package.c.state == state,
-            package.c.changed_at >= to_micros(since),
+            package.c.changed_at.between(to_micros(since), to_micros(until)),
         )
     )
     return int(tx.execute(query).scalar_one())
