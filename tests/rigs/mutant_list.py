@@ -886,4 +886,12 @@ MUTANTS = (
         ("tests/api/test_carry.py",),
         "P1",
     ),
+    Mutant(
+        "a box hears nothing of a package that was given up",
+        "server/unpack.py",
+        "        if package.type == CONTENT_TYPE:\n            outbound.put(",
+        "        if False:\n            outbound.put(",
+        ("tests/unit/server/test_unpack.py",),
+        "P2",
+    ),
 )
