@@ -275,6 +275,27 @@ def test_a_file_that_acknowledges_what_a_carrier_brought_says_who_is_nobody(plac
     assert kinds(place) == ["dead-letter"]
 
 
+def test_a_file_that_is_handed_out_once_more_says_no_more_than_the_first_time(place: Place, box: Box) -> None:
+    """Two passers-by have the same file of the box; what came home with the first was made before somebody asked."""
+    write(box, "ann", "bob@example.org", "hello")
+    up = bundle(box)
+    carrying.take(box, io.BytesIO(place.client.post(CARRY, content=up).content))
+    old = bundle(box)
+    zoe = person(box, "zoe")
+    assert zoes_letter(place) == 450
+    place.client.post(CARRY, content=up)
+    place.client.post(CARRY, content=old)
+    place.work()
+    assert kinds(place) == [], "the old file acknowledges what it had from the first passer-by"
+    for _ in range(2):
+        answer = place.client.post(CARRY, content=bundle(box))
+        place.work()
+        carrying.take(box, io.BytesIO(answer.content))
+    with box.ports.database.read() as tx:
+        assert [row.subject for row in lists.list_folder(tx, zoe, "inbox").rows] == ["For zoe"]
+    assert kinds(place) == []
+
+
 # --- a number that is taken by other bytes (protocol 8.7) ----------------------------------------
 
 

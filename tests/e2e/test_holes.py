@@ -31,7 +31,10 @@ from lokole.mailbox import (
 from lokole.mailbox.identity import next_email_id, renew_epoch
 from lokole.mailbox.options import get_option
 from lokole.ports.identity import Caller
-from lokole.server import metrics, offer, receipts, send
+from lokole.server import metrics, offer, receipts, send, unpack
+from lokole.server.ports import ServerPorts
+from lokole.server.worker import Worker
+from lokole.sync.records import AnyRecord, EmailRecord
 from lokole.testing import CountedEntropy, Village, village
 from tests.unit.device.people import person, write
 
@@ -186,6 +189,27 @@ def test_people_who_signed_up_after_the_backup_of_a_server_are_not_nobody(tmp_pa
             assert [row.subject for row in lists.list_folder(tx, zoe, "inbox").rows] == ["For zoe"]
         with place.server.ports.database.read() as tx:
             assert "dead-letter" not in {one.kind for one in quarantine.list_quarantine(tx, everybody=True)}
+
+
+def test_a_letter_over_which_the_server_fails_every_time_keeps_no_other_back(
+    place: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = unpack._take
+
+    def failing(ports: ServerPorts, reading: Any, n: int, record: AnyRecord) -> None:
+        if isinstance(record, EmailRecord) and record.email.subject == "bad":
+            raise KeyError("a fault of ours")
+        take(ports, reading, n, record)
+
+    monkeypatch.setattr(unpack, "_take", failing)
+    numbers = {subject: write(place.box, "ann", "bob@example.org", subject) for subject in ("a", "bad", "c", "d")}
+    for _ in range(8):
+        assert place.box.sync().result == "ok"
+        for _ in range(12):
+            place.clock.advance(hours=2)
+            Worker(place.server.ports).work_off()
+    refused = [subject for subject, no in numbers.items() if state(place, no) == [DeliveryState.REFUSED]]
+    assert (refused, len(place.outside.sent)) == (["bad"], 3)
 
 
 def test_a_hole_in_the_mailbox_is_filled_from_the_bytes_that_are_there(place: Village) -> None:

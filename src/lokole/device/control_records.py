@@ -110,5 +110,5 @@ def _told(tx: Connection, tenant: TenantRow, record: ToldRecord, now: datetime) 
         not_taken = [one.email for one in repacking.pack_anew(tx, found, now)]
     for no in not_taken:
         for one in recipients.deliveries(tx, tenant.no, no):
-            if one.state is not DeliveryState.LOCAL:
+            if one.state in (DeliveryState.WAITING, DeliveryState.AT_SERVER):  # who has it, has it
                 recipients.change_state(tx, tenant.no, no, one.address, DeliveryState.REFUSED, NOT_TAKEN)

@@ -56,6 +56,20 @@ def mark_accounts_sent(tx: Connection, tenant_no: int, versions: Mapping[str, in
         )
 
 
+def forget_accounts_sent(tx: Connection, tenant_no: int, versions: Mapping[str, int]) -> None:
+    """The other end has not read these versions after all: they are to go again. What it has of later ones stays."""
+    for address, version in versions.items():
+        tx.execute(
+            update(account)
+            .where(
+                account.c.tenant == tenant_no,
+                account.c.name == address.rpartition("@")[0],
+                account.c.sent_version == version,
+            )
+            .values(sent_version=version - 1)
+        )
+
+
 def upsert_from_device(tx: Connection, tenant_no: int, record: AccountRecord, now: datetime) -> tuple[Account, bool]:
     """Take in what a device says of one of its people; returns the person and whether they are new here.
 

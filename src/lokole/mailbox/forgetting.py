@@ -84,15 +84,19 @@ def forgettable(tx: Connection, tenant_no: int, before: datetime, *, upto: int, 
 
 
 def forget_content(tx: Connection, tenant_no: int, numbers: Sequence[int], *, keep_entries: bool = False) -> None:
-    """Empty these letters: nobody has them any more, and they never wait again. May be repeated. What hangs on the board stays.
+    """Empty these letters: nobody has them any more, and they never wait again. May be repeated.
 
+    What hangs on the board stays, and what somebody is to get who has not appeared yet.
     ``keep_entries`` leaves the rows that say who had them (``deleted.py``).
     """
     hanging = select(post.c.email).where(
         post.c.tenant == tenant_no, post.c.email.in_(numbers), post.c.removed.is_(False)
     )
-    on_the_board = set(tx.execute(hanging).scalars())
-    numbers = [no for no in numbers if no not in on_the_board]
+    for_somebody = select(envelope.c.email).where(
+        envelope.c.tenant == tenant_no, envelope.c.email.in_(numbers), envelope.c.state == "unknown"
+    )
+    staying = {*tx.execute(hanging).scalars(), *tx.execute(for_somebody).scalars()}
+    numbers = [no for no in numbers if no not in staying]
     if not numbers:
         return
     forget_letters(tx, numbers)

@@ -136,17 +136,23 @@ def note_accounts(
 
 def delivered(tx: Connection, package_no: int) -> dict[str, int]:
     """The other end has taken this package; returns the versions of people in it, by address."""
-    versions = {row.key: int(row.version) for row in tx.execute(_PEOPLE_IN, {"in": package_no})}
+    versions = _people_in(tx, package_no)
     tx.execute(_DELIVERED, {"in": package_no})
     return versions
 
 
-def wait_again(tx: Connection, package_no: int) -> int:
-    """What travelled in a package that is withdrawn waits again; returns how many rows."""
+def wait_again(tx: Connection, package_no: int) -> dict[str, int]:
+    """What travelled in a package that is withdrawn waits again; returns the versions of people in it, by address."""
+    versions = _people_in(tx, package_no)
     of_package = outbound.c.package == package_no
     # people wait in their own table; the same version may be noted anew
-    people = tx.execute(delete(outbound).where(of_package, outbound.c.kind == ACCOUNT)).rowcount
-    return people + tx.execute(update(outbound).where(of_package).values(state="waiting", package=None)).rowcount
+    tx.execute(delete(outbound).where(of_package, outbound.c.kind == ACCOUNT))
+    tx.execute(update(outbound).where(of_package).values(state="waiting", package=None))
+    return versions
+
+
+def _people_in(tx: Connection, package_no: int) -> dict[str, int]:
+    return {row.key: int(row.version) for row in tx.execute(_PEOPLE_IN, {"in": package_no})}
 
 
 def keep_newest(tx: Connection, tenant_no: int, direction: str, most: int) -> int:

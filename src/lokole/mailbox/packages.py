@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import EmailNo, PackageRef, TenantNo
 from lokole.mailbox import outbound
-from lokole.mailbox.account_records import mark_accounts_sent
+from lokole.mailbox.account_records import forget_accounts_sent, mark_accounts_sent
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.schema import carried, email, package, recipient, waiting
 from lokole.mailbox.seen import remember
@@ -298,7 +298,7 @@ def withdraw_package(tx: Connection, package_no: int, now: datetime) -> int:
             remember(tx, row.tenant, OFFERED, str(one.email), now)
     statement = update(waiting).where(waiting.c.package == package_no)
     rows = tx.execute(statement.values(state="waiting", package=None)).rowcount
-    outbound.wait_again(tx, package_no)
+    forget_accounts_sent(tx, row.tenant, outbound.wait_again(tx, package_no))
     tx.execute(delete(carried).where(carried.c.package == package_no))
     set_package_state(tx, package_no, "withdrawn", now)
     return rows
@@ -478,8 +478,10 @@ def find_package_by_seq(tx: Connection, tenant_no: int, epoch: int, direction: s
     return None if row is None else _package_row(row)
 
 
-def count_packages(tx: Connection, tenant_no: int, direction: str, state: str, *, since: datetime) -> int:
-    """How many packages came into ``state`` after a moment."""
+def count_packages(
+    tx: Connection, tenant_no: int, direction: str, state: str, *, since: datetime, until: datetime
+) -> int:
+    """How many packages came into ``state`` between two moments."""
     query = (
         select(func.count())
         .select_from(package)
@@ -487,7 +489,7 @@ def count_packages(tx: Connection, tenant_no: int, direction: str, state: str, *
             package.c.tenant == tenant_no,
             package.c.direction == direction,
             package.c.state == state,
-            package.c.changed_at >= to_micros(since),
+            package.c.changed_at.between(to_micros(since), to_micros(until)),
         )
     )
     return int(tx.execute(query).scalar_one())

@@ -91,16 +91,16 @@ def give(
     ``new`` says that something came up that no package down can have said yet.
     """
     reconcile.withdraw_where(ports, row, lambda one: not Bundle.holds(one.size, max_bytes=max_bytes))
-    made = offer.build_pending(ports, row, enough=enough)
+    made = offer.build_pending(ports, row, enough=enough) > 0
     with ports.database.read() as tx:
         waiting = packages.packages_after(tx, row.no, "down", 0, states=(exchange.BUILT,))
     if not waiting or (new and not made):
         with offer.builder_lock(ports, row):
-            offer.build_one(ports, row, even_empty=True)
+            made = offer.build_one(ports, row, even_empty=True) or made
         with ports.database.read() as tx:
             waiting = packages.packages_after(tx, row.no, "down", 0, states=(exchange.BUILT,))
     sealed = [one for one in waiting if one.type == CONTENT_TYPE]
-    if sealed:
+    if sealed and made:  # what was there before, the box may have already
         with ports.database.write() as tx:
             hand_out(tx, row.no, sealed[-1])
     return Bundle.fitting([(one.sha256, one.size, exchange.chunks(ports, one)) for one in sealed], max_bytes=max_bytes)

@@ -24,7 +24,7 @@ from lokole.server.ports import ServerPorts
 from lokole.sync import digest
 from lokole.sync.bodies import MAX_BEYOND
 from lokole.sync.digest import Difference, Summary
-from lokole.sync.records import AckRecord, PackageDigest
+from lokole.sync.records import AckRecord, PackageDigest, ToldRecord
 
 #: ``{"missing", "letters", "at"}``: how many letters of how many were missing at the last comparison
 HELD_OPTION = "held_together"
@@ -212,6 +212,9 @@ def _mend_up(
         return
     if known.state == "held":
         return  # its letters are on their way into the mailbox
+    will_be_told = outbound.is_on_its_way(tx, row.no, ToldRecord(known.sha256, 0))
+    if known.state == "set_aside" and will_be_told and not difference.is_another:
+        return  # the box packs its letters in smaller ones when it hears that
     if known.state == "set_aside" or difference.is_another:
         withdrawn.append(("up", *number))
         return

@@ -146,6 +146,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
                 outbound.put(tx, row.no, "down", ToldRecord(package.sha256, 0, broken.code, str(broken)))
         elif package.state == "set_aside":
             settle_bytes(tx, row.no, "package", package.blob, now)
+            outbound.tell_no_more(tx, row.no, "down", package.sha256, 0)
         packages.set_package_state(tx, package.no, state, now)
         tx.execute(update(package_table).where(package_table.c.no == package.no).values(letters=reading.new))
         hear(tx, row.no, now)
@@ -162,7 +163,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
 def given_up(ports: ServerPorts, job: Job, error: Exception) -> None:
     """The package cannot be read for a reason of ours: it is kept apart, its bytes stay where they are.
 
-    Nothing waits for it any longer; when both ends compare what they hold, the box packs its letters anew.
+    Nothing waits for it any longer. The box is told, so that it packs half as many letters anew at a time.
     """
     with ports.database.write() as tx:
         try:
@@ -179,6 +180,8 @@ def given_up(ports: ServerPorts, job: Job, error: Exception) -> None:
             key=f"package:{package.no}",
             now=ports.clock(),
         )
+        if package.type == CONTENT_TYPE:
+            outbound.put(tx, package.tenant, "down", ToldRecord(package.sha256, 0, "given-up", type(error).__name__))
         packages.set_package_state(tx, package.no, "set_aside", ports.clock())
 
 

@@ -2,7 +2,7 @@
 
 Visits are counted, not dated: a clock that jumps would call a letter older than a visit before it, and its person nobody.
 A file that a carrier brings may be old. It says what its box knew when it was made: at least after the newest package
-that it acknowledges had been handed out, and that hand-out is the visit which it tells of.
+that it acknowledges had been made and handed out, and that first hand-out is the visit which it tells of.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def note_visit(tx: Connection, tenant_no: int, now: datetime) -> bool:
 
 
 def hand_out(tx: Connection, tenant_no: int, newest: PackageRow) -> None:
-    """A carrier takes packages of ours along, the last of them ``newest``."""
+    """A carrier takes packages of ours along, the last of them ``newest``, which was made for that and which the box cannot have yet."""
     known = get_option(tx, tenant_no, HANDED_OUT_OPTION, [])
     visit = tenants.begin_visit(tx, tenant_no)
     set_option(tx, tenant_no, HANDED_OUT_OPTION, [*known, [newest.epoch, newest.seq, visit]][-_MOST_HANDED_OUT:])

@@ -10,7 +10,7 @@ from lokole.device.box import Box
 from lokole.device.importing import import_package
 from lokole.device.packing import SERVER_KEY_OPTION, build_package
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import outbound, packages, recipients
+from lokole.mailbox import held, outbound, packages, recipients
 from lokole.mailbox.options import set_option
 from lokole.sync.compression import Compression
 from lokole.sync.records import EmailRecord, ToldRecord
@@ -56,6 +56,32 @@ def test_a_letter_that_the_server_never_reads_keeps_no_other_back_and_its_writer
         assert packages.count_waiting(tx, box.tenant, "up") == 0
     assert found.pop("bad") == [(DeliveryState.REFUSED, control_records.NOT_TAKEN)]
     assert all(states == [(DeliveryState.AT_SERVER, "")] for states in found.values())
+
+
+def test_a_letter_that_its_recipient_has_is_not_refused_by_a_server_that_was_restored(
+    box: Box, clock: FrozenClock
+) -> None:
+    no = write(box, "ann", "bob@example.org,carl@example.org", "a")
+    with box.ports.database.write() as tx:
+        set_option(tx, box.tenant, SERVER_KEY_OPTION, encode_key(public_key(bytes(range(32)))))
+    package = build_package(
+        database=box.ports.database,
+        blobs=box.ports.blobs,
+        tenant=box.row(),
+        entropy=box.ports.entropy,
+        compression=Compression.ZSTD,
+        now=clock(),
+        spool=None,
+        seed=box.seed,
+    )
+    assert package is not None
+    with box.ports.database.write() as tx:
+        recipients.change_state(tx, box.tenant, no, "bob@example.org", DeliveryState.ACCEPTED)
+        (carried,) = held.carried_letters(tx, package.no)
+        told = ToldRecord(package.sha256, carried.record, "record", "not storable")
+        answers.apply(tx, box.row(), told, clock(), box.ports.entropy)
+        states = [one.state for one in recipients.deliveries(tx, box.tenant, no)]
+    assert states == [DeliveryState.ACCEPTED, DeliveryState.REFUSED]
 
 
 def test_a_package_is_measured_by_what_is_written_of_its_letters(box: Box, clock: FrozenClock) -> None:

@@ -13,7 +13,7 @@ from lokole.mailbox import accounts, deleted, entries, letters, lists, outbound,
 from lokole.mailbox.database import Connection
 from lokole.mailbox.schema import email, entry, waiting
 from lokole.mailbox.schema import outbound as outbound_table
-from tests.mailbox_world import World
+from tests.mailbox_world import DOMAIN, World
 
 
 def _delete(tx: Connection, world: World, no: int) -> None:
@@ -90,6 +90,22 @@ def test_what_somebody_else_still_has_keeps_its_content(world: World) -> None:
     _tidy(world, days=31)
     with world.database.read() as tx:
         assert _subject(tx, no) == ""
+
+
+def test_what_somebody_still_to_come_is_to_get_keeps_its_content(world: World) -> None:
+    """The envelope names somebody who has not signed up (again) yet."""
+    with world.database.write() as tx:
+        no, other = (world.incoming(tx, [world.ann], subject="for two") for _ in range(2))
+        for one in (no, other):
+            recipients.set_envelope(tx, world.tenant, one, {f"kofi@{DOMAIN}": "unknown"})
+            _delete(tx, world, one)
+        deleted.erase(tx, world.ann, other)
+    _tidy(world)
+    assert _tidy(world, days=31) == 1
+    with world.database.write() as tx:
+        assert deleted.list_deleted(tx, world.ann).rows == ()
+        kofi = accounts.create_account(tx, world.tenant, "kofi", password_hash=None, now=world.now)
+        assert [row.subject for row in lists.list_folder(tx, kofi, "inbox").rows] == ["for two"] * 2
 
 
 def test_a_letter_put_back_and_deleted_again_has_its_thirty_days_anew(world: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lokole.mail.model import DeliveryState, EmailId
 from lokole.mailbox import outbound, packages
+from lokole.mailbox.account_records import accounts_to_send
 from lokole.mailbox.database import Connection
 from lokole.sync.records import AccountRecord, FlagRecord, HealthRecord, ReceiptRecord, RequestRecord, ToldRecord
 from tests.mailbox_world import World
@@ -94,6 +95,18 @@ def test_a_record_that_changed_while_it_was_packed_is_not_taken_for_packed(world
         assert _waiting(world, tx) == [receipt(2)]
 
 
+def test_a_person_in_a_package_that_was_acknowledged_and_withdrawn_since_is_told_again(world: World) -> None:
+    """The other end held it, and could not read it: it has not heard of that person."""
+    with world.database.write() as tx:
+        people = accounts_to_send(tx, world.tenant)
+        package = _package(world, tx, 1)
+        outbound.note_accounts(tx, world.tenant, "up", package, people)
+        packages.acknowledge(tx, world.tenant, 7, "up", 1, (), world.now)
+        assert accounts_to_send(tx, world.tenant) == []
+        packages.withdraw_package(tx, package, world.now)
+        assert accounts_to_send(tx, world.tenant) == people
+
+
 def test_a_withdrawn_package_lets_all_wait_again_and_an_acknowledged_one_nothing(world: World) -> None:
     with world.database.write() as tx:
         for one in RECORDS:
@@ -117,7 +130,7 @@ def test_the_versions_of_people_that_travelled_are_told(world: World) -> None:
         assert outbound.delivered(tx, first) == {"ann@village.lokole.ca": 4, "bob@village.lokole.ca": 1}
         second = _package(world, tx, 2)
         outbound.note_accounts(tx, world.tenant, "up", second, people[:1])
-        assert outbound.wait_again(tx, second) == 1
+        assert outbound.wait_again(tx, second) == {"ann@village.lokole.ca": 4}
         assert outbound.delivered(tx, second) == {}
 
 

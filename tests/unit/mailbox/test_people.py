@@ -22,6 +22,7 @@ from lokole.mailbox import (
     lists,
     merging,
     names,
+    recipients,
     rules,
     schema,
     sessions,
@@ -284,6 +285,19 @@ def test_who_leaves_takes_what_only_they_had_and_leaves_others_theirs(world: Wor
         told = {one.address.partition("@")[0]: one for one in account_records.accounts_to_send(tx, world.tenant)}["zoe"]
         assert told.removed
         assert told.password_hash is None
+
+
+def test_who_leaves_takes_nothing_that_somebody_still_to_come_is_to_get(world: World) -> None:
+    """The envelope names somebody who has not signed up (again) yet."""
+    address = f"kofi@{DOMAIN}"
+    with world.database.write() as tx:
+        zoe = person(tx, world)
+        no = world.incoming(tx, [zoe], subject="for two")
+        recipients.set_envelope(tx, world.tenant, no, {str(zoe.address): "delivered", address: "unknown"})
+        leaving.remove_account(tx, zoe)
+        kofi = person(tx, world, name="kofi")
+        (row,) = lists.list_folder(tx, kofi, "inbox").rows
+        assert row.subject == "for two"
 
 
 def test_who_leaves_leaves_no_draft_address_or_rule_behind_and_no_other_name(world: World) -> None:

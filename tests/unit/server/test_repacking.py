@@ -60,12 +60,23 @@ def test_a_package_without_letters_is_packed_anew_a_few_times_a_day(place: Place
     """What is in it never ends at the sight of one letter, so something else is wrong."""
     to, sender = (Contact("bob@example.org"),), Contact("ann@a.lokole.test")
     box.put_sealed([EmailRecord("0" * 32, Email(sender=sender, to=to))])  # a receipt is to go home
-    counts = []
-    for _ in range(6):
-        offers = [one for one in box.offers() if one["seq"] not in box.taken.get(one["epoch"], ())]
-        counts.append(len(offers))
-        for one in offers:
-            box.taken.setdefault(one["epoch"], set()).add(one["seq"])
-            box.acknowledge(one["epoch"], 0, sorted(box.taken[one["epoch"]]))
-            box.put_sealed([ToldRecord(one["sha256"], 0, "package", "it cannot be read")])
-    assert counts == [1, 1, 1, 1, 0, 0]
+    assert [nothing_is_read(box) for _ in range(6)] == [1, 1, 1, 1, 0, 0]
+
+
+def nothing_is_read(box: BoxAtPlace) -> int:
+    """The box can read none of what is new to it, and says so; returns how many packages that were."""
+    offers = [one for one in box.offers() if one["seq"] not in box.taken.get(one["epoch"], ())]
+    for one in offers:
+        box.taken.setdefault(one["epoch"], set()).add(one["seq"])
+        box.acknowledge(one["epoch"], 0, sorted(box.taken[one["epoch"]]))
+        box.put_sealed([ToldRecord(one["sha256"], 0, "package", "it cannot be read")])
+    return len(offers)
+
+
+def test_packages_of_a_clock_that_was_ahead_are_not_of_this_day(place: Place, box: BoxAtPlace) -> None:
+    to, sender = (Contact("bob@example.org"),), Contact("ann@a.lokole.test")
+    place.clock.pass_by(days=3652)
+    box.put_sealed([EmailRecord("0" * 32, Email(sender=sender, to=to))])
+    assert [nothing_is_read(box) for _ in range(3)] == [1, 1, 1]
+    place.clock.pass_by(days=-3652)
+    assert [nothing_is_read(box) for _ in range(6)] == [1, 1, 1, 1, 0, 0]

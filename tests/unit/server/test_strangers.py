@@ -8,10 +8,12 @@ from email.policy import default
 import pytest
 
 from lokole.mailbox import packages
-from lokole.server import offer
+from lokole.server import offer, visits
 from lokole.server.edge import REPLIES
 from lokole.server.strangers import Verdict, decide
 from lokole.server.sweep import Sweeper
+from lokole.sync import digest
+from lokole.sync.container import CONTENT_TYPE
 from lokole.sync.records import AccountRecord, EmailRecord
 from tests.unit.server.place import BoxAtPlace, Place, message
 
@@ -155,6 +157,15 @@ def test_a_stranger_that_has_the_letter_does_not_get_it_again_with_the_others(pl
     assert for_whom(box.fetch()) == [["ann@a.lokole.test"]]
 
 
+def test_a_stranger_gets_their_letter_though_all_others_who_had_it_have_left(place: Place, box: BoxAtPlace) -> None:
+    both(place, box)
+    box.fetch(unsent=True)
+    place.clock.pass_by(hours=1)
+    box.put([AccountRecord("ann@a.lokole.test", version=2, removed=True), AccountRecord(ZOE, version=1)])
+    (found,) = box.fetch()
+    assert (found.email.subject, for_whom([found])) == ("hello", [[ZOE]])
+
+
 def test_a_visit_whose_upload_broke_says_nothing_about_strangers(place: Place, box: BoxAtPlace) -> None:
     """The person stands in the package that did not arrive."""
     place.clock.pass_by(hours=1)
@@ -168,6 +179,36 @@ def test_a_visit_whose_upload_broke_says_nothing_about_strangers(place: Place, b
     (arrived,) = box.fetch()
     assert [str(one) for one in arrived.email.recipients] == [ZOE]
     assert place.world.sent == []
+
+
+def test_a_visit_whose_packages_are_still_read_says_nothing_about_strangers(place: Place, box: BoxAtPlace) -> None:
+    """Only afterwards can be seen what a restored server has forgotten, and the person may stand in that."""
+    place.webhook(box.webhook, message(to=ZOE), [ZOE])
+    row, now = place.row("a.lokole.test"), place.clock()
+    with place.ports.database.write() as tx:
+        held = packages.add_package(
+            tx,
+            row.no,
+            epoch=7,
+            direction="up",
+            seq=9,
+            sha256="a" * 64,
+            size=1,
+            type=CONTENT_TYPE,
+            blob="x",
+            letters=0,
+            state="held",
+            now=now,
+        )
+    nothing = {"Lokole-Digest": digest.write_header(digest.summarise([], []))}
+    assert box.call("GET", "/api/exchange/packages?after=0", headers=nothing).json()["digest"] == "none"
+    with place.ports.database.write() as tx:
+        packages.set_package_state(tx, held, "unpacked", now)
+        visits.hear(tx, row.no, now)
+    place.work()
+    assert place.quarantined() == []
+    box.offers()
+    assert [one.kind for one in place.quarantined()] == ["dead-letter"]
 
 
 def test_a_proved_sender_of_a_letter_to_nobody_is_told_with_the_null_sender(place: Place, box: BoxAtPlace) -> None:

@@ -22,9 +22,10 @@ from lokole.mailbox.allowances import BoxLimits, box_limits
 from lokole.mailbox.lists import list_folder
 from lokole.mailbox.schema import account as account_table
 from lokole.mailbox.standing import get_standing
-from lokole.server import strangers, unpack
+from lokole.server import reconcile, strangers, unpack
 from lokole.sync import jsontext
 from lokole.sync.container import CONTENT_TYPE, Header, PayloadKind, seal
+from lokole.sync.digest import package_digest
 from lokole.sync.frames import write_frame
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord, RequestRecord
 from lokole.sync.signing import body_sha256
@@ -304,6 +305,35 @@ def test_a_package_that_was_given_up_holds_nothing_up_and_can_be_tried_again(
     place.work()
     assert subjects(place) == ["Late"]
     assert place.quarantined() == []
+
+
+def test_a_box_hears_of_a_package_that_was_given_up_unless_that_is_read_after_all(
+    place: Place, box: BoxAtPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It packs half as many letters then; a comparison alone would bring the same ones again, to be given up together every time."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a fault of ours")
+
+    row, sender, to = place.row("a.lokole.test"), Contact("ann@a.lokole.test"), (Contact("bob@example.org"),)
+    letter = EmailRecord("0" * 32, Email(sender, to, subject="Late"))
+    sha256 = body_sha256(box.sealed([letter], 2))
+    with monkeypatch.context() as patch:
+        patch.setattr(unpack, "read_sealed", broken)
+        box.put_sealed([letter], seq=2)
+        for _ in range(20):
+            place.clock.pass_by(hours=2)
+            place.work()
+    of_box = package_digest("up", box.epoch, 2, [bytes(16)], sha256=sha256)
+    assert reconcile.compare(place.ports, row, [of_box]).withdrawn == ()
+    with place.ports.database.write() as tx:
+        assert outbound.told_of(tx, row.no, "down", sha256) == {0}
+        (dead,) = jobs.dead_jobs(tx)
+        jobs.revive(tx, dead.no, place.clock())
+    place.work()
+    assert subjects(place) == ["Late"]
+    with place.ports.database.read() as tx:
+        assert outbound.told_of(tx, row.no, "down", sha256) == set()
 
 
 @pytest.mark.parametrize(("fault", "told_first"), [(MemoryError, False), (KeyError, True)])

@@ -63,8 +63,8 @@ async def _list(ports: ServerPorts, builders: CapacityLimiter, request: Request)
     after = number(request.query_params.get("after", "0"), "after")
     theirs = None if said is None else digest.read_header(said)
     word = "none" if theirs is None else await run_in_threadpool(reconcile.hear_summary, ports, row, theirs)
-    # where the two differ the box may be about to send again what a restored server has forgotten (8.6)
-    news = "unsent" not in request.query_params and word != "differs"
+    # unless both agree the box may be about to send again what a restored server has forgotten (8.6)
+    news = "unsent" not in request.query_params and (theirs is None or word == "ok")
     await to_thread.run_sync(offer.build_pending, ports, row, limiter=builders)
     found = await run_in_threadpool(exchange.offered, ports, row, after, news=news)
     answer: dict[str, Any] = {
