@@ -77,9 +77,9 @@ def test_a_letter_that_its_recipient_has_is_not_refused_by_a_server_that_was_res
     assert package is not None
     with box.ports.database.write() as tx:
         recipients.change_state(tx, box.tenant, no, "bob@example.org", DeliveryState.ACCEPTED)
-        (carried,) = held.carried_letters(tx, package.no)
+        (carried,) = held.packed_letters(tx, package.no)
         told = ToldRecord(package.sha256, carried.record, "record", "not storable")
-        answers.apply(tx, box.row(), told, clock(), box.ports.entropy)
+        control_records.apply(tx, box.row(), told, clock(), box.ports.entropy)
         states = [one.state for one in recipients.deliveries(tx, box.tenant, no)]
     assert states == [DeliveryState.ACCEPTED, DeliveryState.REFUSED]
 
