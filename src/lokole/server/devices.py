@@ -23,6 +23,7 @@ from lokole.mailbox.identity import forget_secret
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import tenant as tenant_table
+from lokole.mailbox.sessions import end_everybodys_sessions
 from lokole.mailbox.tenants import CLAIMED, PREPARING, REMOVED, WAITING, TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
@@ -113,6 +114,7 @@ def delete(ports: ServerPorts, caller: Caller, domain: str) -> None:
         tenants.revoke(tx, row.no, now)
         tenants.set_state(tx, row.no, REMOVED)
         note_domain(tx, row.domain, domain_acts.DELETED, now, actor=caller.name, detail=f"of {row.owner}")
+        end_everybodys_sessions(tx, row.no)
         # without a tenant of its own: the job outlives the row
         jobs.enqueue(tx, "remove", row.device_id, {"tenant": row.no}, tenant=None, now=now)
     ports.events.count("domain_deleted")
