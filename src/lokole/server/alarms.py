@@ -10,6 +10,7 @@ a date that is not one of the next seven is a clock that was set, and no night (
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import alarm, job
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.mailbox.upsert import insert_new
+from lokole.server import provider_trouble
 from lokole.server.incoming import HEALTH_OPTION
 from lokole.server.nights import Plan, read_plan, weak_signal
 from lokole.server.ports import ServerPorts
@@ -57,6 +59,7 @@ _SENTENCES = {
     "apart": "has set {number} letters or packages apart that it cannot read",
     "twin": "seems to exist twice: its key came with a wrong counter",
     "given-up": "has given up {number} pieces of work (lokole server again)",
+    "provider": "needs you: {word}",
 }
 #: of these a box says a number only when something is wrong (protocol 7.8)
 _COUNTS = ("waiting", "missing", "apart", "card", "copied")
@@ -73,6 +76,8 @@ class Trouble:
 
     @property
     def key(self) -> str:
+        if self.kind == "provider":  # the server may have several of them
+            return f"{self.kind}:{hashlib.sha256(self.word.encode()).hexdigest()[:32]}"
         return f"{self.kind}:{self.domain}"
 
     @property
@@ -173,7 +178,9 @@ def _of_server(tx: Connection) -> list[Trouble]:
     # work of telling that was given up is no reason to tell
     query = select(func.count()).select_from(job).where(job.c.state == "dead", job.c.kind != KIND)
     dead = int(tx.execute(query).scalar_one())
-    return [Trouble("given-up", number=dead)] if dead else []
+    found = [Trouble("given-up", number=dead)] if dead else []
+    # what letters wait for: in five days, or three at a provider, they would come back or be lost
+    return found + [Trouble("provider", word=" ".join(one.split()).rstrip(".")) for one in provider_trouble.urgent(tx)]
 
 
 def _count_nights(tx: Connection, row: TenantRow, known: Any, plan: Plan | None, now: datetime) -> int:

@@ -152,7 +152,10 @@ class CloudflareDns:
             return answer.content.get("result")
         codes = _codes(answer)
         if answer.status in (401, 403) or codes & _NOT_ALLOWED:
-            raise Temporary("Cloudflare does not take the key for this; see docs/dns.md")
+            raise Temporary(
+                "Cloudflare does not take the key for this; see docs/dns.md",
+                operator="Cloudflare does not take the key for the records of a domain: it needs Zone Read and DNS Edit of its zone.",
+            )
         if answer.is_good and not codes:
             raise Temporary("Cloudflare answered without its envelope")
         raise Permanent(f"Cloudflare refused it ({', '.join(map(str, sorted(codes))) or answer.status})")
