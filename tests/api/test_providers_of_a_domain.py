@@ -110,8 +110,9 @@ def test_what_was_given_up_is_said_and_can_be_deleted_and_registered_anew(world:
     world.cloudflare.add("lokole.ca", DOMAIN, "MX", "mx.elsewhere.org", priority=1)
     world.register()
     answer = world.place.client.get(PATH, auth=OPERATOR)
-    assert answer.status_code == 404
-    assert "could not be made ready" in answer.json()["detail"]
+    assert (answer.status_code, answer.json()["code"]) == (409, "given-up")
+    (told,) = world.place.quarantined()
+    assert told.reason.startswith(f"{DOMAIN} could not be made ready: mail for this domain goes elsewhere")
     assert world.place.jobs("dead", "prepare") == 1
     assert world.place.client.delete(PATH, auth=OPERATOR).status_code == 200
     assert world.sendgrid.settings == {}
