@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -35,6 +37,8 @@ from lokole.server.ports import ServerPorts
 
 #: a box with less room, in megabytes, will soon take no letter in
 LITTLE_ROOM = 256
+#: a server with less, in megabytes, will soon take no letter in either, and then cannot tell anybody
+LITTLE_DISK = 1024
 #: a letter that waits for so many days did not leave at several visits
 LONG_DAYS = 8
 KIND = "alarm"
@@ -95,7 +99,7 @@ def look(ports: ServerPorts) -> None:
     now = ports.clock()
     with ports.database.write() as tx:
         rows = tenants.list_tenants(tx)
-        found = {one.key: one for one in [*_of_boxes(ports, tx, rows, now), *_of_server(tx)]}
+        found = {one.key: one for one in [*_of_boxes(ports, tx, rows, now), *_of_server(ports, tx)]}
         claimed = {row.domain for row in rows if row.state == CLAIMED}
         told = {row.key: Trouble(**json.loads(row.detail)) for row in tx.execute(select(alarm))}
         began = [one for key, one in found.items() if key not in told and _tell(tx, one, now)]
@@ -174,11 +178,15 @@ def _of_health(domain: str, said: dict[str, Any]) -> list[Trouble]:
     return found
 
 
-def _of_server(tx: Connection) -> list[Trouble]:
+def _of_server(ports: ServerPorts, tx: Connection) -> list[Trouble]:
     # work of telling that was given up is no reason to tell
     query = select(func.count()).select_from(job).where(job.c.state == "dead", job.c.kind != KIND)
     dead = int(tx.execute(query).scalar_one())
     found = [Trouble("given-up", number=dead)] if dead else []
+    # with SQLite everything stands on one disk; of many machines each would call over what another one has told
+    with suppress(OSError):
+        free = shutil.disk_usage(ports.settings.data).free // 2**20
+        found += [Trouble("room", number=free)] if ports.database.is_sqlite and free < LITTLE_DISK else []
     # what letters wait for: in five days, or three at a provider, they would come back or be lost
     return found + [Trouble("provider", word=" ".join(one.split()).rstrip(".")) for one in provider_trouble.urgent(tx)]
 

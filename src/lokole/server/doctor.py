@@ -208,7 +208,10 @@ def _boxes(ports: ServerPorts) -> Iterator[Finding]:
         nights = nights_missed(row, said, now)
         if row.no in stuck:
             yield Finding(
-                name, "bad", "it could not be made ready", "mend what the log says, then `lokole server again`"
+                name,
+                "bad",
+                "it could not be made ready",
+                "mend what /api/email/metrics/trouble says, then `lokole server again`",
             )
         elif nights:
             yield Finding(

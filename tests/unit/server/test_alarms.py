@@ -274,6 +274,18 @@ def test_what_only_the_operator_can_mend_is_told_before_letters_come_back(place:
     assert told(place)[1].count("Over: The server needs you: ") == 2
 
 
+def test_a_disk_of_the_server_that_fills_up_is_told_while_it_still_can_be(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms.look(place.ports)
+    assert told(place) == []
+    monkeypatch.setattr(alarms, "LITTLE_DISK", 10**12)
+    for _ in range(2):
+        alarms.look(place.ports)
+    (said,) = told(place)
+    assert said.startswith("The server has ") and said.endswith(" MB of room left.")
+
+
 def test_mail_servers_outside_that_are_too_fast_are_no_alarm(place: Place) -> None:
     provider_trouble.tell_operator(place.ports, "Others were too fast.", is_urgent=False)
     alarms.look(place.ports)
