@@ -39,6 +39,8 @@ from lokole.server.ports import ServerPorts
 LITTLE_ROOM = 256
 #: a server with less, in megabytes, will soon take no letter in either, and then cannot tell anybody
 LITTLE_DISK = 1024
+#: a letter that was tried so often has waited for eight hours, and so many of them wait for more than their recipients
+MANY_TRIES, MANY_UNSENT = 8, 10
 #: a letter that waits for so many days did not leave at several visits
 LONG_DAYS = 8
 KIND = "alarm"
@@ -64,6 +66,7 @@ _SENTENCES = {
     "twin": "seems to exist twice: its key came with a wrong counter",
     "given-up": "has given up {number} pieces of work (lokole server again)",
     "provider": "needs you: {word}",
+    "unsent": "has {number} letters that could not leave for eight hours (lokole doctor)",
 }
 #: of these a box says a number only when something is wrong (protocol 7.8)
 _COUNTS = ("waiting", "missing", "apart", "card", "copied")
@@ -183,6 +186,10 @@ def _of_server(ports: ServerPorts, tx: Connection) -> list[Trouble]:
     query = select(func.count()).select_from(job).where(job.c.state == "dead", job.c.kind != KIND)
     dead = int(tx.execute(query).scalar_one())
     found = [Trouble("given-up", number=dead)] if dead else []
+    # tries are counted and no hours, for a clock may jump; a few letters always wait for somebody else's mail server
+    waits = (job.c.kind == "send", job.c.state == "ready", job.c.attempts >= MANY_TRIES)
+    unsent = int(tx.execute(select(func.count()).select_from(job).where(*waits)).scalar_one())
+    found += [Trouble("unsent", number=unsent)] if unsent >= MANY_UNSENT else []
     # with SQLite everything stands on one disk; of many machines each would call over what another one has told
     with suppress(OSError):
         free = shutil.disk_usage(ports.settings.data).free // 2**20

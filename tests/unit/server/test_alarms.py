@@ -286,6 +286,24 @@ def test_a_disk_of_the_server_that_fills_up_is_told_while_it_still_can_be(
     assert said.startswith("The server has ") and said.endswith(" MB of room left.")
 
 
+def test_a_way_out_that_is_closed_is_told_before_letters_come_back(place: Place) -> None:
+    box = place.box(DOMAIN, ["ann"])
+    place.world.troubles = [Temporary("no connection to the relay")] * 1000
+    box.put([letter(f"u{n}") for n in range(alarms.MANY_UNSENT)])
+    while len(place.world.troubles) > 1000 - alarms.MANY_UNSENT * alarms.MANY_TRIES:
+        alarms.look(place.ports)
+        assert place.jobs("ready", alarms.KIND) == 0
+        place.clock.pass_by(minutes=30)
+        place.work()
+    place.world.troubles = []
+    alarms.look(place.ports)
+    assert told(place) == ["The server has 10 letters that could not leave for eight hours (lokole doctor)."]
+    place.clock.pass_by(hours=6)
+    place.work()
+    alarms.look(place.ports)
+    assert told(place)[1].startswith("Over: The server has 10 letters")
+
+
 def test_mail_servers_outside_that_are_too_fast_are_no_alarm(place: Place) -> None:
     provider_trouble.tell_operator(place.ports, "Others were too fast.", is_urgent=False)
     alarms.look(place.ports)
