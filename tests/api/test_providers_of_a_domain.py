@@ -94,12 +94,25 @@ def test_the_work_is_tried_again_until_the_provider_is_well(world: World, who: s
     assert world.cloudflare.lines("lokole.ca") == set()
 
 
+@pytest.mark.parametrize(("who", "name"), [("sendgrid", "SendGrid"), ("cloudflare", "Cloudflare")])
+def test_a_key_that_is_not_taken_is_told_to_the_operator(world: World, who: str, name: str) -> None:
+    provider = world.sendgrid if who == "sendgrid" else world.cloudflare
+    provider.troubles = [Said(403)]
+    world.register()
+    (told,) = world.place.quarantined()
+    assert told.kind == "provider" and told.reason.startswith(f"{name} does not take the key")
+    world.place.clock.pass_by(hours=1)
+    world.place.work()
+    assert world.status() == 200
+
+
 def test_what_was_given_up_is_said_and_can_be_deleted_and_registered_anew(world: World) -> None:
     world.cloudflare.add("lokole.ca", DOMAIN, "MX", "mx.elsewhere.org", priority=1)
     world.register()
     answer = world.place.client.get(PATH, auth=OPERATOR)
-    assert answer.status_code == 404
-    assert "could not be made ready" in answer.json()["detail"]
+    assert (answer.status_code, answer.json()["code"]) == (409, "given-up")
+    (told,) = world.place.quarantined()
+    assert told.reason.startswith(f"{DOMAIN} could not be made ready: mail for this domain goes elsewhere")
     assert world.place.jobs("dead", "prepare") == 1
     assert world.place.client.delete(PATH, auth=OPERATOR).status_code == 200
     assert world.sendgrid.settings == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from sqlalchemy import select
 
 from lokole.config import Url
 from lokole.mail.errors import Temporary
+from lokole.mailbox import accounts, sessions
 from lokole.mailbox.schema import secret
 from lokole.server.settings import DkimAlgorithm
 from lokole.sync.signing import encode_key, new_key, public_key
+from lokole.webmail.parts import ManyTenants
 from tests.unit.server.place import NEIGHBOUR, OPERATOR, BoxAtPlace, Place, message, place_in
 
 DOMAIN = "a.lokole.test"
@@ -130,6 +133,19 @@ def test_a_deleted_domain_and_all_it_kept_are_gone_and_may_come_again(place: Pla
     assert place.client.get(f"/api/email/metrics/users/{DOMAIN}").status_code == 404
     assert len(other.fetch()) == 1
     place.box(DOMAIN, ["zoe"])
+
+
+def test_nobody_of_a_deleted_domain_reads_on_in_town_while_a_provider_keeps_it_from_going(place: Place) -> None:
+    box = place.box(DOMAIN, ["ann"])
+    with place.ports.database.write() as tx:
+        ann = accounts.find_account(tx, place.row(DOMAIN).no, "ann")
+        assert ann is not None
+        token = sessions.create_session(tx, ann, place.clock(), timedelta(days=14), place.ports.entropy)
+    place.ports.bell.work_inline(lambda: None)  # the work behind does not come to an end
+    assert place.client.delete(PATH, auth=OPERATOR).status_code == 200
+    with place.ports.database.read() as tx:
+        assert sessions.find_session(tx, token, place.clock()) is None
+        assert ManyTenants().tenant_for_login(tx, f"ann@{box.domain}") is None
 
 
 def test_unknown_domains_are_404_whatever_they_look_like(place: Place) -> None:

@@ -27,6 +27,8 @@ class FakeCloudflare(FakeProvider):
         self.page = page
         self.may_edit = True
         self.token_status = "active"
+        #: whether its token is one that an account owns, and no user
+        self.is_of_account = False
         self._ids = (f"{n:032x}" for n in itertools.count(1))
 
     def add(self, zone: str, name: str, type: str, content: str, **further: Any) -> str:
@@ -51,6 +53,8 @@ class FakeCloudflare(FakeProvider):
         ):
             return _error(403, 9109, "Invalid access token")
         parts = asked.path.strip("/").split("/")
+        if parts == ["user", "tokens", "verify"] and self.is_of_account:
+            return _error(401, 1000, "Invalid API Token")
         if parts == ["user", "tokens", "verify"]:
             return _good({"id": "1" * 32, "status": self.token_status})
         if parts == ["zones"]:

@@ -155,6 +155,11 @@ def end_all_sessions(tx: Connection, person: Account) -> None:
     tx.execute(delete(session).where(session.c.tenant == person.tenant, session.c.account == person.no))
 
 
+def end_everybodys_sessions(tx: Connection, tenant_no: int) -> None:
+    """Sign everybody of a tenant out."""
+    tx.execute(delete(session).where(session.c.tenant == tenant_no))
+
+
 def forget_over(tx: Connection, tenant_no: int, now: datetime, idle: timedelta) -> int:
     """Drop the sessions of a tenant that open nothing any more; a shared telephone forgets after ``idle``. Returns how many."""
     return tx.execute(delete(session).where(session.c.tenant == tenant_no, _over(now, idle))).rowcount

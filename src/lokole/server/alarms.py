@@ -10,7 +10,10 @@ a date that is not one of the next seven is a clock that was set, and no night (
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -27,12 +30,17 @@ from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import alarm, job
 from lokole.mailbox.tenants import CLAIMED, TenantRow
 from lokole.mailbox.upsert import insert_new
+from lokole.server import provider_trouble
 from lokole.server.control_records import HEALTH_OPTION
 from lokole.server.nights import Plan, read_plan, weak_signal
 from lokole.server.ports import ServerPorts
 
 #: a box with less room, in megabytes, will soon take no letter in
 LITTLE_ROOM = 256
+#: a server with less, in megabytes, will soon take no letter in either, and then cannot tell anybody
+LITTLE_DISK = 1024
+#: a letter that was tried so often has waited for eight hours, and so many of them wait for more than their recipients
+MANY_TRIES, MANY_UNSENT = 8, 10
 #: a letter that waits for so many days did not leave at several visits
 LONG_DAYS = 8
 KIND = "alarm"
@@ -57,6 +65,8 @@ _SENTENCES = {
     "apart": "has set {number} letters or packages apart that it cannot read",
     "twin": "seems to exist twice: its key came with a wrong counter",
     "given-up": "has given up {number} pieces of work (lokole server again)",
+    "provider": "needs you: {word}",
+    "unsent": "has {number} letters that could not leave for eight hours (lokole doctor)",
 }
 #: of these a box says a number only when something is wrong (protocol 7.8)
 _COUNTS = ("waiting", "missing", "apart", "card", "copied")
@@ -73,6 +83,8 @@ class Trouble:
 
     @property
     def key(self) -> str:
+        if self.kind == "provider":  # the server may have several of them
+            return f"{self.kind}:{hashlib.sha256(self.word.encode()).hexdigest()[:32]}"
         return f"{self.kind}:{self.domain}"
 
     @property
@@ -90,7 +102,7 @@ def look(ports: ServerPorts) -> None:
     now = ports.clock()
     with ports.database.write() as tx:
         rows = tenants.list_tenants(tx)
-        found = {one.key: one for one in [*_of_boxes(ports, tx, rows, now), *_of_server(tx)]}
+        found = {one.key: one for one in [*_of_boxes(ports, tx, rows, now), *_of_server(ports, tx)]}
         claimed = {row.domain for row in rows if row.state == CLAIMED}
         told = {row.key: Trouble(**json.loads(row.detail)) for row in tx.execute(select(alarm))}
         began = [one for key, one in found.items() if key not in told and _tell(tx, one, now)]
@@ -169,11 +181,21 @@ def _of_health(domain: str, said: dict[str, Any]) -> list[Trouble]:
     return found
 
 
-def _of_server(tx: Connection) -> list[Trouble]:
+def _of_server(ports: ServerPorts, tx: Connection) -> list[Trouble]:
     # work of telling that was given up is no reason to tell
     query = select(func.count()).select_from(job).where(job.c.state == "dead", job.c.kind != KIND)
     dead = int(tx.execute(query).scalar_one())
-    return [Trouble("given-up", number=dead)] if dead else []
+    found = [Trouble("given-up", number=dead)] if dead else []
+    # tries are counted and no hours, for a clock may jump; a few letters always wait for somebody else's mail server
+    waits = (job.c.kind == "send", job.c.state == "ready", job.c.attempts >= MANY_TRIES)
+    unsent = int(tx.execute(select(func.count()).select_from(job).where(*waits)).scalar_one())
+    found += [Trouble("unsent", number=unsent)] if unsent >= MANY_UNSENT else []
+    # with SQLite everything stands on one disk; of many machines each would call over what another one has told
+    with suppress(OSError):
+        free = shutil.disk_usage(ports.settings.data).free // 2**20
+        found += [Trouble("room", number=free)] if ports.database.is_sqlite and free < LITTLE_DISK else []
+    # what letters wait for: in five days, or three at a provider, they would come back or be lost
+    return found + [Trouble("provider", word=" ".join(one.split()).rstrip(".")) for one in provider_trouble.urgent(tx)]
 
 
 def _count_nights(tx: Connection, row: TenantRow, known: Any, plan: Plan | None, now: datetime) -> int:

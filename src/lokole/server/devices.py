@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sqlalchemy import update
 
-from lokole.mail.errors import NotFound, Refused
+from lokole.mail.errors import LokoleError, NotFound, Refused
 from lokole.mail.model import normal_domain
 from lokole.mailbox import domain_acts, jobs, packages, tenants
 from lokole.mailbox.database import Connection
@@ -23,6 +23,7 @@ from lokole.mailbox.identity import forget_secret
 from lokole.mailbox.jobs import Job
 from lokole.mailbox.options import set_option
 from lokole.mailbox.schema import tenant as tenant_table
+from lokole.mailbox.sessions import end_everybodys_sessions
 from lokole.mailbox.tenants import CLAIMED, PREPARING, REMOVED, WAITING, TenantRow
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Entropy
@@ -31,6 +32,7 @@ from lokole.server import reconcile
 from lokole.server.dkim_names import key_names
 from lokole.server.dns_records import Checked, check_records, wanted_records
 from lokole.server.ports import ServerPorts
+from lokole.server.provider_trouble import tell_operator
 from lokole.sync.signing import decode_key, encode_key
 
 #: which payloads the box of a row can read (protocol 4.1); without it all that we write
@@ -92,7 +94,7 @@ def list_domains(ports: ServerPorts, caller: Caller) -> list[str]:
 
 
 def details(ports: ServerPorts, caller: Caller, domain: str) -> Details:
-    """The details of ``domain`` once the work behind it is done; raises NotFound before and Refused (``not-yours``)."""
+    """The details of ``domain`` once the work behind it is done; raises NotFound before, and Refused (``not-yours``, ``given-up``)."""
     with ports.database.read() as tx:
         row = own_row(tx, caller, domain)
     return _details(ports, row)
@@ -112,6 +114,7 @@ def delete(ports: ServerPorts, caller: Caller, domain: str) -> None:
         row = own_row(tx, caller, domain, ready=False)
         tenants.revoke(tx, row.no, now)
         tenants.set_state(tx, row.no, REMOVED)
+        end_everybodys_sessions(tx, row.no)
         note_domain(tx, row.domain, domain_acts.DELETED, now, actor=caller.name, detail=f"of {row.owner}")
         # without a tenant of its own: the job outlives the row
         jobs.enqueue(tx, "remove", row.device_id, {"tenant": row.no}, tenant=None, now=now)
@@ -193,6 +196,15 @@ def prepare(ports: ServerPorts, job: Job) -> bool:
     return not is_gone
 
 
+def given_up(ports: ServerPorts, job: Job, error: Exception) -> None:
+    """A domain could not be made ready: the operator is told why, as far as the words are ours."""
+    with ports.database.read() as tx:
+        row = tenants.find_tenant(tx, no=job.tenant)
+    if row is not None and row.state == PREPARING:
+        why = str(error) if isinstance(error, LokoleError) else "a fault of ours, the log says where"
+        tell_operator(ports, f"{row.domain} could not be made ready: {why}. Then try `lokole server again`.")
+
+
 def _stop_mail(ports: ServerPorts, domain: str) -> None:
     """Undo what :func:`prepare` did outside, unless the domain was registered anew."""
     with ports.database.read() as tx:
@@ -246,12 +258,14 @@ def own_row(tx: Connection, caller: Caller, domain: str, *, ready: bool = True) 
     if row.owner != caller.name and not caller.may_override:
         raise Refused("this domain is somebody else's", code="not-yours", field="domain")
     if ready and row.state == PREPARING:
-        given_up = jobs.is_dead(tx, "prepare", row.device_id)
-        raise NotFound(
-            "this domain could not be made ready; /api/email/metrics/trouble and the log say more; delete it and register it anew"
-            if given_up
-            else "this domain is not ready yet"
-        )
+        if jobs.is_dead(tx, "prepare", row.device_id):
+            raise Refused(
+                "this domain could not be made ready; /api/email/metrics/trouble says why. Mend that and try"
+                " `lokole server again`, or delete the domain and register it anew",
+                code="given-up",
+                field="domain",
+            )
+        raise NotFound("this domain is not ready yet")
     return row
 
 

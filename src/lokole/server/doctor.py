@@ -116,6 +116,14 @@ def _disk(ports: ServerPorts) -> Iterator[Finding]:
     yield Finding("disk", state, f"{free // 2**20:,} MB free in {ports.settings.data}", advice)
 
 
+def _alarm(ports: ServerPorts) -> Iterator[Finding]:
+    if ports.settings.alarm_to or ports.tell is not None:
+        yield Finding("alarm", "good", "somebody is told when a box stays away")
+    else:
+        advice = "set LOKOLE_ALARM_TO to your address, or LOKOLE_ALARM_WEBHOOK"
+        yield Finding("alarm", "warning", "nobody is told when a box stays away, or letters wait for you", advice)
+
+
 def _smtp_certificate(ports: ServerPorts) -> Iterator[Finding]:
     certificate, key = ports.settings.smtp_tls_certificate, ports.settings.smtp_tls_key
     if certificate is not None and key is not None:
@@ -200,7 +208,10 @@ def _boxes(ports: ServerPorts) -> Iterator[Finding]:
         nights = nights_missed(row, said, now)
         if row.no in stuck:
             yield Finding(
-                name, "bad", "it could not be made ready", "mend what the log says, then `lokole server again`"
+                name,
+                "bad",
+                "it could not be made ready",
+                "mend what /api/email/metrics/trouble says, then `lokole server again`",
             )
         elif nights:
             yield Finding(
@@ -246,6 +257,7 @@ _LOOKS: tuple[tuple[str, Callable[[ServerPorts], Iterator[Finding]]], ...] = (
     ("queue", _queue),
     ("disk", _disk),
     ("boxes", _boxes),
+    ("alarm", _alarm),
     ("smtp-tls", _smtp_certificate),
     ("web-tls", _web_certificate),
     ("providers", _providers),

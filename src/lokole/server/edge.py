@@ -124,7 +124,7 @@ class Edge:
         """Tell the operator that the limits were reached; here and not at the door, which waits for nothing."""
         today = self._ports.clock().date()
         if self._too_fast and self._told_on != today:
-            tell_operator(self._ports, _SLOWED)
+            tell_operator(self._ports, _SLOWED, is_urgent=False)
             self._told_on = today
         self._too_fast = False
 

@@ -43,7 +43,7 @@ _SOON = (10 * _SECOND, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR)
 _POST = (_MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE, _HOUR, 2 * _HOUR, 4 * _HOUR, 6 * _HOUR)
 
 KINDS: Mapping[str, Kind] = {
-    "prepare": Kind(devices.prepare, _SOON, 2 * _DAY),
+    "prepare": Kind(devices.prepare, _SOON, 2 * _DAY, devices.given_up),
     "remove": Kind(devices.remove, _SOON, 30 * _DAY),
     "receive": Kind(receive.run, _SOON, 14 * _DAY, receive.given_up),
     "stranger": Kind(strangers.run, _SOON, timedelta.max),  # it knows itself when a letter has waited long enough

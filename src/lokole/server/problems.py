@@ -29,6 +29,7 @@ _STATUS_OF_CODE = {
     "team": 403,
     "owner": 404,
     "exists": 409,
+    "given-up": 409,
     "key": 409,
     "counter": 409,
     "seq": 409,

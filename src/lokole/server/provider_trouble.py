@@ -1,4 +1,4 @@
-"""What a provider wants the operator to do, such as a key that was taken back: a row apart a day, seen in ``/api/email/metrics/trouble``.
+"""What a provider wants the operator to do, such as a key that was taken back: a row apart a day, seen in ``/api/email/metrics/trouble``, and an alarm.
 
 Letters wait meanwhile and are tried again, so a row that is not repeated for two days is settled by itself.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from lokole.mail.errors import LokoleError, Refused, Temporary
 from lokole.mailbox.database import Connection, to_micros
@@ -17,11 +17,13 @@ from lokole.mailbox.schema import quarantine as table
 from lokole.server.ports import ServerPorts
 
 KIND = "provider"
+#: the source of what waits for the operator, and is lost when nothing is done
+URGENT = "provider"
 _SETTLED_AFTER = timedelta(days=2)
 
 
-def tell_operator(ports: ServerPorts, sentence: str) -> None:
-    """Note ``sentence``, once a day; it names no person and nothing of a letter."""
+def tell_operator(ports: ServerPorts, sentence: str, *, is_urgent: bool = True) -> None:
+    """Note ``sentence``, once a day; it names no person and nothing of a letter. What is urgent raises the alarm too (``alarms.py``)."""
     now = ports.clock()
     digest = hashlib.sha256(sentence.encode()).hexdigest()[:32]
     with ports.database.write() as tx:
@@ -29,7 +31,7 @@ def tell_operator(ports: ServerPorts, sentence: str) -> None:
             tx,
             tenant=None,
             kind=KIND,
-            source="provider",
+            source=URGENT if is_urgent else "edge",
             reason=sentence,
             raw_ref=None,
             key=f"provider:{now.date()}:{digest}",
@@ -48,6 +50,12 @@ def tell_of_post(ports: ServerPorts, error: LokoleError) -> None:
     else:
         return
     ports.events.count("post_put_off")
+
+
+def urgent(tx: Connection) -> list[str]:
+    """The sentences about what waits for the operator now, each once."""
+    waits = (table.c.kind == KIND, table.c.source == URGENT, table.c.resolved_at.is_(None))
+    return list(tx.execute(select(table.c.reason).where(*waits).distinct().order_by(table.c.reason)).scalars())
 
 
 def forget_trouble(tx: Connection, now: datetime) -> None:

@@ -40,7 +40,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
     if outside:
         with ports.database.read() as tx:
             held = [one.address for one in outside if is_suppressed(tx, row.no, one.address)]
-        _settle(ports, row, stored, held, DeliveryState.REFUSED, "suppressed")
+        _refuse(ports, row, stored, held, "suppressed")
         _hand_over(ports, row, stored, [one for one in outside if one.address not in held])
     with ports.database.write() as tx:
         jobs.finish(tx, job)
@@ -79,13 +79,19 @@ def _hand_over(ports: ServerPorts, row: TenantRow, stored: StoredEmail, outside:
             )
         except RefusedRecipients as error:
             refused = set(error.addresses) & set(addresses) or set(addresses)
-            _settle(ports, row, stored, sorted(refused), DeliveryState.REFUSED, error.reason)
+            _refuse(ports, row, stored, sorted(refused), error.reason)
             outside = [one for one in now_going if one.address not in refused] + outside
         except Permanent as error:
-            _settle(ports, row, stored, addresses, DeliveryState.REFUSED, error.reason)
+            _refuse(ports, row, stored, addresses, error.reason)
         else:
             _settle(ports, row, stored, addresses, DeliveryState.ACCEPTED, "")
             outbound_limit.count(ports, row, stored.email.sender.address, len(addresses))
+            ports.events.count("email_delivered_from_client", len(addresses))
+
+
+def _refuse(ports: ServerPorts, row: TenantRow, stored: StoredEmail, addresses: list[str], reason: str) -> None:
+    _settle(ports, row, stored, addresses, DeliveryState.REFUSED, reason)
+    ports.events.count("letter_refused", len(addresses))
 
 
 def _settle(

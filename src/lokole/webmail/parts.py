@@ -17,7 +17,7 @@ from flask import current_app
 from lokole.mail.errors import Refused
 from lokole.mail.model import Address, PictureLimits, TenantNo
 from lokole.mailbox.database import Connection, Database
-from lokole.mailbox.tenants import find_tenant
+from lokole.mailbox.tenants import REMOVED, find_tenant
 from lokole.ports.blobs import BlobStore
 from lokole.ports.callables import Clock, Entropy, Shrink
 from lokole.ports.mobile_networks import MobileNetworks
@@ -199,7 +199,8 @@ class ManyTenants:
         except Refused:
             return None
         row = find_tenant(tx, domain=address.domain)
-        return (row.no, address.local.casefold()) if row is not None else None
+        # what was deleted may be a while on its way out
+        return (row.no, address.local.casefold()) if row is not None and row.state != REMOVED else None
 
 
 @dataclass(frozen=True, slots=True)

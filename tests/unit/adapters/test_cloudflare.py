@@ -174,6 +174,8 @@ def test_whether_the_key_is_good_is_said(cloudflare: FakeCloudflare) -> None:
     with pytest.raises(Permanent, match="not active"):
         dns(cloudflare).check()
     cloudflare.token_status = "active"
+    cloudflare.is_of_account = True
+    assert dns(cloudflare).check() == "the key sees ca.example, lokole.ca"
     cloudflare.zones.clear()
     with pytest.raises(Permanent, match="no zone"):
         dns(cloudflare).check()

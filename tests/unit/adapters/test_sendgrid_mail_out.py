@@ -173,6 +173,11 @@ def test_what_only_the_operator_can_mend_is_temporary_and_says_what_to_do(world:
     with pytest.raises(Temporary) as foreign:
         send(world)
     assert foreign.value.operator is not None and "authentication" in foreign.value.operator
+    assert "(“The from address does not match a verified Sender Identity.”)" in foreign.value.operator
+    world.next = [401]  # a plan that is used up is told so too
+    with pytest.raises(Temporary) as used_up:
+        send(world)
+    assert used_up.value.operator is not None and "(“as told”)" in used_up.value.operator
     with pytest.raises(Temporary) as lost:
         way = SendGridMailOut(KEY, base_url=world.url + "/elsewhere")
         way.send(sender=BACK, recipient="bob@example.org", message=mime())

@@ -148,6 +148,26 @@ def test_a_relay_that_is_not_there_or_greets_with_a_refusal_is_temporary(relay: 
             )
 
 
+def test_a_password_that_is_not_taken_waits_for_the_operator(relay: Relay) -> None:
+    relay.features = ["AUTH PLAIN"]
+    relay.answers["AUTH"] = "535 5.7.8 bad credentials"
+    out = SmtpMailOut("127.0.0.1", relay.port, user="us", password="secret", timeout=0.5)
+    with pytest.raises(Temporary) as waits:
+        out.send(sender="a@b.test", recipient="c@d.test", message=MESSAGE)
+    assert waits.value.operator is not None and "(535)" in waits.value.operator
+    relay.answers["AUTH"] = "454 4.7.0 later"
+    with pytest.raises(Temporary) as later:
+        out.send(sender="a@b.test", recipient="c@d.test", message=MESSAGE)
+    assert later.value.operator is None
+
+
+def test_a_relay_that_wants_a_password_refuses_no_letter(relay: Relay) -> None:
+    relay.answers["MAIL"] = "530 5.7.0 authentication required"
+    with pytest.raises(Temporary) as waits:
+        send(relay)
+    assert waits.value.operator is not None and "(530)" in waits.value.operator
+
+
 def test_an_answer_lost_after_the_letter_is_temporary_and_a_dropped_goodbye_is_not(relay: Relay) -> None:
     relay.answers["QUIT"] = "drop"
     send(relay)

@@ -12,12 +12,13 @@ import pytest
 from lokole.config import Url
 from lokole.mail.errors import Temporary
 from lokole.mailbox.options import set_option
-from lokole.server import alarms
+from lokole.server import alarms, provider_trouble
 from lokole.server.control_records import HEALTH_OPTION
 from lokole.server.sweep import Sweeps
 from lokole.sync.records import AccountRecord, HealthRecord
 from tests.fakes.web_server import HANG_UP, Asked, FakeProvider, Said
 from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, place_in
+from tests.unit.server.test_send import letter
 
 DOMAIN = "a.lokole.test"
 OPS = "ops@example.org"
@@ -250,6 +251,63 @@ def test_work_that_was_given_up_is_told_but_not_that_of_telling(place: Place) ->
     alarms.look(place.ports)
     alarms.look(place.ports)
     assert len(told(place)) == 2
+
+
+def test_what_only_the_operator_can_mend_is_told_before_letters_come_back(place: Place) -> None:
+    box = place.box(DOMAIN, ["ann"])
+    place.world.troubles = [Temporary("no", operator="The key does not hold: make a new one.")]
+    box.put([letter()])
+    place.client.post(f"/api/email/sendgrid/{box.webhook}", data={"text": "taken apart"})
+    for _ in range(3):
+        alarms.look(place.ports)
+    (said,) = told(place)
+    assert "The server needs you: The key does not hold: make a new one." in said
+    assert "The server needs you: SendGrid posts messages that it has taken apart" in said
+    place.clock.pass_by(minutes=1)
+    place.work()  # the letter leaves, and nothing is told a second time
+    Sweeps(place.ports).when_due()
+    assert len(told(place)) == 1
+    place.clock.pass_by(days=3)
+    place.work()
+    Sweeps(place.ports).when_due()
+    alarms.look(place.ports)
+    assert told(place)[1].count("Over: The server needs you: ") == 2
+
+
+def test_a_disk_of_the_server_that_fills_up_is_told_while_it_still_can_be(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms.look(place.ports)
+    assert told(place) == []
+    monkeypatch.setattr(alarms, "LITTLE_DISK", 10**12)
+    for _ in range(2):
+        alarms.look(place.ports)
+    (said,) = told(place)
+    assert said.startswith("The server has ") and said.endswith(" MB of room left.")
+
+
+def test_a_way_out_that_is_closed_is_told_before_letters_come_back(place: Place) -> None:
+    box = place.box(DOMAIN, ["ann"])
+    place.world.troubles = [Temporary("no connection to the relay")] * 1000
+    box.put([letter(f"u{n}") for n in range(alarms.MANY_UNSENT)])
+    while len(place.world.troubles) > 1000 - alarms.MANY_UNSENT * alarms.MANY_TRIES:
+        alarms.look(place.ports)
+        assert place.jobs("ready", alarms.KIND) == 0
+        place.clock.pass_by(minutes=30)
+        place.work()
+    place.world.troubles = []
+    alarms.look(place.ports)
+    assert told(place) == ["The server has 10 letters that could not leave for eight hours (lokole doctor)."]
+    place.clock.pass_by(hours=6)
+    place.work()
+    alarms.look(place.ports)
+    assert told(place)[1].startswith("Over: The server has 10 letters")
+
+
+def test_mail_servers_outside_that_are_too_fast_are_no_alarm(place: Place) -> None:
+    provider_trouble.tell_operator(place.ports, "Others were too fast.", is_urgent=False)
+    alarms.look(place.ports)
+    assert told(place) == []
 
 
 def test_mail_that_does_not_get_out_is_tried_again_as_the_same_letter(place: Place) -> None:

@@ -50,15 +50,21 @@ def certificate(folder: Path, days: int) -> dict[str, Any]:
 
 
 def test_a_server_that_is_well_has_nothing_to_do(tmp_path: Path) -> None:
-    with place_in(tmp_path, mail_hosts=("mail.lokole.test",), address=Url("http://127.0.0.1")) as place:
+    well: dict[str, Any] = {"mail_hosts": ("mail.lokole.test",), "alarm_to": ("ops@example.org",)}
+    with place_in(tmp_path, address=Url("http://127.0.0.1"), **well) as place:
         box = place.box(DOMAIN, ["ann"])
         place.webhook(box.webhook, message(), ["ann@a.lokole.test"])
         found = findings(place)
         assert {name: one.state for name, one in found.items()} == {
-            "blobs": "good", "queue": "good", "disk": "good", "boxes": "good", f"dns {DOMAIN}": "good",
+            "blobs": "good", "queue": "good", "disk": "good", "boxes": "good", "alarm": "good", f"dns {DOMAIN}": "good",
         }  # fmt: skip
         assert all(one.advice == "" for one in found.values())
         assert list(place.ports.blobs.list("doctor/")) == []
+
+
+def test_an_alarm_that_nobody_hears_is_found(place: Place) -> None:
+    found = findings(place)["alarm"]
+    assert (found.state, "LOKOLE_ALARM_TO" in found.advice) == ("warning", True)
 
 
 def test_a_store_that_fails_is_found_and_the_rest_is_looked_at(place: Place) -> None:

@@ -11,6 +11,7 @@ from lokole.adapters.mail_out.sendgrid import SendGridMailOut
 from lokole.config import Url
 from lokole.mail.model import Contact, DeliveryState, Email
 from lokole.server import provider_trouble
+from lokole.server.counting import read_events
 from lokole.sync.records import AccountRecord, EmailRecord
 from tests.sendgrid import KEY, SendGrid, sendgrid
 from tests.unit.server.place import OPERATOR, BoxAtPlace, Place, place_in
@@ -64,6 +65,16 @@ def test_whoever_is_refused_by_name_does_not_keep_it_from_the_others(
         "élise@example.org": DeliveryState.REFUSED,
         "eve@example.com": DeliveryState.ACCEPTED,
     }
+
+
+def test_letters_that_left_and_that_were_refused_are_counted_once_for_each_recipient(
+    place: Place, box: BoxAtPlace, world: SendGrid
+) -> None:
+    box.put([written("bob@example.org", "élise@example.org", cc=("eve@example.com",))])
+    place.ports.events.write(place.ports.database)
+    with place.ports.database.read() as tx:
+        counted = read_events(tx)
+    assert (counted["email_delivered_from_client"], counted["letter_refused"]) == (2, 1)
 
 
 def test_people_of_other_boxes_here_take_no_detour(place: Place, box: BoxAtPlace, world: SendGrid) -> None:

@@ -23,6 +23,7 @@ COMMENT = "lokole"
 _IDENTICAL = {81057, 81058}
 #: the key is not good, or not for this: somebody will mend the settings
 _NOT_ALLOWED = {6003, 6103, 6111, 9103, 9106, 9109, 10000, 10001}
+_UNKNOWN_TOKEN = {1000}
 _PER_PAGE = 100
 _MOST_PAGES = 100
 #: seconds; Cloudflare chooses
@@ -86,9 +87,12 @@ class CloudflareDns:
     def check(self) -> str:
         """Whether the key is good and sees a zone. Whether it may edit one cannot be asked, only tried."""
         if self._has_token:
-            verified = self._good(self._api.call("GET", "/user/tokens/verify"))
-            if not isinstance(verified, dict) or verified.get("status") != "active":
-                raise Permanent("the token is not active any more")
+            answer = self._api.call("GET", "/user/tokens/verify")
+            # a token that an account owns, and no user, is unknown there (1000): the zones that it sees say whether it is good
+            if not _codes(answer) & _UNKNOWN_TOKEN:
+                verified = self._good(answer)
+                if not isinstance(verified, dict) or verified.get("status") != "active":
+                    raise Permanent("the token is not active any more")
         zones = self._good(self._api.call("GET", "/zones", query={"per_page": "50"}))
         names = [str(zone.get("name")) for zone in zones if isinstance(zone, dict)] if isinstance(zones, list) else []
         if not names:
@@ -152,7 +156,10 @@ class CloudflareDns:
             return answer.content.get("result")
         codes = _codes(answer)
         if answer.status in (401, 403) or codes & _NOT_ALLOWED:
-            raise Temporary("Cloudflare does not take the key for this; see docs/dns.md")
+            raise Temporary(
+                "Cloudflare does not take the key for this; see docs/dns.md",
+                operator="Cloudflare does not take the key for the records of a domain: it needs Zone Read and DNS Edit of its zone.",
+            )
         if answer.is_good and not codes:
             raise Temporary("Cloudflare answered without its envelope")
         raise Permanent(f"Cloudflare refused it ({', '.join(map(str, sorted(codes))) or answer.status})")

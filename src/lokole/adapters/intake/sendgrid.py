@@ -71,7 +71,8 @@ class SendGridIntake:
         if answer.is_good:
             return answer.content
         if answer.status in (401, 403):
-            raise Temporary("SendGrid does not take the key for this; it needs the permission Inbound Parse")
+            told = "SendGrid does not take the key for this; it needs the permission Inbound Parse"
+            raise Temporary(told, operator=f"{told}.")
         raise Permanent(f"SendGrid refused it ({answer.status}); is the domain authenticated there?")
 
 

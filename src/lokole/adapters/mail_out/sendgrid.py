@@ -14,6 +14,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -132,19 +133,30 @@ class SendGridMailOut:
         if status == 400:
             _refuse(answer.content, personalizations)
         if status == 401:
-            _needs_operator(status, "does not know the key: make a new one, and set LOKOLE_SENDGRID_KEY.")
+            _needs_operator(
+                status,
+                "does not take the key, or no more letters of this account: look at its plan there, or make a new key"
+                " and set LOKOLE_SENDGRID_KEY.",
+                answer.content,
+            )
         if status == 403:
             _needs_operator(
                 status,
                 "may not send for us: the key needs the permission Mail Send, each sending domain its authentication.",
+                answer.content,
             )
         if status < 300 or status == 408:
             raise Temporary(f"SendGrid answered {status}")
         _needs_operator(status, "does not know what was asked: is its address in LOKOLE_MAIL_OUT right?")
 
 
-def _needs_operator(status: int, what: str) -> None:
-    raise Temporary(f"SendGrid answered {status}", operator=f"SendGrid answers {status}: it {what}")
+def _needs_operator(status: int, what: str, content: Any = None) -> None:
+    """Raise what somebody has to mend, with SendGrid's own words on it, such as “Maximum credits exceeded”, which comes as 401 too."""
+    words = ""
+    with suppress(KeyError, IndexError, TypeError):
+        words = " ".join(str(content["errors"][0]["message"]).split())[:200]
+    said = f" (“{words}”)" if words and "@" not in words else ""  # of people nothing is told
+    raise Temporary(f"SendGrid answered {status}", operator=f"SendGrid answers {status}{said}: it {what}")
 
 
 def _refuse(content: Any, personalizations: Sequence[dict[str, Any]]) -> None:

@@ -23,6 +23,8 @@ _ENVELOPE = re.compile(r"bounce-([a-z2-7]{26})@")
 _DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 #: for every step, where somebody waits to hear whether the relay is there
 _CHECK_SECONDS = 15.0
+#: RFC 4954 section 6; said of us, not of the letter
+_SIGN_IN_FIRST = "530 "
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,16 @@ class SmtpMailOut:
         try:
             connection = self._connect()
         except (OSError, smtplib.SMTPException) as error:
-            raise Temporary(f"no connection to the relay: {type(error).__name__}") from error
+            wrong = _wrong_with(error)
+            told = None if wrong is None else f"Letters wait: {wrong}. See LOKOLE_MAIL_OUT and its password."
+            raise Temporary(f"no connection to the relay: {type(error).__name__}", operator=told) from error
         try:
             hand_over(connection, sender, recipient, message)
+        except Permanent as error:
+            if not error.reason.startswith(_SIGN_IN_FIRST):
+                raise
+            told = "Letters wait: the relay wants a user and a password (530). See LOKOLE_MAIL_OUT."
+            raise Temporary("the relay takes no letter from whom it does not know", operator=told) from error
         finally:
             leave(connection)
 
@@ -65,14 +74,12 @@ class SmtpMailOut:
         """As ``Checkable`` says: the relay is reached, encrypted and entered as for a letter, and left again without one."""
         try:
             connection = replace(self, timeout=min(self.timeout, _CHECK_SECONDS))._connect()
-        except smtplib.SMTPAuthenticationError as error:
-            kind = Temporary if error.smtp_code < 500 else Permanent
-            raise kind(f"the relay does not let this user in ({error.smtp_code})") from error
-        except smtplib.SMTPNotSupportedError as error:
-            raise Permanent("the relay offers no encryption, or no way to sign in") from error
-        except ssl.SSLError as error:
-            raise Permanent(f"the relay's certificate or encryption is not good ({error.reason})") from error
         except (OSError, smtplib.SMTPException) as error:
+            wrong = _wrong_with(error)
+            if wrong is not None:
+                raise Permanent(wrong) from error
+            if isinstance(error, smtplib.SMTPAuthenticationError):
+                raise Temporary(f"the relay does not let this user in ({error.smtp_code})") from error
             raise Temporary(f"no connection to the relay {self.host}:{self.port}: {type(error).__name__}") from error
         leave(connection)
         return "the relay takes letters from this user" if self.user is not None else "the relay answers"
@@ -96,6 +103,20 @@ class SmtpMailOut:
             connection.close()
             raise
         return connection
+
+
+def _wrong_with(error: Exception) -> str | None:
+    """What somebody has to mend before the relay takes a letter; None for what may pass by itself."""
+    match error:
+        case smtplib.SMTPAuthenticationError() if error.smtp_code >= 500:
+            return f"the relay does not let this user in ({error.smtp_code})"
+        case smtplib.SMTPNotSupportedError():
+            return "the relay offers no encryption, or no way to sign in"
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return None
+        case ssl.SSLError():
+            return f"the relay's certificate or encryption is not good ({error.reason})"
+    return None
 
 
 def hand_over(connection: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> None:
