@@ -147,7 +147,7 @@ def test_somebody_signs_up_with_a_pin_and_a_weak_one_is_refused(box: Box) -> Non
     ],
 )
 def test_a_button_pressed_twice_makes_one_address_and_its_owner_comes_in(
-    box: Box, way: str, button: str, secret: dict[str, str]
+    box: Box, way: str, button: str, secret: dict[str, Any]
 ) -> None:
     browser = box.browser().open("/user/register")
     if way == "password":
