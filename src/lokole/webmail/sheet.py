@@ -15,10 +15,10 @@ from datetime import timedelta
 from flask import request
 from itsdangerous import BadSignature
 
-from lokole.mail.errors import Refused
+from lokole.mail.errors import NotFound, Refused
 from lokole.mail.html import html_to_text, make_safe
 from lokole.mail.model import Account, EmailNo
-from lokole.mailbox import accounts, lists
+from lokole.mailbox import accounts, deleted, lists
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.drafts import StoredDraft, Typed
 from lokole.mailbox.letters import StoredAttachment
@@ -107,6 +107,8 @@ def from_form(tx: Connection, person: Account) -> Sheet:
     action, no = request.form.get("action", ""), request.form.get("uid", type=row_number)
     if action in ACTIONS and no is not None:
         sheet.answers = lists.get_entry(tx, person, EmailNo(no), deleted_too=True)
+        if sheet.answers is None and not deleted.is_gone(tx, person, no):
+            raise NotFound("the letter that is answered was never theirs")
         sheet.action = action if sheet.answers is not None else ""
     sheet.files = carried_files.named(person, MAX_FILES)
     if sheet.format == "html":
