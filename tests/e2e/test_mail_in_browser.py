@@ -381,3 +381,26 @@ def _violations(mine: Tab, axe: str) -> list[object]:
     run = "axe.run().then(told => told.violations.map(one => [one.id, one.nodes.map(n => n.html.slice(0, 200))]))"
     found: list[object] = mine.page.evaluate(run)
     return found
+
+
+#: the words of the buttons below a letter that stand on two lines
+_CUT = """[].concat.apply([], [].map.call(document.querySelectorAll('.pane .acts>*'), button => {
+  const text = button.lastChild, cut = [];
+  for (const word of text.data.matchAll(/[^\\s]+/g)) {
+    const range = document.createRange();
+    range.setStart(text, word.index);
+    range.setEnd(text, word.index + word[0].length);
+    if (range.getClientRects().length > 1) { cut.push(word[0]); }
+  }
+  return cut;
+}))"""
+
+
+def test_no_word_of_the_buttons_below_a_letter_is_cut_on_the_narrowest_telephone(browser: Browser, site: str) -> None:
+    with tab(browser, site, "narrowest", scripts=False, width=320) as mine:
+        for code in ("fr", "ln", "sw", "en"):
+            mine.go("/more")
+            follow(mine.page.locator(f"main button[lang={code}]"))
+            mine.go("/email/1")
+            assert mine.page.evaluate(_CUT) == [], code
+            mine.look(f"buttons-{code}")

@@ -73,6 +73,12 @@ def put_back(tx: Connection, person: Account, email_no: int, origin: str) -> Non
     set_flag(tx, person, email_no, "deleted", False, origin)
 
 
+def is_gone(tx: Connection, person: Account, email_no: int) -> bool:
+    """Whether the person had the letter, and it is emptied."""
+    mine = (entry.c.tenant == person.tenant, entry.c.account == person.no, entry.c.email == email_no)
+    return tx.execute(select(entry.c.email).where(*mine, entry.c.folder == _EMPTIED)).first() is not None
+
+
 def erase(tx: Connection, person: Account, email_no: int) -> None:
     """The person deletes a deleted letter for good; whoever else has it keeps it, deleted or not.
 

@@ -18,7 +18,7 @@ from itsdangerous import BadSignature
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.html import html_to_text, make_safe
 from lokole.mail.model import Account, EmailNo
-from lokole.mailbox import accounts, lists
+from lokole.mailbox import accounts, deleted, lists
 from lokole.mailbox.attachments import StoredAttachment
 from lokole.mailbox.database import Connection, from_micros, to_micros
 from lokole.mailbox.drafts import StoredDraft, Typed
@@ -91,7 +91,10 @@ def drawn() -> str:
 
 
 def from_form(tx: Connection, person: Account) -> Sheet:
-    """The sheet as ``person`` sent it; raises Refused when the form, or a file it names, is not one of ours and theirs."""
+    """The sheet as ``person`` sent it; raises Refused when the form, or a file it names, is not one of ours and theirs.
+
+    The letter that it answers may be deleted meanwhile, and still counts; when it is gone for good, the sheet is an ordinary letter.
+    """
     page = request.form.get("page", "")
     sheet = Sheet(submitted(LetterForm), request.form.get("nonce", "")[:64], page if _DRAWN.fullmatch(page) else "")
     if not _DRAWN.fullmatch(sheet.nonce):
@@ -103,10 +106,10 @@ def from_form(tx: Connection, person: Account) -> Sheet:
     sheet.asked = [text[:320] for text in request.form.getlist("asked")[:200]]
     action, no = request.form.get("action", ""), request.form.get("uid", type=row_number)
     if action in ACTIONS and no is not None:
-        sheet.answers = lists.get_entry(tx, person, EmailNo(no))
-        if sheet.answers is None:
-            raise NotFound("the letter that is answered is not there")
-        sheet.action = action
+        sheet.answers = lists.get_entry(tx, person, EmailNo(no), deleted_too=True)
+        if sheet.answers is None and not deleted.is_gone(tx, person, no):
+            raise NotFound("the letter that is answered was never theirs")
+        sheet.action = action if sheet.answers is not None else ""
     sheet.files = form_files.named(person, MAX_FILES)
     if sheet.format == "html":
         sheet.form.body.data = make_safe(sheet.form.body.data or "")
@@ -125,7 +128,7 @@ def from_draft(tx: Connection, person: Account, draft: StoredDraft) -> Sheet:
         sheet.markup = make_safe(typed.body)
         sheet.format, form.body.data = "text", html_to_text(sheet.markup)
     if typed.action in ACTIONS and typed.answers is not None:
-        sheet.answers = lists.get_entry(tx, person, EmailNo(typed.answers))
+        sheet.answers = lists.get_entry(tx, person, EmailNo(typed.answers), deleted_too=True)
         sheet.action = typed.action if sheet.answers is not None else ""
     return sheet
 

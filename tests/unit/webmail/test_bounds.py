@@ -147,7 +147,7 @@ def test_the_way_of_a_written_letter_is_told_for_each_of_its_people(box: Box) ->
 
 
 def test_unread_letters_are_printed_each_on_a_sheet_and_none_is_marked(box: Box) -> None:
-    browser = box.signed_in("mireille")
+    browser = box.signed_in("mireille", display_name="Mireille Ilunga")
     box.letter("mireille", "Read already", read=True)
     box.letter("mireille", "First", "<p>One <script>evil()</script></p>")
     box.letter("mireille", "Second", "<p>Two</p>")
@@ -156,7 +156,7 @@ def test_unread_letters_are_printed_each_on_a_sheet_and_none_is_marked(box: Box)
     assert browser.html.count("<section class=sheet>") == 2
     assert browser.text.index("First") < browser.text.index("Second")
     assert "Read already" not in browser.text
-    assert "mireille@bolenge.lokole.ca" in browser.text
+    assert "To: Mireille Ilunga mireille@bolenge.lokole.ca" in browser.text
     assert "evil" not in browser.html
     assert "default-src 'none'" in browser.response.headers["Content-Security-Policy"]
     assert box.fingerprint() == before

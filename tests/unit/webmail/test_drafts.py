@@ -223,6 +223,10 @@ def test_with_a_full_disk_a_sentence_and_the_text_is_still_in_the_form(make_box:
     assert browser.status == 503
     assert "its memory is full. Your text is still in the form." in browser.text
     assert form_of(browser)["body"] == "My text"
+    page = browser.html
+    assert by_itself(browser, form_of(browser)) == 503
+    assert "its memory is full. Your text is still in the form." in browser.response.get_json()["say"]
+    browser.html, browser.address = page, "/email/new"
     browser.press("send")
     assert browser.status == 503
     assert form_of(browser)["body"] == "My text"

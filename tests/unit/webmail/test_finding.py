@@ -85,3 +85,21 @@ def test_search_that_is_switched_off_is_offered_nowhere(make_box: Callable[..., 
     for page in ("/email/inbox", "/more", "/email/folders"):
         assert not any("search" in href for _label, href in browser.open(page).links), page
     assert browser.open("/email/search?star=1").status == 404
+
+
+def test_a_letter_of_ones_own_says_whom_it_was_for_wherever_letters_are_mixed(box: Box) -> None:
+    browser = box.signed_in("mireille", display_name="Mireille Ilunga")
+    browser.follow("Write").press("send", to="Aunt <aunt@example.com>", subject="Roof tiles", body="Hello")
+    browser.open("/email/new").press("send", bcc="uncle@example.com", subject="Roof beams", body="Hello")
+    assert "uncle@example.com Roof beams" in browser.text, (
+        "among those that wait, the writer sees whom a hidden copy is for"
+    )
+    assert "Aunt" in browser.open("/email/sent").text
+    browser.open("/email/search?query=roof")
+    assert "To: Aunt Roof tiles" in browser.text
+    assert "Hidden copy to … Roof beams" in browser.text
+    assert "Mireille Ilunga" not in browser.text
+    browser.open("/email/1").press("Into the archive")
+    assert "To: Aunt Roof tiles" in browser.open("/email/archive").text
+    browser.open("/email/delete/1").press("Delete")
+    assert "To: Aunt Roof tiles" in browser.open("/email/deleted").text

@@ -425,3 +425,20 @@ def test_the_list_of_people_shows_who_said_yes(box: Box) -> None:
         person = accounts.find_account(tx, box.tenant, "mireille")
         assert person is not None
         assert standing.get_standing(tx, person).listed is False
+
+
+def test_a_mistake_in_what_somebody_may_loses_nothing_of_the_form(box: Box) -> None:
+    box.person("mireille", display_name="Mireille")
+    keeper = box.signed_in("chief", is_admin=True)
+    keeper.open("/admin/people").follow("Look after mireille")
+    keeper.press("Keep this", display_name="Mireille Ilunga", quota_mb="much", local_only="on", may_post="on")
+    assert keeper.status == 400
+    assert "Write megabytes as a number" in keeper.text
+    keeper.press("Keep this", quota_mb="50")
+    with box.ports.database.read() as tx:
+        found = accounts.find_account(tx, box.tenant, "mireille")
+        assert found is not None
+        decided = standing.get_standing(tx, found)
+    assert found.display_name == "Mireille Ilunga"
+    assert decided.local_only
+    assert decided.may_post

@@ -138,6 +138,49 @@ def test_somebody_signs_up_with_a_pin_and_a_weak_one_is_refused(box: Box) -> Non
     assert box.browser().open("/user/login").press("Enter", name="zoe", password="2711").address == "/email/inbox"
 
 
+@pytest.mark.parametrize(
+    ("way", "button", "secret"),
+    [
+        ("password", "Get this address", {"password": PASSWORD}),
+        ("pin", "Set this PIN", {"pin": "2711", "again": "2711"}),
+        ("pictures", "These are my pictures", {}),
+    ],
+)
+def test_a_button_pressed_twice_makes_one_address_and_its_owner_comes_in(
+    box: Box, way: str, button: str, secret: dict[str, Any]
+) -> None:
+    browser = box.browser().open("/user/register")
+    if way == "password":
+        secret = secret | {"name": "zoe", "called": "Zoé"}
+    else:
+        browser.press("With a PIN" if way == "pin" else "With pictures", name="zoe", called="Zoé")
+    if way == "pictures":
+        touch(browser, *FISH_SUN_MOON).press(button)
+        touch(browser, *FISH_SUN_MOON)
+    page, cookie = browser.html, browser.client.get_cookie("lokole")
+    assert cookie is not None
+    assert browser.press(button, **secret).address == "/email/inbox"
+    # the first answer never came: the browser is where it was
+    browser.html, browser.address = page, "/user/register"
+    browser.client.set_cookie("lokole", cookie.value)
+    assert browser.press(button, **secret).address == "/email/inbox", browser.text
+    assert "Welcome" in browser.text
+    with box.ports.database.read() as tx:
+        assert accounts.some_accounts(tx, box.tenant, offset=0, limit=9)[1] == 1
+
+
+def test_what_was_typed_elsewhere_or_otherwise_lets_nobody_into_a_new_address(box: Box) -> None:
+    browser = box.browser().open("/user/register")
+    cookie = browser.client.get_cookie("lokole")
+    assert cookie is not None
+    browser.press("Get this address", name="zoe", password=PASSWORD)
+    browser.client.set_cookie("lokole", cookie.value)
+    assert browser.open("/user/register").press("Get this address", name="zoe", password="other words").status == 400
+    other = box.browser().open("/user/register").press("Get this address", name="zoe", password=PASSWORD)
+    assert other.status == 400
+    assert "has this name already" in other.text
+
+
 def _listed(box: Box, name: str) -> bool:
     with box.ports.database.read() as tx:
         return standing.get_standing(tx, who(box, name)).listed
@@ -349,6 +392,24 @@ def test_a_slip_is_covered_counts_once_and_a_way_must_be_chosen(box: Box) -> Non
     browser.follow("With a PIN").press("Set this PIN", pin="2711", again="2711")
     assert browser.address == "/user/profile"
     assert browser.open("/email/inbox").address == "/email/inbox"
+
+
+def test_a_slip_whose_answer_was_lost_counts_once_more_in_that_browser_alone(box: Box) -> None:
+    box.person("mireille")
+    _keeper, slip = slip_for(box, "mireille")
+    browser = box.browser().open("/user/login")
+    page, cookie = browser.html, browser.client.get_cookie("lokole")
+    assert cookie is not None
+    assert browser.press("Enter", name="mireille", password=slip).address == "/user/password/change"
+    browser.html, browser.address = page, "/user/login"
+    browser.client.set_cookie("lokole", cookie.value)
+    assert browser.press("Enter", name="mireille", password=slip).address == "/user/password/change"
+    assert box.browser().open("/user/login").press("Enter", name="mireille", password=slip).status == 403
+    browser.press("Set the new password", new=PASSWORD, again=PASSWORD)
+    assert browser.address == "/email/inbox"
+    browser.html, browser.address = page, "/user/login"
+    browser.client.set_cookie("lokole", cookie.value)
+    assert browser.press("Enter", name="mireille", password=slip).status == 403
 
 
 def test_a_slip_is_paper_after_a_week_of_days_and_a_clock_that_jumps_is_one_day(box: Box) -> None:
@@ -649,3 +710,15 @@ def test_coming_in_often_keeps_nobody_out(box: Box) -> None:
     guesser = box.browser().open("/user/login")
     statuses = [guesser.open("/user/login").press("Enter", name="mireille", password="wrong").status for _ in range(5)]
     assert statuses[-1] == 429, "a wrong one still counts"
+
+
+def test_a_new_way_in_that_is_sent_twice_says_that_it_may_count_already(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/user/pin")
+    page, cookie = browser.html, browser.client.get_cookie("lokole")
+    assert cookie is not None
+    browser.press("Set this PIN", pin="2711", again="2711")
+    browser.html, browser.address = page, "/user/pin"
+    browser.client.set_cookie("lokole", cookie.value)
+    assert browser.press("Set this PIN", pin="2711", again="2711").status == 401
+    assert "What you have just chosen may count already" in browser.text
+    assert browser.follow("Enter").press("Enter", name="mireille", password="2711").address == "/email/inbox"

@@ -161,6 +161,7 @@ def test_a_body_that_was_stored_unsafe_is_shown_safe(box: Box) -> None:
     assert "evil" not in browser.html
     assert "<b>fine</b>" in browser.html
     assert "evil" not in browser.open(f"/email/{no}/print").html
+    assert "use “Print” in the menu of your browser" in browser.text
     assert "<script>" not in browser.open(f"/email/new?action=forward&uid={no}").html
 
 

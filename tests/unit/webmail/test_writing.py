@@ -566,3 +566,36 @@ def test_a_letter_that_stays_here_says_no_cost(box: Box) -> None:
 def test_the_field_for_a_recording_says_what_it_is_for(box: Box) -> None:
     browser = box.signed_in("mireille").open("/email/new")
     assert "Record or choose a recording" in browser.text
+
+
+@pytest.mark.parametrize(("action", "label"), [("reply", "Answer"), ("forward", "Pass on")])
+def test_the_letter_that_is_answered_may_be_deleted_meanwhile_and_nothing_typed_is_lost(
+    box: Box, action: str, label: str
+) -> None:
+    browser = box.signed_in("mireille")
+    no = box.letter("mireille", "Roof", "<p>The price of the tiles</p>", message_id="<roof@example.com>", read=True)
+    form = dict(browser.open(f"/email/{no}").follow(label).fields("/email/new").fields)
+    form |= {"to": "ruth@example.com", "body": "I have it", "do": "send"}
+    browser.open(f"/email/delete/{no}").press("Delete")
+    browser.post("/email/new", form)
+    assert browser.address == "/email/outbox", browser.text
+    with box.ports.database.read() as tx:
+        sent = letters.read_email(tx, box.tenant, no + 1).email
+    assert "I have it" in sent.body
+    assert "The price of the tiles" in sent.body
+    assert (sent.in_reply_to == "<roof@example.com>") == (action == "reply")
+
+
+def test_when_it_is_deleted_for_good_the_text_stays_and_goes_alone_after_a_word(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    no = box.letter("mireille", "Roof", "<p>The price of the tiles</p>", read=True)
+    form = dict(browser.open(f"/email/{no}").follow("Pass on").fields("/email/new").fields)
+    form |= {"to": "ruth@example.com", "body": "I have it"}
+    browser.open(f"/email/delete/{no}").press("Delete")
+    browser.open(f"/email/deleted/{no}/erase").press("Delete for good")
+    assert browser.post("/email/draft", form).status == 200
+    browser.post("/email/new", form | {"do": "send"})
+    assert browser.status == 409
+    assert "was deleted for good. Your text is kept" in browser.text
+    assert written(browser, "body") == "I have it"
+    assert browser.press("send").address == "/email/outbox"

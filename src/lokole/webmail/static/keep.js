@@ -24,7 +24,7 @@
         last = answer.ok ? told.say : '';
         said.textContent = told.say;
         say();
-        if (answer.ok) { form.elements.version.value = told.version; } else { over = true; }
+        if (answer.ok) { form.elements.version.value = told.version; } else if (answer.status < 500) { over = true; } else { dirty = true; }
       });
     }).catch(function () {
       said.textContent = last = '';

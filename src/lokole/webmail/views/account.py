@@ -6,13 +6,14 @@ or whether anybody has the name: every answer is made from what was typed alone,
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from flask import Blueprint, abort, flash, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from lokole.mail.model import Account
-from lokole.mailbox import accounts, days, passwords, slips, ways
+from lokole.mailbox import accounts, days, passwords, seen, slips, ways
 from lokole.mailbox.database import Connection
 from lokole.webmail import access, guessing, house, language
 from lokole.webmail.forms import SignInForm, submitted
@@ -129,6 +130,14 @@ def come_in_first_time(tx: Connection, person: Account, *, own: bool, way: str) 
         guessing.remember_telephone((person.tenant, person.name))
 
 
+def form_here(*typed: str) -> str:
+    """Under which key ``seen`` knows a form that let somebody in: it was typed in this browser, before it had a session.
+
+    So a button that is pressed twice, or whose answer is lost on the way, lets in the second time, too; a copy elsewhere does not.
+    """
+    return "came-in:" + hashlib.sha256("\n".join((session.get("csrf_token", ""), *typed)).encode()).hexdigest()
+
+
 def _guess(name: str, tried: Tried) -> Guess:
     """Who comes in with what was typed; somebody unknown, or without that way, takes as long as somebody who mistyped."""
     ports = parts().ports
@@ -144,10 +153,17 @@ def _guess(name: str, tried: Tried) -> Guess:
         known[slips.SLIP] = slip
     cost = parts().settings.bcrypt_cost
     right = [way for way, typed in tried.items() if passwords.check_password(typed, known.get(way), cost)]
+    if not right and person is not None and person.must_change_password and _slip_was_used_here(person, tried):
+        right = [slips.SLIP]
     if person is None or not right:
         guessing.note_wrong(meant)
         return Guess(meant, left)
     return Guess(meant, left, person, right[0])
+
+
+def _slip_was_used_here(person: Account, tried: Tried) -> bool:
+    with parts().ports.database.read() as tx:
+        return seen.was_seen(tx, person.tenant, "form", form_here(person.name, tried.get(slips.SLIP, "")))
 
 
 def _come_in(guess: Guess, typed: str, form: SignInForm, back: str | None) -> str | Response | tuple[str, int]:
@@ -160,8 +176,11 @@ def _come_in(guess: Guess, typed: str, form: SignInForm, back: str | None) -> st
     if guess.way == ways.PASSWORD and known is not None and passwords.needs_rehash(known, settings.bcrypt_cost):
         renewed = passwords.hash_password(typed, settings.bcrypt_cost)
     with ports.database.write() as tx:
-        if guess.way == slips.SLIP and not slips.use_slip(tx, person):
-            abort(401)
+        if guess.way == slips.SLIP:
+            here = form_here(person.name, slips.as_typed(typed))
+            if not slips.use_slip(tx, person) and not seen.was_seen(tx, person.tenant, "form", here):
+                abort(401)
+            seen.remember(tx, person.tenant, "form", here, ports.clock())
         if renewed is not None:
             accounts.rehash_password(tx, person, renewed)
         days.note_day(tx, person.tenant, language.now().date())

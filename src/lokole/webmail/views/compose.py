@@ -87,6 +87,11 @@ def send() -> Answer:
         return refused
     if pressed == "keep":
         return _keep(paper, person)
+    if pressed == "send" and request.form.get("action") and not paper.action:
+        sentence = gettext(
+            "The letter that you answer or pass on was deleted for good. Your text is kept: press once more, and it leaves without that letter."
+        )
+        return _again(paper, sentence, 409)
     if pressed == "send":
         return _send(paper, person)
     if pressed.startswith("add:"):
@@ -105,7 +110,7 @@ def send() -> Answer:
 
 @blueprint.post("/email/draft")
 def save() -> Answer:
-    """The page's script keeps what was typed: ``{"version", "at"}``, or 409 with a sentence in ``say``."""
+    """The page's script keeps what was typed: ``{"version", "at"}``, or 409 or 503 with a sentence in ``say``."""
     person, ports = access.account(), parts().ports
     with ports.database.read() as tx:
         writer = sheet.owner(tx)
@@ -118,6 +123,8 @@ def save() -> Answer:
             version = drafts.save_draft(tx, person, paper.nonce, paper.version, paper.typed, now, page=paper.page)
     except Refused as error:
         return jsonify(say=_why_not_kept(error)), 409
+    except Temporary:
+        return jsonify(say=_no_room()), 503
     return jsonify(version=version, say=gettext("Kept at %(time)s.", time=language.clock_time(now)))
 
 
@@ -286,9 +293,7 @@ def _keep(paper: Sheet, person: Account) -> AnyResponse | tuple[str, int]:
             return _sent_before(paper, person)
         return _again(paper, _why_not_kept(error), 409)
     except Temporary:
-        return _again(
-            paper, gettext("Lokole could not keep the letter: its memory is full. Your text is still in the form."), 503
-        )
+        return _again(paper, _no_room(), 503)
     flash("kept-apart" if apart else "kept")
     return redirect(url_for("drafts.kept"), 303)
 
@@ -338,6 +343,10 @@ def _keep_quietly(paper: Sheet, person: Account) -> None:
         paper.kept = gettext("Kept at %(time)s.", time=language.clock_time(now))
     except (Refused, Temporary):
         return
+
+
+def _no_room() -> str:
+    return gettext("Lokole could not keep the letter: its memory is full. Your text is still in the form.")
 
 
 def _why_not_kept(error: Refused) -> str:

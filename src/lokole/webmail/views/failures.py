@@ -21,6 +21,8 @@ from lokole.webmail.words import gettext
 
 #: forms that hold a letter somebody is writing
 _LETTERS = ("compose.send", "compose.save")
+#: forms after which every session has ended: one that is sent twice finds none
+_WAYS_IN = ("ways.password", "ways.pin", "ways.pictures")
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +162,15 @@ def _http(error: HTTPException) -> compose.Answer | HTTPException:
         kept = compose.kept_for_its_writer() if request.endpoint in _LETTERS else None
         if kept is not None:
             return kept
+        if request.endpoint in _WAYS_IN:
+            return failure(
+                401,
+                gettext("Please sign in again"),
+                gettext(
+                    "What you have just chosen may count already: sign in with it. If it does not, use what you had before."
+                ),
+                "bye",
+            )
         return _signed_out(repeating.repeat())
     if code == 403:
         return failure(

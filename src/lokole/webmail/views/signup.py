@@ -9,15 +9,15 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lokole.mail.errors import Refused
 from lokole.mail.model import TenantNo
-from lokole.mailbox import accounts, names, passwords, ways
+from lokole.mailbox import accounts, names, passwords, seen, ways
 from lokole.mailbox import standing as standings
-from lokole.webmail import house, language, limits, zones
+from lokole.webmail import access, house, language, limits, zones
 from lokole.webmail.forms import SignUpForm, submitted
 from lokole.webmail.pages import page
 from lokole.webmail.parts import parts
 from lokole.webmail.pictures import picture_words
 from lokole.webmail.refusals import why_not_this_name
-from lokole.webmail.views.account import come_in_first_time
+from lokole.webmail.views.account import come_in_first_time, form_here
 from lokole.webmail.views.ways import NewPictures, NewPin, read_new_pictures, read_new_pin
 from lokole.webmail.welcome import welcome
 from lokole.webmail.words import gettext, locale
@@ -29,10 +29,11 @@ Answer = str | AnyResponse | tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """The way in that a new person has chosen, as its hash."""
+    """The way in that a new person has chosen, as its hash and as it was typed."""
 
     way: str
     hashed: str
+    typed: str
 
 
 @blueprint.route("/user/register", methods=["GET", "POST"])
@@ -55,6 +56,9 @@ def register() -> Answer:
         return _form_page(form, offers=_offers(tenant, form), free=not problem and bool(form.name.data))
     way = request.form.get("way", ways.PASSWORD)
     if problem:
+        entered = _made_before(tenant, form, way, _typed(way, form))
+        if entered is not None:
+            return entered
         form.validate()
         form.name.errors = [problem]
         return _form_page(form, offers=_offers(tenant, form)), 400
@@ -65,7 +69,7 @@ def register() -> Answer:
     if not form.validate():
         return _form_page(form), 400
     hashed = passwords.hash_password(form.password.data or "", parts().settings.bcrypt_cost)
-    return _create(tenant, form, Secret(ways.PASSWORD, hashed))
+    return _create(tenant, form, Secret(ways.PASSWORD, hashed, form.password.data or ""))
 
 
 @blueprint.post("/user/names", endpoint="names")
@@ -107,7 +111,7 @@ def _pin(tenant: TenantNo, form: SignUpForm) -> Answer:
     match read_new_pin():
         case NewPin(digits=str(digits)):
             hashed = passwords.hash_password(digits, parts().settings.bcrypt_cost)
-            return _create(tenant, form, Secret(ways.PIN, hashed))
+            return _create(tenant, form, Secret(ways.PIN, hashed, digits))
         case wanted:
             answer = page("choose_pin.html", pin=wanted, signing_up=form, action=url_for("signup.register"))
             return (answer, 400) if wanted.form.errors else answer
@@ -117,7 +121,7 @@ def _pictures(tenant: TenantNo, form: SignUpForm) -> Answer:
     match read_new_pictures():
         case NewPictures(secret=str(secret)):
             hashed = passwords.hash_password(secret, parts().settings.bcrypt_cost)
-            return _create(tenant, form, Secret(ways.PICTURES_WAY, hashed))
+            return _create(tenant, form, Secret(ways.PICTURES_WAY, hashed, secret))
         case wanted:
             answer = page(
                 "choose_pictures.html",
@@ -150,10 +154,39 @@ def _create(tenant: TenantNo, form: SignUpForm, secret: Secret) -> Answer:
             if form.listed.data:
                 standings.set_listed(tx, person, True)
             welcome(tx, person, now)
+            seen.remember(tx, tenant, "form", form_here(person.name), now)
             come_in_first_time(tx, person, own=bool(form.own.data), way=secret.way)
-    except Refused as error:  # somebody was faster
+    except Refused as error:  # somebody was faster, perhaps this form itself
+        entered = _made_before(tenant, form, secret.way, secret.typed)
+        if entered is not None:
+            return entered
         form.name.errors = [_why_not(error)]
         return _form_page(form, offers=_offers(tenant, form)), 400
+    flash("welcome")
+    return redirect(url_for("mailbox.inbox"), 303)
+
+
+def _typed(way: str, form: SignUpForm) -> str:
+    """The whole secret that came with the form, or nothing."""
+    match way:
+        case ways.PIN:
+            return read_new_pin().digits or ""
+        case ways.PICTURES_WAY:
+            return read_new_pictures().secret or ""
+        case _:
+            return form.password.data or ""
+
+
+def _made_before(tenant: TenantNo, form: SignUpForm, way: str, typed: str) -> AnyResponse | None:
+    """The button was pressed twice, or its answer was lost: the address is there, and whoever made it in this browser comes in."""
+    ports, name = parts().ports, _own_name(form.name.data or "").casefold()
+    with ports.database.read() as tx:
+        person = accounts.find_account(tx, tenant, name) if seen.was_seen(tx, tenant, "form", form_here(name)) else None
+        known = ways.hashes(tx, person).get(way) if person is not None and not person.suspended else None
+    if person is None or known is None or not passwords.check_password(typed, known):
+        return None
+    with ports.database.write() as tx:
+        access.sign_in(tx, person, own=bool(form.own.data), way=way)
     flash("welcome")
     return redirect(url_for("mailbox.inbox"), 303)
 
