@@ -8,8 +8,9 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # Where `make run` and `make start` keep their data, the log and the process id.
 DATA ?= .lokole
-# How many tests run side by side.
+# How much goes on side by side: as many as there are cores. Tests wait a third of their time for servers and browsers, so one more of them does.
 WORKERS ?= 2
+TESTERS := $(shell expr 1 '+' $(WORKERS))
 # Further options of `lokole local`, as in: make run OPTIONS="--device-port 5001"
 OPTIONS ?=
 export DATA OPTIONS
@@ -53,7 +54,7 @@ unit: setup-dev ## the fast tests
 	$(BIN)/pytest -q tests/unit -m "not e2e"
 
 test: setup check ## set up and run every test but the slow ones
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests \
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder tests \
 	  --ignore tests/slow --ignore tests/bench --ignore tests/integration
 
 test-slow: ## the tests that take minutes
