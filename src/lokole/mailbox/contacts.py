@@ -85,13 +85,16 @@ def met(tx: Connection, tenant_no: int, account_no: int, people: Iterable[Contac
             _MET.run(tx, _values(tenant_no, account_no, key, name, uses=0))
 
 
-def list_contacts(tx: Connection, person: Account, *, limit: int | None = None) -> list[Known]:
-    """The address book; with ``limit`` those most written to, without it all by name."""
+def list_contacts(tx: Connection, person: Account, *, words: str = "", limit: int | None = None) -> list[Known]:
+    """The address book; with ``limit`` those most written to, without it all by name, or those with each of ``words`` in name or address."""
     query = select(contact).where(*_mine(person), contact.c.removed.is_(False))
     if limit is not None:
         query = query.order_by(contact.c.uses.desc(), contact.c.no.desc()).limit(limit)
         return [_known(row) for row in tx.execute(query)]
-    return sorted((_known(row) for row in tx.execute(query)), key=lambda one: (fold(one.name or one.address), one.no))
+    wanted = fold(words).split()
+    everybody = [_known(row) for row in tx.execute(query)]
+    found = [one for one in everybody if all(word in fold(f"{one.name} {one.address}") for word in wanted)]
+    return sorted(found, key=lambda one: (fold(one.name or one.address), one.no))
 
 
 def get_contact(tx: Connection, person: Account, no: int) -> Known | None:

@@ -174,6 +174,31 @@ def test_a_group_with_mistakes_is_not_made_and_stays_typed(box: Box) -> None:
     assert "You have a group of this name already." in browser.text
 
 
+def test_a_group_whose_button_was_pressed_twice_is_made_once(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/contacts/groups")
+    form = browser.fields("/contacts/groups")
+    for _ in range(2):
+        browser.post(form.action, dict(form.fields) | {"name": "Choir", "members": "ruth@example.com"})
+        assert browser.address == "/contacts"
+    assert browser.text.count("Choir") == 1
+
+
+def test_somebody_is_found_in_a_long_address_book(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/contacts")
+    assert "Find somebody" not in browser.text
+    for n in range(60):
+        browser.press("Put into the book", name=f"Joséphine {n}", address=f"jo{n}@example.com")
+    browser.open("/contacts?query=josephine")
+    assert "1–50 of 60" in browser.text
+    browser.follow("Further")
+    assert "51–60 of 60" in browser.text
+    browser.open("/contacts?query=jo7@ JOS%C3%89")
+    assert "Joséphine 7" in browser.text
+    assert "Joséphine 8" not in browser.text
+    assert "Nobody has this name" in browser.open("/contacts?query=zoe").text
+    assert "Find somebody" in browser.text
+
+
 def test_a_near_name_in_a_group_is_taken_by_one_touch(box: Box) -> None:
     box.person("jeanne")
     browser = box.signed_in("mireille").open("/contacts/groups")

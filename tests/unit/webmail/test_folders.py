@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lokole.mail.model import Attachment
-from lokole.mailbox import letters
+from lokole.mailbox import accounts, folders, letters
 from tests.unit.webmail.browser import Browser
 from tests.unit.webmail.conftest import Box
 
@@ -235,6 +235,31 @@ def test_a_folders_name_that_will_not_do_stays_in_its_field(box: Box) -> None:
         assert dict(browser.fields("/email/folders").fields)["name"] == name
     browser.open("/email/folders").follow("Change").press("Keep this name", name="")
     assert "Please give the folder a name." in browser.text
+
+
+def test_a_button_pressed_twice_makes_one_folder_and_leads_to_it(box: Box) -> None:
+    browser = box.signed_in("mireille").open("/email/folders")
+    form = browser.fields("/email/folders")
+    for _ in range(2):
+        browser.post(form.action, dict(form.fields) | {"name": "School"})
+        assert "/email/folder/own-" in browser.address
+    with box.ports.database.read() as tx:
+        account = accounts.find_account(tx, box.tenant, "mireille")
+        assert account is not None
+        assert [one.name for one in folders.list_folders(tx, account)] == ["School"]
+
+
+def test_deleting_by_a_button_pressed_twice_deletes_once_and_can_be_undone(box: Box) -> None:
+    browser = box.signed_in("mireille")
+    no = box.letter("mireille", "Hello", read=True)
+    browser.open(f"/email/delete/{no}")
+    form = browser.fields(f"/email/delete/{no}")
+    for _ in range(2):
+        browser.post(form.action, dict(form.fields))
+        assert browser.address == "/email/inbox"
+        assert "Put back" in browser.text
+    browser.press("Put back")
+    assert "Hello" in browser.open("/email/inbox").text
 
 
 def test_names_in_every_script_and_with_control_characters_are_shown(box: Box) -> None:

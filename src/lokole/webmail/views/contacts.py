@@ -25,7 +25,7 @@ _MOST_TYPED = 20_000
 
 @blueprint.route("/contacts", methods=["GET", "POST"])
 def book() -> str | Response | tuple[str, int]:
-    """Everybody in it by name; POST writes a new line."""
+    """Everybody in it by name, or whoever has the words of ``query``; POST writes a new line."""
     person = access.account()
     if request.method == "POST":
         return _put(person, None)
@@ -82,20 +82,26 @@ def group(no: int) -> str | Response | tuple[str, int]:
 
 
 def _book(tx: Connection, person: Account, **values: Any) -> str:
-    everybody = contacts.list_contacts(tx, person)
+    words = " ".join(request.args.get("query", "")[:100].split())
+    everybody = contacts.list_contacts(tx, person, words=words)
     first = min(request.args.get("first", 0, type=row_number), max(len(everybody) - 1, 0))
     first -= first % _PER_PAGE
     shown = {"name": "", "address": "", "problem": ""} | values
+
+    def beside(at: int) -> str:
+        return url_for("contacts.book", query=words or None, first=at)
+
     return page(
         "contacts.html",
         tx,
         place="more",
         people=everybody[first : first + _PER_PAGE],
         groups=contacts.list_groups(tx, person),
+        query=words,
         total=len(everybody),
         first=first,
-        before=url_for("contacts.book", first=first - _PER_PAGE) if first else None,
-        further=url_for("contacts.book", first=first + _PER_PAGE) if first + _PER_PAGE < len(everybody) else None,
+        before=beside(first - _PER_PAGE) if first else None,
+        further=beside(first + _PER_PAGE) if first + _PER_PAGE < len(everybody) else None,
         **shown,
     )
 
@@ -133,7 +139,10 @@ def _put_group(person: Account, known: contacts.Group | None) -> Response | tupl
         try:
             with parts().ports.database.write() as tx:
                 addresses = [one.address for one in found.people]
-                contacts.put_group(tx, person, name, addresses, known.no if known is not None else None)
+                made = None if known is not None else contacts.find_group(tx, person, name)
+                twice = made is not None and (made.name, list(made.members)) == (name.strip(), addresses)
+                if not twice:  # a button that was pressed twice has made it already
+                    contacts.put_group(tx, person, name, addresses, known.no if known is not None else None)
         except Refused as error:
             where = "members" if error.code == "members" else "name"
             errors[where] = _why_no_group(error.code if name.strip() else "empty")

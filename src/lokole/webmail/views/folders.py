@@ -30,7 +30,11 @@ def create() -> str | Response:
         with ports.database.write() as tx:
             made = folders.create_folder(tx, person, name, ports.entropy, ports.origin)
     except Refused as error:
-        return _overview(name=name, error=_said(error))
+        with ports.database.read() as tx:
+            there = [one for one in folders.list_folders(tx, person) if one.name == name.strip()]
+        if error.code != "taken" or not there:
+            return _overview(name=name, error=_said(error))
+        (made,) = there  # the button was pressed twice
     return redirect(url_for("mailbox.folder", code=made.id), 303)
 
 

@@ -176,7 +176,7 @@ def delete(no: int) -> str | AnyResponse:
             }
             return page("delete.html", tx, place="inbox", entry=entry, email=entry.letter.email, **shown)
     with ports.database.write() as tx:
-        entry = access.own_entry(tx, no)
+        entry = access.own_entry(tx, no, deleted_too=True)  # the button may have been pressed twice
         lists.set_flag(tx, person, entry.letter.no, "deleted", True, ports.origin)
     flash_deleted([entry.letter.no])
     endpoint, values = place_of(entry.folder)
