@@ -28,5 +28,7 @@ export default defineConfig({
     setupFiles: ['src/testing/setup.ts'],
     css: false,
     restoreMocks: true,
+    // beside browsers and servers a page of 230 boxes takes its time
+    testTimeout: 60_000,
   },
 });

@@ -114,6 +114,9 @@ def test_what_was_given_up_is_said_and_can_be_deleted_and_registered_anew(world:
     (told,) = world.place.quarantined()
     assert told.reason.startswith(f"{DOMAIN} could not be made ready: mail for this domain goes elsewhere")
     assert world.place.jobs("dead", "prepare") == 1
+    (box,) = world.place.client.get("/api/email/metrics/boxes", auth=OPERATOR).json()["boxes"]
+    assert box["state"] == "given-up"
+    assert "could not be made ready" in world.place.client.get("/status/summary", auth=OPERATOR).text
     assert world.place.client.delete(PATH, auth=OPERATOR).status_code == 200
     assert world.sendgrid.settings == {}
     world.cloudflare.zones["lokole.ca"].clear()

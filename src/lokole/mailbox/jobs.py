@@ -284,6 +284,11 @@ def is_dead(tx: Connection, kind: str, key: str) -> bool:
     return tx.execute(query).first() is not None
 
 
+def dead_keys(tx: Connection, kind: str) -> set[str]:
+    """What of that kind of work was given up."""
+    return set(tx.execute(select(job.c.key).where(job.c.kind == kind, job.c.state == "dead")).scalars())
+
+
 def dead_jobs(tx: Connection, limit: int = 100) -> list[DeadJob]:
     """What was given up, newest first."""
     rows = tx.execute(select(job).where(job.c.state == "dead").order_by(job.c.no.desc()).limit(limit))

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Select
 
-from lokole.mailbox import accounts, options, packages, tenants
+from lokole.mailbox import accounts, jobs, options, packages, tenants
 from lokole.mailbox.database import Connection, from_micros
+from lokole.mailbox.tenants import PREPARING
 from lokole.server.control_records import HEALTH_OPTION
 from lokole.server.nights import nights_missed, weak_signal
 from lokole.server.reconcile import HELD_OPTION
@@ -17,7 +18,7 @@ from lokole.server.reconcile import HELD_OPTION
 
 @dataclass(frozen=True, slots=True)
 class BoxState:
-    """One box, ``no`` its row; ``health`` is its newest line (protocol 7.8), ``health_at`` when it was heard, ``missing`` None when nothing was compared."""
+    """One box, ``no`` its row; ``state`` that of the row, or ``given-up`` when it could not be made ready; ``health`` is its newest line (protocol 7.8), ``health_at`` when it was heard, ``missing`` None when nothing was compared."""
 
     no: int
     domain: str
@@ -61,21 +62,38 @@ def list_boxes(tx: Connection, now: datetime, whose: Select[tuple[int]] | None =
     waiting = packages.waiting_by_tenant(tx, "down", whose)
     held = options.by_tenant(tx, HELD_OPTION, whose)
     health = options.by_tenant(tx, HEALTH_OPTION, whose)
+    given_up = jobs.dead_keys(tx, "prepare")
+
+    def state_of(row: tenants.TenantRow) -> str:
+        return "given-up" if row.state == PREPARING and row.device_id in given_up else row.state
+
     return [
         _state(
-            row, now, people.get(row.no, 0), waiting.get(row.no, 0), held.get(row.no) or {}, health.get(row.no) or {}
+            row,
+            state_of(row),
+            now,
+            people.get(row.no, 0),
+            waiting.get(row.no, 0),
+            held.get(row.no) or {},
+            health.get(row.no) or {},
         )
         for row in tenants.list_tenants(tx, whose)
     ]
 
 
 def _state(
-    row: tenants.TenantRow, now: datetime, people: int, waiting: int, held: dict[str, Any], said: dict[str, Any]
+    row: tenants.TenantRow,
+    state: str,
+    now: datetime,
+    people: int,
+    waiting: int,
+    held: dict[str, Any],
+    said: dict[str, Any],
 ) -> BoxState:
     return BoxState(
         no=row.no,
         domain=row.domain,
-        state=row.state,
+        state=state,
         people=people,
         waiting=waiting,
         last_visit_at=row.last_visit_at,

@@ -90,6 +90,7 @@ def _row(box: dict[str, Any]) -> str:
 _NOT_SAID = ("reads", "leaves", "zone")
 _STATES = {
     "preparing": "being prepared",
+    "given-up": "could not be made ready",
     "waiting": "waits for its box",
     "claimed": "well",
     "removed": "being removed",

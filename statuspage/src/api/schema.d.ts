@@ -662,7 +662,7 @@ export interface components {
         /** @description A box, when it was here, and the newest line that it said of itself (protocol 7.8). */
         Box: {
             domain: string;
-            /** @description preparing, waiting (for its box), claimed or removed. */
+            /** @description preparing, given-up (could not be made ready), waiting (for its box), claimed or removed. */
             state: string;
             people: number;
             /** @description Letters for the box that it has not acknowledged. */

@@ -28,6 +28,7 @@ test('silence is worse than what a box says of itself', () => {
   expect(stateOf(box('a.test', { nights_missed: 1, health: { clock: true } }))).toEqual({ tone: 'bad', words: 'silent for 1 night' });
   expect(stateOf(box('a.test', { health: { clock: true } })).words).toBe('its clock has gone back');
   expect(stateOf(box('a.test', { state: 'removed', nights_missed: 9 })).tone).toBe('plain');
+  expect(stateOf(box('a.test', { state: 'given-up' }))).toEqual({ tone: 'bad', words: 'could not be made ready' });
 });
 
 test('settings that make no sense are not taken', () => {

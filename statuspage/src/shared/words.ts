@@ -36,6 +36,7 @@ export type State = { tone: Tone; words: string };
 export function stateOf(box: Box): State {
   if (box.state === 'removed') return { tone: 'plain', words: 'being removed' };
   if (box.state === 'preparing') return { tone: 'plain', words: 'being prepared' };
+  if (box.state === 'given-up') return { tone: 'bad', words: 'could not be made ready' };
   if (box.state === 'waiting') return { tone: 'plain', words: 'waits for its box' };
   if (box.nights_missed > 0) return { tone: 'bad', words: `silent for ${count(box.nights_missed, 'night')}` };
   if (box.twin_seen) return { tone: 'bad', words: 'perhaps two machines' };
