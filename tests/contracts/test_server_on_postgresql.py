@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import smtplib
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lokole.config import Url
 from lokole.mail.errors import Permanent, Temporary
 from lokole.mail.model import Attachment, Contact, Email
-from lokole.mailbox import letters, packages
+from lokole.mailbox import letters, packages, tenants
+from lokole.mailbox.leaving import take_account
 from lokole.mailbox.migrate import migrate
 from lokole.mailbox.seen import find_by_uid
 from lokole.server import exchange, intake, offer
@@ -53,6 +56,36 @@ def test_a_letter_goes_out_and_in(tmp_path: Path, postgres_server: Postgres, pos
         Sweeper(place.ports).sweep()
         assert place.client.delete("/api/email/register/a.lokole.test", auth=OPERATOR).status_code == 200
         assert list(place.ports.blobs.list()) == []
+
+
+def test_who_leaves_and_who_appears_wait_for_each_other(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    """Between two looks of one of them the letter of both could be nobody's, and be emptied."""
+    url = Url(postgres_server.new_database(postgres_template))
+    with place_in(tmp_path, database=url) as place, ThreadPoolExecutor(2) as pool:
+        box = place.box("a.lokole.test", ["ann"])
+        row = place.row("a.lokole.test")
+        place.webhook(box.webhook, message(), ["ann@a.lokole.test", "zoe@a.lokole.test"])
+        place.clock.pass_by(days=2)  # so that it is looked for zoe again
+
+        def ann_leaves() -> None:
+            with place.ports.database.write() as tx:
+                take_account(tx, row.no, AccountRecord("ann@a.lokole.test", version=2, removed=True), place.clock())
+
+        with place.ports.database.write() as tx:
+            tenants.lock(tx, row.no)
+            both: list[Future[Any]] = [pool.submit(ann_leaves), pool.submit(place.work)]
+            for one in both:
+                with pytest.raises(TimeoutError):
+                    one.result(0.5)
+        for one in both:
+            one.result(30)
+        box.put([AccountRecord("zoe@a.lokole.test", version=1)])
+        place.clock.pass_by(hours=1)
+        place.work()
+        whole = {str(who) for one in box.fetch() if one.email.subject == "hello" for who in one.email.recipients}
+        assert "zoe@a.lokole.test" in whole
 
 
 def test_one_package_that_comes_twice_at_once_is_held_once(

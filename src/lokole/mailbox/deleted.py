@@ -25,6 +25,7 @@ from lokole.mailbox.forgetting import ON_ITS_WAY, forget_content
 from lokole.mailbox.lists import COLUMNS, Page, letter_row, paged, set_flag, turn
 from lokole.mailbox.roaming import wire_id
 from lokole.mailbox.schema import account, email, entry, recipient, waiting
+from lokole.mailbox.tenants import lock
 from lokole.sync.records import FlagRecord
 
 KEPT = timedelta(days=30)
@@ -85,6 +86,7 @@ def erase(tx: Connection, person: Account, email_no: int) -> None:
     Raises NotFound when it is not among the person's deleted letters, Refused with code ``on-its-way``, nothing changed, as long as
     it is: its bytes are needed still, and its writer is to be told when it is refused.
     """
+    lock(tx, person.tenant)  # as who leaves (leaving.py)
     mine = (entry.c.tenant == person.tenant, entry.c.account == person.no, entry.c.email == email_no)
     put_away = (entry.c.deleted == true(), entry.c.folder > _EMPTIED)
     if tx.execute(select(entry.c.email).where(*mine, *put_away)).first() is None:
@@ -127,6 +129,7 @@ def empty_deleted(database: Database, tenant_no: int, now: datetime, age: timede
     gone = 0
     for first in range(0, len(over), _AT_ONCE):
         with database.write() as tx:
+            lock(tx, tenant_no)
             gone += sum(_empty(tx, tenant_no, row) for row in over[first : first + _AT_ONCE])
             _forget(tx, tenant_no, [row.email for row in over[first : first + _AT_ONCE]])
     return gone

@@ -37,6 +37,7 @@ from lokole.mailbox.schema import (
     way_in,
 )
 from lokole.mailbox.standing import forget_standing
+from lokole.mailbox.tenants import lock
 from lokole.sync.records import AccountRecord
 
 _AT_ONCE = 400
@@ -57,6 +58,7 @@ def remove_account(tx: Connection, person: Account) -> None:
 
 def take_account(tx: Connection, tenant_no: int, record: AccountRecord, now: datetime) -> None:
     """On the server: what a box says of one of its people, their leaving included; raises as ``upsert_from_device``."""
+    lock(tx, tenant_no)  # a letter that is nobody's now could be somebody else's a moment later
     person, _new = upsert_from_device(tx, tenant_no, record, now)
     if person.removed:
         _erase(tx, tenant_no, person.no, sending=True)

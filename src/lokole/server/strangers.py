@@ -92,6 +92,7 @@ def run(ports: ServerPorts, job: Job) -> bool:
     email_no = int(job.ids["email"])
     address = Address.parse(str(job.ids["address"]))
     with ports.database.write() as tx:
+        tenants.lock(tx, job.tenant or 0)  # whoever leaves just now takes along what is nobody else's
         row = tenants.find_tenant(tx, no=job.tenant)
         if row is None or row.state == REMOVED:
             jobs.finish(tx, job)
