@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import func, select
 
 from lokole.mail.model import Account, Contact, Email, EmailId, EmailNo, TenantNo
-from lokole.mailbox import accounts, identity, letters, tenants
+from lokole.mailbox import accounts, identity, letters, schema, tenants
+from lokole.mailbox.attachments import load_attachments
 from lokole.mailbox.database import Connection, Database
+from lokole.ports.blobs import BlobStore
 
 DOMAIN = "village.lokole.ca"
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -99,3 +102,33 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def world(database: Database) -> World:
     return make_world(database)
+
+
+def load_email(tx: Connection, blobs: BlobStore, tenant_no: int, domain: str, email_no: int) -> Email:
+    """The whole letter with the bytes of its files."""
+    stored = letters.read_email(tx, tenant_no, email_no)
+    return replace(stored.email, attachments=load_attachments(blobs, domain, stored.attachments))
+
+
+def unknown_people(tx: Connection, tenant_no: int) -> list[tuple[int, str]]:
+    """Letters (number, address) whose envelope names somebody the tenant did not know when they came."""
+    query = (
+        select(schema.envelope.c.email, schema.envelope.c.address)
+        .where(schema.envelope.c.tenant == tenant_no, schema.envelope.c.state == "unknown")
+        .order_by(schema.envelope.c.email, schema.envelope.c.address)
+    )
+    return [(row.email, row.address) for row in tx.execute(query)]
+
+
+def count_outbound(tx: Connection, tenant_no: int, direction: str, kind: str) -> int:
+    """How many records of a kind there are, delivered ones too."""
+    query = (
+        select(func.count())
+        .select_from(schema.outbound)
+        .where(
+            schema.outbound.c.tenant == tenant_no,
+            schema.outbound.c.direction == direction,
+            schema.outbound.c.kind == kind,
+        )
+    )
+    return int(tx.execute(query).scalar_one())

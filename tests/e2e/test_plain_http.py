@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import pytest
 from werkzeug.serving import make_server
 
-from lokole.mailbox import letters
 from lokole.mailbox.options import set_option
 from tests.corpus import REPOSITORY
 from tests.e2e.processes import device
+from tests.mailbox_world import load_email
 from tests.servers_mail import cannot_start, chromium, expect, free_port, stop, wait_for_port
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, empty_database, make_box
 
@@ -161,7 +161,7 @@ def test_a_chosen_recording_says_its_seconds_and_cost_is_heard_and_taken_away(
         page.wait_for_url("**/email/1")
         expect(page.locator("audio")).to_have_count(2)
     with box.ports.database.read() as tx:
-        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+        whole = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
     assert [one.filename for one in whole.attachments] == ["recorder.wav", "other.amr"]
 
 

@@ -24,6 +24,7 @@ from lokole.mailbox import accounts, drafts, letters
 from lokole.mailbox.allowances import BoxLimits, set_box_limits
 from lokole.mailbox.options import set_option
 from tests.corpus import REPOSITORY
+from tests.mailbox_world import load_email
 from tests.servers_mail import chromium, expect, follow, free_port, in_whole
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, empty_database, make_box
 
@@ -377,7 +378,7 @@ def test_several_photos_go_out_small(browser: Browser, served: tuple[Box, str], 
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("**/email/outbox")
     with box.ports.database.read() as tx:
-        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+        whole = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
     assert [one.type for one in whole.attachments] == ["image/webp"] * 2
     for one in whole.attachments:
         assert max(Image.open(io.BytesIO(one.content)).size) == 640
@@ -440,7 +441,7 @@ def test_the_size_of_photos_is_chosen(browser: Browser, served: tuple[Box, str],
             page.get_by_role("button", name="Put it into the bag").click()
             page.wait_for_url("**/email/outbox")
             with box.ports.database.read() as tx:
-                whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, len(sizes) + 1)
+                whole = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, len(sizes) + 1)
             sizes[choice] = Image.open(io.BytesIO(whole.attachments[0].content)).size
     assert {name: max(size) for name, size in sizes.items()} == {"Small": 640, "Medium": 1280, "Original": 3000}
 
@@ -521,7 +522,7 @@ def test_photos_that_the_telephone_cannot_make_smaller_count_as_small_as_the_box
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("**/email/outbox", timeout=60_000)
     with box.ports.database.read() as tx:
-        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+        whole = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
     assert [max(Image.open(io.BytesIO(one.content)).size) for one in whole.attachments] == [640, 640, 640]
 
 
@@ -536,7 +537,7 @@ def test_what_is_being_recorded_goes_along_when_the_letter_is_sent(browser: Brow
         expect(page.locator("iframe")).to_have_count(0)
         expect(page.locator("figcaption")).to_contain_text(re.compile(r"Voice-1 \(\d s\)\.webm"))
     with box.ports.database.read() as tx:
-        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+        whole = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
     (sound,) = whole.attachments
     assert sound.content.startswith(b"\x1aE\xdf\xa3")
 
@@ -567,7 +568,7 @@ def test_each_recording_can_be_heard_and_taken_away(browser: Browser, served: tu
         page.get_by_role("button", name="Put it into the bag").click()
         page.wait_for_url("**/email/1")
     with box.ports.database.read() as tx:
-        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+        whole = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
     assert [one.filename.split()[0] for one in whole.attachments] == ["Voice-2", "said.ogg"]
 
 
@@ -618,7 +619,7 @@ def test_a_spoken_message_is_recorded_sent_and_played(browser: Browser, served: 
         )
         made.look("voice-letter")
     with box.ports.database.read() as tx:
-        whole = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+        whole = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
     (sound,) = whole.attachments
     assert sound.type == "audio/webm"
     assert sound.content.startswith(b"\x1aE\xdf\xa3")

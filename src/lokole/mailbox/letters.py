@@ -38,7 +38,6 @@ from lokole.mailbox.allowances import check_letter
 from lokole.mailbox.attachments import (
     StoredAttachment,
     attachments_of,
-    load_attachments,
     note_attachments,
 )
 from lokole.mailbox.database import Connection, from_micros, to_micros
@@ -50,7 +49,6 @@ from lokole.mailbox.recipients import envelope_of, set_recipients, written_recip
 from lokole.mailbox.schema import address, attachment, automatic, email, proven
 from lokole.mailbox.upsert import insert_new
 from lokole.mailbox.words import plain_text, storable
-from lokole.ports.blobs import BlobStore
 from lokole.sync.ids import letter_print
 
 PREVIEW_CHARS = 120
@@ -320,14 +318,6 @@ def weights(tx: Connection, tenant_no: int, numbers: Sequence[int]) -> dict[int,
 def mark_proven(tx: Connection, tenant_no: int, email_no: int) -> None:
     """SPF or DKIM have proven who sent this letter (ADR 17); may be repeated."""
     _INSERT_PROVEN.run(tx, {"tenant": tenant_no, "email": email_no})
-
-
-def load_email(
-    tx: Connection, blobs: BlobStore, tenant_no: int, domain: str, email_no: int, *, private: bool = False
-) -> Email:
-    """The whole letter with the bytes of its files, for packing and sending; raises NotFound when it or a file is gone."""
-    stored = read_email(tx, tenant_no, email_no, private=private)
-    return replace(stored.email, attachments=load_attachments(blobs, domain, stored.attachments))
 
 
 def find_email(tx: Connection, tenant_no: int, id: EmailId) -> EmailNo | None:

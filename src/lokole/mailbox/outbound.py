@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from lokole.mail.errors import BadPackage
 from lokole.mailbox.database import Connection
@@ -161,16 +161,6 @@ def keep_newest(tx: Connection, tenant_no: int, direction: str, most: int) -> in
     query = select(outbound.c.no).where(*here).order_by(outbound.c.no.desc()).offset(most).limit(1)
     oldest = tx.execute(query).scalar()
     return 0 if oldest is None else tx.execute(delete(outbound).where(*here, outbound.c.no <= oldest)).rowcount
-
-
-def count_outbound(tx: Connection, tenant_no: int, direction: str, kind: str) -> int:
-    """How many records of a kind there are, delivered ones too."""
-    query = (
-        select(func.count())
-        .select_from(outbound)
-        .where(outbound.c.tenant == tenant_no, outbound.c.direction == direction, outbound.c.kind == kind)
-    )
-    return int(tx.execute(query).scalar_one())
 
 
 def is_on_its_way(tx: Connection, tenant_no: int, record: OutboundRecord) -> bool:

@@ -276,13 +276,3 @@ def envelope_of(tx: Connection, tenant_no: int, email_no: int) -> dict[str, str]
     """The addresses that :func:`set_envelope` noted, with their states."""
     rows = tx.execute(_ENVELOPE, {"tenant": tenant_no, "email": email_no})
     return {row.address: row.state for row in rows}
-
-
-def unknown_people(tx: Connection, tenant_no: int) -> list[tuple[int, str]]:
-    """Letters (number, address) whose envelope names somebody the tenant did not know when they came."""
-    query = (
-        select(envelope.c.email, envelope.c.address)
-        .where(envelope.c.tenant == tenant_no, envelope.c.state == "unknown")
-        .order_by(envelope.c.email, envelope.c.address)
-    )
-    return [(row.email, row.address) for row in tx.execute(query)]

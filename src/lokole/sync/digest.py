@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lokole.mail.errors import BadPackage, Refused
 from lokole.mail.model import EmailId
 from lokole.sync.bodies import MAX_WINDOWS, read_hash
-from lokole.sync.records import DigestRecord, PackageDigest, Window
+from lokole.sync.records import PackageDigest, Window
 
 NO_LETTERS = bytes(16)
 NO_NAME = bytes(8)
@@ -192,13 +192,3 @@ def _window(match: re.Match[str]) -> Window:
 
 def _text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def as_record(summary: Summary, packages: Sequence[PackageDigest] = ()) -> DigestRecord:
-    """The summary as a record of a package, for ways without an answer (protocol 7.10)."""
-    return DigestRecord(summary.windows, summary.count, summary.hash, tuple(packages))
-
-
-def of_record(record: DigestRecord) -> Summary:
-    """The summary that a record says."""
-    return Summary(tuple(sorted(record.windows)), record.count, record.hash)

@@ -23,6 +23,7 @@ from lokole.sync.digest import Summary, ack_check
 from lokole.sync.records import AccountRecord, AttachmentRecord, EmailRecord, PackageDigest
 from lokole.sync.signing import encode_key, public_key
 from lokole.testing import FrozenClock, make_box
+from tests.mailbox_world import unknown_people
 from tests.unit.device.people import ZSTD, Flaky, incoming, package_of, person, records_of, subjects_of, write
 
 
@@ -315,7 +316,7 @@ def test_a_letter_to_somebody_unknown_is_kept_with_that_name(box: Box, peer: InP
     report = box.sync()
     assert (report.result, report.letters_down) == ("ok", 1)
     with box.ports.database.read() as tx:
-        assert [address for _, address in recipients.unknown_people(tx, box.tenant)] == ["nobody@village.lokole.test"]
+        assert [address for _, address in unknown_people(tx, box.tenant)] == ["nobody@village.lokole.test"]
 
 
 def test_who_signs_up_later_gets_what_came_for_their_name(box: Box, peer: InProcessExchange) -> None:
@@ -333,7 +334,7 @@ def test_who_signs_up_later_gets_what_came_for_their_name(box: Box, peer: InProc
     assert inbox(box, "zoe") == ["News"]
     assert inbox(box, "ann") == ["News"]
     with box.ports.database.read() as tx:
-        assert [address for _, address in recipients.unknown_people(tx, box.tenant)] == ["joe@village.lokole.test"]
+        assert [address for _, address in unknown_people(tx, box.tenant)] == ["joe@village.lokole.test"]
 
 
 def test_markup_from_a_package_is_made_safe_here_too(box: Box, peer: InProcessExchange) -> None:

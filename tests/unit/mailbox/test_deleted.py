@@ -9,11 +9,11 @@ from sqlalchemy import select, update
 
 from lokole.mail.errors import NotFound
 from lokole.mail.model import DeliveryState
-from lokole.mailbox import accounts, deleted, entries, letters, lists, outbound, packages, recipients, search
+from lokole.mailbox import accounts, deleted, entries, letters, lists, packages, recipients, search
 from lokole.mailbox.database import Connection
 from lokole.mailbox.schema import email, entry, waiting
 from lokole.mailbox.schema import outbound as outbound_table
-from tests.mailbox_world import DOMAIN, World
+from tests.mailbox_world import DOMAIN, World, count_outbound
 
 
 def _delete(tx: Connection, world: World, no: int) -> None:
@@ -144,7 +144,7 @@ def test_a_deletion_that_the_other_end_does_not_know_yet_is_not_emptied(world: W
         ann = accounts.get_account(tx, world.tenant, world.ann.no)
         no = world.incoming(tx, [ann])
         lists.set_flag(tx, ann, no, "deleted", True, "device-1")
-        assert outbound.count_outbound(tx, world.tenant, "up", "flag") == 1
+        assert count_outbound(tx, world.tenant, "up", "flag") == 1
     _tidy(world)
     assert _tidy(world, days=31) == 0
     with world.database.write() as tx:

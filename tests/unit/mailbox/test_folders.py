@@ -10,7 +10,7 @@ from lokole.mail.errors import BadPackage, NotFound, Refused
 from lokole.mailbox import accounts, folders, lists, outbound
 from lokole.mailbox.database import Connection
 from lokole.sync.records import RequestRecord
-from tests.mailbox_world import World
+from tests.mailbox_world import World, count_outbound
 
 
 def test_folders_are_listed_by_name_and_are_each_persons_own(world: World) -> None:
@@ -78,7 +78,7 @@ def test_the_letters_of_a_folder_that_goes_are_in_the_archive(world: World) -> N
         assert lists.counts(tx, ann).totals["archive"] == 2
         assert lists.counts(tx, ann).totals[made.id] == 0
         # what was moved is told to the other end
-        assert outbound.count_outbound(tx, world.tenant, "up", "flag") == 3
+        assert count_outbound(tx, world.tenant, "up", "flag") == 3
 
 
 def _told(tx: Connection, world: World) -> list[RequestRecord]:

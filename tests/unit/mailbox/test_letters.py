@@ -8,7 +8,7 @@ from lokole.adapters.blobs.memory import MemoryBlobStore
 from lokole.mail.errors import NotFound, Refused
 from lokole.mail.model import Address, Attachment, Contact, Delivery, DeliveryState, Email, EmailId
 from lokole.mailbox import accounts, attachments, letters, lists, packages, recipients, search, tenants
-from tests.mailbox_world import DOMAIN, START, World, email_from
+from tests.mailbox_world import DOMAIN, START, World, email_from, load_email, unknown_people
 
 ID = EmailId(bytes(range(16)))
 WHOLE = Email(
@@ -253,7 +253,7 @@ def test_files_travel_with_their_letter_and_are_kept_once(world: World) -> None:
     attachments.put_attachments(blobs, DOMAIN, files)
     with world.database.write() as tx:
         no, _ = letters.store_email(tx, world.tenant, WHOLE, id=ID, received_at=START, attachments=stored)
-        assert letters.load_email(tx, blobs, world.tenant, DOMAIN, no).attachments == files
+        assert load_email(tx, blobs, world.tenant, DOMAIN, no).attachments == files
     assert len(list(blobs.list(f"{DOMAIN}/"))) == 2
 
 
@@ -288,14 +288,14 @@ def test_the_envelope_travels_to_the_box_and_is_shown_to_nobody(world: World) ->
         recipients.set_envelope(
             tx, world.tenant, no, {f"ann@{DOMAIN}": "delivered", f"zoe@{DOMAIN}": "unknown", "": "dead"}
         )
-        assert recipients.unknown_people(tx, world.tenant) == [(no, f"zoe@{DOMAIN}")]
+        assert unknown_people(tx, world.tenant) == [(no, f"zoe@{DOMAIN}")]
         assert letters.read_email(tx, world.tenant, no).email.recipients == ()
         assert letters.read_email(tx, world.tenant, no, private=True).email.recipients == (
             Address("ann", DOMAIN),
             Address("zoe", DOMAIN),
         )
         recipients.set_envelope_state(tx, world.tenant, no, f"zoe@{DOMAIN}", "delivered")
-        assert recipients.unknown_people(tx, world.tenant) == []
+        assert unknown_people(tx, world.tenant) == []
 
 
 def test_a_suspended_person_still_gets_letters(world: World) -> None:

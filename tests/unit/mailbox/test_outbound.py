@@ -11,7 +11,7 @@ from lokole.mailbox import outbound, packages
 from lokole.mailbox.account_records import accounts_to_send
 from lokole.mailbox.database import Connection
 from lokole.sync.records import AccountRecord, FlagRecord, HealthRecord, ReceiptRecord, RequestRecord, ToldRecord
-from tests.mailbox_world import World
+from tests.mailbox_world import World, count_outbound
 
 ID = EmailId(bytes(range(16)))
 RECORDS: list[outbound.OutboundRecord] = [
@@ -69,7 +69,7 @@ def test_the_newest_version_replaces_and_an_older_one_changes_nothing(world: Wor
         assert outbound.put(tx, world.tenant, "down", receipt(1, address="c@x.org")), "another recipient"
         assert _waiting(world, tx, "down") == [receipt(3, DeliveryState.REFUSED), receipt(1, address="c@x.org")]
         assert outbound.put(tx, world.tenant, "down", receipt(3, address="B@X.org")), "the same one, said otherwise"
-        assert outbound.count_outbound(tx, world.tenant, "down", "receipt") == 2
+        assert count_outbound(tx, world.tenant, "down", "receipt") == 2
 
 
 @pytest.mark.parametrize("acknowledged", [False, True])

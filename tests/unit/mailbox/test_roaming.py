@@ -16,7 +16,7 @@ from lokole.mailbox.held import PackedLetter, note_packed_letters
 from lokole.mailbox.seen import remember_letter
 from lokole.sync.ids import SERVER_ORIGIN
 from lokole.sync.records import EntryState, FlagRecord
-from tests.mailbox_world import World, email_from
+from tests.mailbox_world import World, count_outbound, email_from
 
 OTHER = EmailId(b"\xab" * 16)
 
@@ -65,7 +65,7 @@ def test_a_flag_is_kept_until_its_letter_is_here(world: World) -> None:
         roaming.take_flag(tx, world.tenant, _flag(_id_of(world, tx, letters_no)), world.now)
         assert _starred(tx, world.ann) == [True]
         assert _starred(tx, world.bob) == [False]
-        assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == 1
+        assert count_outbound(tx, world.tenant, "kept", "flag") == 1
 
 
 def test_a_flag_is_kept_until_its_person_is_here(world: World) -> None:
@@ -78,14 +78,14 @@ def test_a_flag_is_kept_until_its_person_is_here(world: World) -> None:
         assert roaming.take_kept(tx, world.tenant) == 1
         assert _starred(tx, zoe) == [True]
         assert roaming.take_kept(tx, world.tenant) == 0
-        assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == 0
+        assert count_outbound(tx, world.tenant, "kept", "flag") == 0
 
 
 def test_only_so_many_flags_are_kept_and_the_newest_stay(world: World) -> None:
     with world.database.write() as tx:
         for n in range(roaming.MOST_KEPT + 3):
             roaming.take_flag(tx, world.tenant, _flag(EmailId(n.to_bytes(16, "big")), lamport=n), world.now)
-        assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == roaming.MOST_KEPT
+        assert count_outbound(tx, world.tenant, "kept", "flag") == roaming.MOST_KEPT
         (noted,) = quarantine.list_quarantine(tx, world.tenant)
         assert noted.kind == "record"
         newest = world.incoming(tx, [world.ann])
@@ -100,7 +100,7 @@ def test_a_flag_that_replaces_a_kept_one_pushes_none_out(world: World) -> None:
         for n in range(roaming.MOST_KEPT):
             roaming.take_flag(tx, world.tenant, _flag(EmailId(n.to_bytes(16, "big")), lamport=1), world.now)
         roaming.take_flag(tx, world.tenant, _flag(EmailId(bytes(16)), lamport=2), world.now)
-        assert outbound.count_outbound(tx, world.tenant, "kept", "flag") == roaming.MOST_KEPT
+        assert count_outbound(tx, world.tenant, "kept", "flag") == roaming.MOST_KEPT
         assert quarantine.list_quarantine(tx, world.tenant) == []
 
 

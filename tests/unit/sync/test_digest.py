@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from lokole.mail.errors import Refused
-from lokole.sync import digest
 from lokole.sync.digest import Summary, ack_check, diff, package_digest, read_header, summarise, write_header
 from lokole.sync.records import PackageDigest, Window
 
@@ -141,13 +140,6 @@ def test_no_windows_are_a_summary_too() -> None:
     nothing = summarise([], [])
     assert read_header(write_header(nothing)) == nothing
     assert nothing.count == 0
-
-
-def test_a_digest_travels_as_a_record() -> None:
-    summary = summarise(HELD, WINDOWS)
-    record = digest.as_record(summary, HELD)
-    assert digest.of_record(record) == summary
-    assert list(record.packages) == HELD
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from lokole.mail.errors import Temporary
 from lokole.mailbox import accounts, drafts, letters
 from lokole.mailbox.database import Connection, Database
 from lokole.mailbox.unnamed import sweep_unnamed
+from tests.mailbox_world import load_email
 from tests.unit.webmail.browser import Browser
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box
 
@@ -156,7 +157,7 @@ def test_files_of_drafts_are_not_swept_away(box: Box) -> None:
         sweep_unnamed(box.ports.database, box.ports.blobs, box.tenant, DOMAIN, box.clock[0] + timedelta(days=day))
     browser.open("/email/drafts").follow("Go on").press("send", to="ruth@example.com")
     with box.ports.database.read() as tx:
-        stored = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+        stored = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
     assert [one.content for one in stored.attachments] == [b"plan"]
 
 

@@ -18,6 +18,7 @@ from lokole.mail.model import Attachment, Contact, DeliveryState, PictureLimits
 from lokole.mail.slim import shrink_image
 from lokole.mailbox import letters, packages, recipients
 from lokole.mailbox.options import set_option
+from tests.mailbox_world import load_email
 from tests.unit.webmail.browser import Browser
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, small
 
@@ -273,7 +274,7 @@ def test_photos_are_made_smaller_and_what_cannot_be_opened_travels_as_it_is(box:
     ]
     browser.press("send", files, to="ruth@example.com", body="Look")
     with box.ports.database.read() as tx:
-        stored = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
+        stored = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1)
     assert [(one.filename, one.type, one.content) for one in stored.attachments] == [
         ("photo.webp", "image/webp", b"RIFFsmaWEBP"),
         ("odd.heic", "image/heic", b"what is this"),
@@ -334,7 +335,7 @@ def test_three_photos_of_a_telephone_go_in_one_round_without_scripts(
     browser.press("send", files, to="ruth@example.com", body="The well")
     assert (browser.status, browser.address) == (200, "/email/outbox")
     with box.ports.database.read() as tx:
-        kept = letters.load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1).attachments
+        kept = load_email(tx, box.ports.blobs, box.tenant, DOMAIN, 1).attachments
     assert raw == [len(one) for one in photos]
     assert [max(Image.open(io.BytesIO(one.content)).size) for one in kept] == [640, 640, 640]
     assert sum(len(one.content) for one in kept) < 1_000_000
