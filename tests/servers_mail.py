@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
     from playwright.sync_api._generated import LocatorAssertions
 
+SCREENSHOTS = Path(__file__).resolve().parent.parent / "build" / "screenshots"
 #: Chromium as root in a container needs the first two; the rest keeps it from calling home.
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -406,6 +407,12 @@ def in_whole(page: Page, script: str, argument: object = None) -> Any:
                 raise
         assert time.monotonic() < deadline, f"{page.url} did not come in whole"
         page.wait_for_timeout(20)
+
+
+def photograph(page: Page, name: str) -> None:
+    """Keep a picture of the whole page as output of the test. JPEG: a hundred of them as PNG take longer than the tests around them."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.jpg", type="jpeg", quality=70, full_page=True)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from lokole.mailbox.database import Connection
 from lokole.ports.updater import Update, UpdateState
 from lokole.webmail import setting_up
 from lokole.webmail.parts import Room
-from tests.e2e.test_browser import NARROW, SCREENSHOTS, Tab, tab
+from tests.e2e.test_browser import NARROW, Tab, tab
 from tests.e2e.test_people_browser import Served, browser, empty_database
-from tests.servers_mail import follow
+from tests.servers_mail import follow, photograph
 from tests.unit.webmail.conftest import PASSWORD, Box, UpdaterHere, make_box
 
 if TYPE_CHECKING:
@@ -118,10 +118,7 @@ def test_every_page_of_an_administrator_fits_at_320_px(browser: Browser, served:
         ):
             answer = page.goto(served.base + path)
             assert answer is not None and answer.status == 200, path
-            SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-            page.screenshot(
-                path=SCREENSHOTS / f"narrowest-{language}{path.partition('?')[0].replace('/', '-')}.png", full_page=True
-            )
+            photograph(page, f"narrowest-{language}{path.partition('?')[0].replace('/', '-')}")
             width = page.evaluate("document.documentElement.scrollWidth")
             if width > NARROWEST:
                 wide.append(f"{path} is {width} px wide")

@@ -20,16 +20,14 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from tests.corpus import REPOSITORY
 from tests.e2e.processes import process, run
-from tests.servers_mail import chromium, expect, follow, free_port, in_whole
+from tests.servers_mail import chromium, expect, follow, free_port, in_whole, photograph
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.e2e
 
-SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 NARROW = 360
 #: puts the bar of the four places somewhere; returns how wide the page is
 _BAR = """position => {
@@ -95,9 +93,8 @@ class Tab:
     def look(self, what: str) -> None:
         """Photograph the page, and see that nothing of it is wider than the screen."""
         self._shot += 1
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         wide = in_whole(self.page, _BAR, "static")  # it would lie across a picture of the whole page
-        self.page.screenshot(path=SCREENSHOTS / f"{self._name}-{self._shot:02}-{what}.png", full_page=True)
+        photograph(self.page, f"{self._name}-{self._shot:02}-{what}")
         in_whole(self.page, _BAR, "")
         assert wide <= self._width, f"{what} is {wide} px wide on a screen of {self._width} px"
 

@@ -17,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from lokole.mail.model import Attachment, Contact, DeliveryState
 from lokole.mailbox import recipients
 from tests.corpus import REPOSITORY
-from tests.servers_mail import chromium, expect, follow, in_whole
+from tests.servers_mail import chromium, expect, follow, in_whole, photograph
 from tests.unit.webmail.conftest import PASSWORD, Box, empty_database, make_box
 from tests.unit.webmail.test_reading import PNG
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["empty_database", "make_box"]
 
 pytestmark = pytest.mark.e2e
-
-SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 
 
 class _Quiet(WSGIRequestHandler):
@@ -110,9 +108,8 @@ class Tab:
 
     def look(self, what: str) -> None:
         self._shots += 1
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         wide, seen = in_whole(self.page, "[document.documentElement.scrollWidth, window.innerWidth]")
-        self.page.screenshot(path=SCREENSHOTS / f"mail-{self._name}-{self._shots:02}-{what}.png", full_page=True)
+        photograph(self.page, f"mail-{self._name}-{self._shots:02}-{what}")
         assert wide <= seen, f"{what} is {wide} px wide on a screen of {seen} px"
 
     def press(self, name: str) -> None:

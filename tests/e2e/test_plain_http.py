@@ -24,7 +24,7 @@ from lokole.mailbox.options import set_option
 from tests.corpus import REPOSITORY
 from tests.e2e.processes import device
 from tests.mailbox_world import load_email
-from tests.servers_mail import cannot_start, chromium, expect, free_port, stop, wait_for_port
+from tests.servers_mail import cannot_start, chromium, expect, free_port, photograph, stop, wait_for_port
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, empty_database, make_box
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ __all__ = ["empty_database", "make_box"]
 pytestmark = pytest.mark.e2e
 
 NAME, SECURE_NAME = "lokole.lan", "box.example.org"
-SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 #: no page may speak of what this telephone cannot do here
 PROMISES = re.compile("home screen|out of reach|offline|without the Wi-Fi", re.IGNORECASE)
 
@@ -141,8 +140,7 @@ def test_a_chosen_recording_says_its_seconds_and_cost_is_heard_and_taken_away(
         field.set_input_files(recording(3))
         said = page.locator("[data-voice] li")
         expect(said).to_contain_text("recorder.wav 3 seconds, 24 kB, about 2 FC")
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=SCREENSHOTS / "plain-http-recording.png", full_page=True)
+        photograph(page, "plain-http-recording")
         page.locator("audio").evaluate(
             "sound => { sound.muted = true; return sound.play().then(() => new Promise(ok => { sound.ontimeupdate = ok; })); }"
         )

@@ -26,7 +26,7 @@ from lokole.sync.records import EmailRecord
 from tests.corpus import REPOSITORY
 from tests.e2e.processes import process
 from tests.github_sign_in import CLIENT_ID, FakeGitHub, fake_github
-from tests.servers_mail import cannot_start, chromium, expect, free_port
+from tests.servers_mail import cannot_start, chromium, expect, free_port, photograph
 from tests.unit.server.place import NEIGHBOUR, OPERATOR, BoxAtPlace, Clock, Place, message, place_in
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 RUN = """axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}})
     .then(found => found.violations.map(one => one.id + ': ' + one.nodes.map(n => n.html.slice(0, 200)).join(' | ')))"""
@@ -115,8 +114,7 @@ class Tab:
     def look(self, what: str) -> None:
         """Photograph the page, see that it fits, and that axe finds nothing."""
         self._shot += 1
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"status-{self._name}-{self._shot:02}-{what}.png", full_page=True)
+        photograph(self.page, f"status-{self._name}-{self._shot:02}-{what}")
         wide, screen = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         assert wide <= screen, f"{what} is {wide} px wide on a screen of {screen} px"
         if not AXE.exists():
@@ -286,7 +284,7 @@ def test_without_scripts_the_boxes_stand_on_one_small_page(browser: Browser, sit
         page.get_by_role("link", name="the boxes in short").click()
         expect(page.locator("main")).to_contain_text("2 boxes, 1 of them silent; 1 letter waits.")
         expect(page.get_by_role("row").filter(has_text=SILENT)).to_contain_text("silent for 5 nights")
-        page.screenshot(path=SCREENSHOTS / "status-summary.png", full_page=True)
+        photograph(page, "status-summary")
     finally:
         context.close()
 

@@ -25,7 +25,7 @@ from lokole.mailbox.allowances import BoxLimits, set_box_limits
 from lokole.mailbox.options import set_option
 from tests.corpus import REPOSITORY
 from tests.mailbox_world import load_email
-from tests.servers_mail import chromium, expect, follow, free_port, in_whole
+from tests.servers_mail import chromium, expect, follow, free_port, in_whole, photograph
 from tests.unit.webmail.conftest import DOMAIN, PASSWORD, Box, empty_database, make_box
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ __all__ = ["empty_database", "make_box"]
 
 pytestmark = pytest.mark.e2e
 
-SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 WIDTH = 360
 
 
@@ -107,9 +106,8 @@ class Tab:
         return page
 
     def look(self, what: str) -> None:
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         wide = in_whole(self.page, "document.documentElement.scrollWidth")
-        self.page.screenshot(path=SCREENSHOTS / f"writing-{what}.png", full_page=True)
+        photograph(self.page, f"writing-{what}")
         assert wide <= WIDTH, f"{what} is {wide} px wide"
 
 

@@ -282,6 +282,9 @@ def test_a_disk_of_the_server_that_fills_up_is_told_while_it_still_can_be(
     monkeypatch.setattr(alarms, "LITTLE_DISK", 10**12)
     for _ in range(2):
         alarms.look(place.ports)
+    if not place.ports.database.is_sqlite:  # its disk is elsewhere
+        assert told(place) == []
+        return
     (said,) = told(place)
     assert said.startswith("The server has ") and said.endswith(" MB of room left.")
 
