@@ -34,7 +34,7 @@ def create() -> str | Response:
             there = [one for one in folders.list_folders(tx, person) if one.name == name.strip()]
         if error.code != "taken" or not there:
             return _overview(name=name, error=_said(error))
-        (made,) = there  # the button was pressed twice
+        made = there[0]  # the button was pressed twice; both ends may have made one of this name
     return redirect(url_for("mailbox.folder", code=made.id), 303)
 
 
