@@ -21,7 +21,6 @@ import io
 import json
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,9 +129,8 @@ class Trial:
                 frames += write_frame(Kind.FILE, one.content)
         out = io.BytesIO()
         payload = gzip.compress(b"".join(frames), 1)
-        seal(
-            out, header, [payload], sender_seed=seed, recipient_public=recipient, entropy=self.dice.randbytes,
-        )  # fmt: skip
+        entropy = self.dice.randbytes
+        seal(out, header, [payload], sender_seed=seed, recipient_public=recipient, entropy=entropy)
         return out.getvalue(), bad
 
     def _up(self) -> Verdict:
@@ -287,25 +285,18 @@ def mutated(body: bytes, dice: random.Random) -> bytes:
 def do(seed: int, worker: int, options: argparse.Namespace, began: float) -> dict[str, int]:
     """One worker's share of the trials."""
     figures = {"asked": 0, "trials": 0, "mutations": 0, "letters": 0, "apart": 0, "bad": 0}
-    names = options.only or [f"{KINDS[n % len(KINDS)]}:{n}" for n in range(-(-options.mutations // DAMAGED))]
-    mine = names[worker :: options.workers]
-    figures["asked"] = len(mine)
+    names = [f"{KINDS[n % len(KINDS)]}:{n}" for n in range(-(-options.mutations // DAMAGED))]
     samples = messages()
     with world(seed) as made:
-        for name in mine:
-            if time.monotonic() - began > options.seconds:
-                break
+        for name in inside.turns(options, names, worker, began, figures):
             made.go_back("idle")
             made.restart_box()
             kind, _, number = name.partition(":")
             verdict = Trial(made, kind, int(number), random.Random(f"{seed}:{name}"), samples).run()
-            figures["trials"] += 1
             figures["mutations"] += DAMAGED
             figures["letters"] += verdict.letters
             figures["apart"] += verdict.apart
-            if verdict.wrong:
-                figures["bad"] += 1
-                print(f"BAD {name}: {'; '.join(verdict.wrong)}", flush=True)
+            inside.note_wrong(figures, name, verdict.wrong)
     return figures
 
 
@@ -320,7 +311,6 @@ def main() -> int:
     """All trials, shared out to workers."""
     parser = inside.arguments("damage")
     parser.add_argument("--mutations", type=int, default=100_000)
-    parser.add_argument("--only", action="append", help="the trial of this name, as a line of a failure says")
     return inside.run("damage", parser.parse_args(), do)
 
 

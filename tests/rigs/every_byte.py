@@ -513,7 +513,7 @@ def cuts(lengths: dict[tuple[str, str], int], *, every: int = 1, first: int = 0)
 
 
 def arguments() -> argparse.Namespace:
-    parser = inside.arguments("every_byte", seconds=1740)
+    parser = inside.arguments("every_byte", seconds=1740, named=False)
     parser.add_argument("--every", type=int, default=1, help="only every so manieth offset")
     parser.add_argument("--tcp", type=int, default=400, help="so many cuts over TCP besides")
     return parser.parse_args()
@@ -549,9 +549,7 @@ def do(seed: int, worker: int, options: argparse.Namespace, began: float) -> dic
 
 def _count(figures: dict[str, int], what: str, cut: Cut, wrong: list[str]) -> None:
     figures[what] += 1
-    if wrong:
-        figures["bad"] += 1
-        print(f"BAD {what} {cut}: {'; '.join(wrong)}", flush=True)
+    inside.note_wrong(figures, f"{what} {cut}", wrong)
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ import logging
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tests.rigs.rig import note
@@ -20,14 +20,36 @@ from tests.rigs.rig import note
 Share = Callable[[int, int, argparse.Namespace, float], dict[str, int]]
 
 
-def arguments(module: str, *, seconds: float = 1700) -> argparse.ArgumentParser:
-    """The options that every such rig has, for more to be added."""
+def arguments(module: str, *, seconds: float = 1700, named: bool = True) -> argparse.ArgumentParser:
+    """The options that every such rig has, for more to be added; ``named``: its trials have names, and one can be done alone."""
     parser = argparse.ArgumentParser(prog=f"python -m tests.rigs.{module}")
     parser.add_argument("--seconds", type=float, default=seconds, help="begin no trial after this time")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--workers", type=int, default=2)
+    if named:
+        parser.add_argument("--only", action="append", help="the trial of this name, as a line of a failure says")
     parser.add_argument("--note", action="store_true", help="add the result to docs/proof.md")
     return parser
+
+
+def turns(
+    options: argparse.Namespace, names: Sequence[str], worker: int, began: float, figures: dict[str, int]
+) -> Iterator[str]:
+    """The names of this worker's trials (those of ``--only``, where it is given) until the time is up, each counted when it is done."""
+    mine = (options.only or names)[worker :: options.workers]
+    figures["asked"] = len(mine)
+    for name in mine:
+        if time.monotonic() - began > options.seconds:
+            break
+        yield name
+        figures["trials"] += 1
+
+
+def note_wrong(figures: dict[str, int], name: str, wrong: Sequence[str]) -> None:
+    """Say and count what a trial has found, if anything."""
+    if wrong:
+        figures["bad"] += 1
+        print(f"BAD {name}: {'; '.join(wrong)}", flush=True)
 
 
 def run(name: str, options: argparse.Namespace, share: Share) -> int:

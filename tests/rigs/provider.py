@@ -283,22 +283,15 @@ def ways(seed: int) -> Iterator[dict[str, tuple[World, Other]]]:
 def do(seed: int, worker: int, options: argparse.Namespace, began: float) -> dict[str, int]:
     """One worker's share of the trials."""
     figures = {"asked": 0, "trials": 0, "recipients": 0, "refused": 0, "repeated": 0, "bad": 0}
-    names = options.only or [f"{WAYS[n % len(WAYS)]}:{n}" for n in range(options.trials)]
-    mine = names[worker :: options.workers]
-    figures["asked"] = len(mine)
+    names = [f"{WAYS[n % len(WAYS)]}:{n}" for n in range(options.trials)]
     with ways(seed) as made:
-        for name in mine:
-            if time.monotonic() - began > options.seconds:
-                break
+        for name in inside.turns(options, names, worker, began, figures):
             way = name.partition(":")[0]
             outcome = run(*made[way], way, random.Random(f"{seed}:{name}"))
-            figures["trials"] += 1
             figures["recipients"] += outcome.recipients
             figures["refused"] += outcome.refused
             figures["repeated"] += outcome.repeated
-            if outcome.wrong:
-                figures["bad"] += 1
-                print(f"BAD {name}: {'; '.join(outcome.wrong)}", flush=True)
+            inside.note_wrong(figures, name, outcome.wrong)
     return figures
 
 
@@ -306,7 +299,6 @@ def main() -> int:
     """All trials, shared out to workers."""
     parser = inside.arguments("provider")
     parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--only", action="append", help="the trial of this name, as a line of a failure says")
     return inside.run("provider", parser.parse_args(), do)
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import time
 from collections import Counter
 from email import message_from_bytes
 
@@ -210,22 +209,15 @@ class Trial:
 def do(seed: int, worker: int, options: argparse.Namespace, began: float) -> dict[str, int]:
     """One worker's share of the trials."""
     figures = {"asked": 0, "trials": 0, "bad": 0, "repeated": 0, "excused": 0, "letters": 0}
-    names = options.only or [f"{KINDS[n % len(KINDS)]}:{n}" for n in range(options.trials)]
-    mine = names[worker :: options.workers]
-    figures["asked"] = len(mine)
+    names = [f"{KINDS[n % len(KINDS)]}:{n}" for n in range(options.trials)]
     with world(seed) as made:
-        for name in mine:
-            if time.monotonic() - began > options.seconds:
-                break
+        for name in inside.turns(options, names, worker, began, figures):
             trial = Trial(made, name.partition(":")[0], random.Random(f"{seed}:{name}"))
             trial.run()
-            figures["trials"] += 1
             figures["repeated"] += trial.repeated
             figures["excused"] += len(trial.excused)
             figures["letters"] += len(trial.up) + len(trial.down)
-            if trial.wrong:
-                figures["bad"] += 1
-                print(f"BAD {name}: {'; '.join(trial.wrong)}", flush=True)
+            inside.note_wrong(figures, name, trial.wrong)
     return figures
 
 
@@ -233,7 +225,6 @@ def main() -> int:
     """All trials, shared out to workers."""
     parser = inside.arguments("twins")
     parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument("--only", action="append", help="the trial of this name, as a line of a failure says")
     return inside.run("twins", parser.parse_args(), do)
 
 
